@@ -1,0 +1,1 @@
+"""Formulas as text and LaTeX, and how each gradient came about."""

@@ -1,0 +1,1 @@
+"""Passes: each takes a verified graph and gives a verified graph."""

@@ -1,0 +1,1 @@
+"""Rewrite rules: equations, each proved or checked, with the reason for it."""

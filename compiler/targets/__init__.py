@@ -1,0 +1,1 @@
+"""Targets: each spells a scheduled graph as source text."""

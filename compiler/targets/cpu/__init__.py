@@ -1,0 +1,1 @@
+"""The cpu target: Numba source, a whole epoch as one native function."""

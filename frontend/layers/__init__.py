@@ -1,0 +1,1 @@
+"""Layers: neurons replicated side by side, and what joins them."""

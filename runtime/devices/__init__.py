@@ -1,0 +1,1 @@
+"""Devices: where a program is loaded and run."""

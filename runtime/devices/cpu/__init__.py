@@ -1,0 +1,1 @@
+"""The cpu device: native code, its threads and its buffers."""
