@@ -1,0 +1,69 @@
+"""The public names: loaded when first used, seen by type checkers, helpful when mistyped."""
+
+import ast
+import pathlib
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import chainrule as cr
+
+FACE = pathlib.Path(__file__).parents[1] / "src" / "chainrule" / "__init__.py"
+HEAVY = {"llvmlite", "numba", "scipy", "sklearn", "sympy", "torch"}
+MEASURE = """
+import sys, time
+start = time.perf_counter()
+import chainrule
+print(time.perf_counter() - start, *sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+def test_the_import_is_fast_and_loads_nothing_heavy() -> None:
+    runs = [
+        subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True)
+        for _ in range(3)
+    ]
+    seconds = min(float(run.stdout.split()[0]) for run in runs)  # the others met a busy machine
+    assert seconds < 0.15
+    assert HEAVY.isdisjoint(runs[0].stdout.split()[1:])
+
+
+def test_type_checkers_see_the_same_names() -> None:
+    block = next(node for node in ast.parse(FACE.read_text()).body if isinstance(node, ast.If))
+    seen: dict[str | None, str] = {}
+    for node in block.body:
+        if isinstance(node, ast.ImportFrom):
+            beside = ["chainrule"] if node.level else []
+            module = ".".join([*beside, *([node.module] if node.module else [])])
+            seen |= {alias.asname: f"{module}.{alias.name}" for alias in node.names}
+    homes = {name: f"{module}.{name}" for name, module in cr._HOMES.items()}
+    assert seen == homes | cr._MODULES
+
+
+@pytest.mark.parametrize("name", cr.__all__)
+def test_a_public_name_loads(name: str) -> None:
+    assert getattr(cr, name) is getattr(cr, name)
+
+
+def test_no_function_has_the_name_of_a_module_beside_it() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(cr.__path__)}
+    assert modules.isdisjoint(cr._HOMES)  # the module, once imported, would take the name
+
+
+def test_the_version_is_the_installed_one() -> None:
+    assert cr.__version__ == "0.1.0"
+
+
+def test_dir_lists_every_public_name() -> None:
+    assert set(dir(cr)) == {*cr.__all__, "__version__"}
+
+
+def test_a_mistyped_name_gets_the_nearest() -> None:
+    with pytest.raises(AttributeError, match=r"'datasest'; did you mean 'datasets'\?"):
+        cr.datasest  # noqa: B018
+
+
+def test_a_name_with_underscores_is_not_taken_for_a_mistake() -> None:
+    assert not hasattr(cr, "__wrapped__")
