@@ -1,1 +1,27 @@
-"""The operations: a row or a small class each, with shape, gradient and reference."""
+"""The table of ops: one row or one small class each. Importing this fills `ir.OPS`."""
+
+from . import (
+    arithmetic,
+    convert,
+    elementary,
+    gradient,
+    index,
+    linear,
+    random,
+    reduce,
+    shape,
+    special,
+)
+
+__all__ = [
+    "arithmetic",
+    "convert",
+    "elementary",
+    "gradient",
+    "index",
+    "linear",
+    "random",
+    "reduce",
+    "shape",
+    "special",
+]

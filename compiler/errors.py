@@ -1,0 +1,101 @@
+"""Errors that say where in the user's own file, what was expected and what came, and a hint."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from .types import Where
+
+# The folders whose frames are ours: the nearest caller outside them is the user.
+_OURS = tuple(
+    str(folder) + "/"
+    for folder in {
+        Path(__file__).parent,
+        Path(__file__).resolve().parent,
+        Path(__file__).resolve().parent.parent / "frontend",
+        Path(__file__).resolve().parent.parent / "runtime",
+        Path(__file__).resolve().parent.parent / "src" / "chainrule",
+        Path(__file__).parent.parent,
+    }
+    if folder.name in {"compiler", "frontend", "runtime", "chainrule"}
+)
+
+
+class ChainruleError(Exception):
+    """What went wrong, in three lines: where and what, the values involved, a hint.
+
+    Args:
+        what: one line, what is wrong.
+        detail: what was expected and what came.
+        hint: what to do about it.
+        where: the user's own line; by default the nearest caller outside the package.
+    """
+
+    def __init__(
+        self, what: str, detail: str = "", hint: str = "", where: Where | None = None
+    ) -> None:
+        """Compose the three lines."""
+        self.what, self.detail, self.hint = what, detail, hint
+        self.where = where or caller()
+        place = f"{self.where}: " if self.where else ""
+        lines = [f"{place}{what}"]
+        if detail:
+            lines.append(f"    {detail}")
+        if hint:
+            lines.append(f"    hint: {hint}")
+        super().__init__("\n".join(lines))
+
+
+class ShapeError(ChainruleError, ValueError):
+    """Shapes that do not fit together."""
+
+
+class DTypeError(ChainruleError, TypeError):
+    """A data type that an operation does not take."""
+
+
+class UnknownNameError(ChainruleError, ValueError):
+    """A name that is unknown, or that is not an identifier."""
+
+
+class DataError(ChainruleError, ValueError):
+    """Data that cannot be trained on: NaN, labels out of range, empty, inconsistent lengths."""
+
+
+class IndexOutOfRange(ChainruleError, IndexError):
+    """An index that lies outside its axis."""
+
+
+class DivergenceError(ChainruleError, ArithmeticError):
+    """A loss that became NaN or infinite."""
+
+
+class FileError(ChainruleError, ValueError):
+    """A file that is truncated, corrupted, or not ours."""
+
+
+class UsageError(ChainruleError, ValueError):
+    """A call that does not make sense as it stands."""
+
+
+def caller() -> Where | None:
+    """The nearest frame outside this package: the line that the user wrote."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith(_OURS) and not name.startswith("<"):
+            return Where(Path(name).name, frame.f_lineno)
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint for an unknown name: the nearest known one, and all of them when they are few."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return "known: " + ", ".join(names)

@@ -1,0 +1,198 @@
+"""Exponentials, logarithms, trigonometric and hyperbolic functions and their inverses."""
+
+from __future__ import annotations
+
+import math
+
+from ..ir import register
+from .arithmetic import abs, equal, maximum, pow, sqrt, square, where
+from .base import Scalar
+
+
+def _row(row: Scalar) -> Scalar:
+    register(row)
+    return row
+
+
+LN2, LN10 = math.log(2), math.log(10)
+
+exp = _row(Scalar("exp", "float", 1, "np.exp", "exp", grads=lambda out, x: (out,)))
+expm1 = _row(
+    Scalar(
+        "expm1",
+        "float",
+        1,
+        "np.expm1",
+        formula=lambda x: exp(x) - 1,
+        grads=lambda out, x: (exp(x),),
+        source="exp(x) - 1 cancels near 0; Kahan, 'Branch cuts', 1987",
+    )
+)
+log = _row(
+    Scalar("log", "float", 1, "np.log", "log", grads=lambda out, x: (1 / x,), domain=((1e-3, 1e3),))
+)
+log1p = _row(
+    Scalar(
+        "log1p",
+        "float",
+        1,
+        "np.log1p",
+        formula=lambda x: log(1 + x),
+        grads=lambda out, x: (1 / (1 + x),),
+        domain=((-0.9, 1e3),),
+        source="1 + x rounds for small x; Kahan, 'Branch cuts', 1987",
+    )
+)
+log2 = _row(
+    Scalar(
+        "log2",
+        "float",
+        1,
+        "np.log2",
+        formula=lambda x: log(x) / LN2,
+        grads=lambda out, x: (1 / (LN2 * x),),
+        domain=((1e-3, 1e3),),
+    )
+)
+log10 = _row(
+    Scalar(
+        "log10",
+        "float",
+        1,
+        "np.log10",
+        formula=lambda x: log(x) / LN10,
+        grads=lambda out, x: (1 / (LN10 * x),),
+        domain=((1e-3, 1e3),),
+    )
+)
+logaddexp = _row(
+    Scalar(
+        "logaddexp",
+        "float",
+        2,
+        "np.logaddexp",
+        formula=lambda x, y: log(exp(x) + exp(y)),
+        stable=lambda x, y: where(equal(x, y), x + LN2, maximum(x, y) + log1p(exp(-abs(x - y)))),
+        grads=lambda out, x, y: (_sigmoid(x - y), _sigmoid(y - x)),
+        domain=((-20.0, 20.0), (-20.0, 20.0)),
+        source="exp overflows; equal infinities would give inf - inf",
+    )
+)
+
+sin = _row(Scalar("sin", "float", 1, "np.sin", "sin", grads=lambda out, x: (cos(x),)))
+cos = _row(Scalar("cos", "float", 1, "np.cos", "cos", grads=lambda out, x: (-sin(x),)))
+tan = _row(
+    Scalar(
+        "tan",
+        "float",
+        1,
+        "np.tan",
+        "tan",
+        grads=lambda out, x: (1 + square(out),),
+        domain=((-1.5, 1.5),),
+    )
+)
+asin = _row(
+    Scalar(
+        "asin",
+        "float",
+        1,
+        "np.arcsin",
+        "asin",
+        grads=lambda out, x: (1 / sqrt((1 - x) * (1 + x)),),
+        domain=((-0.99, 0.99),),
+    )
+)
+acos = _row(
+    Scalar(
+        "acos",
+        "float",
+        1,
+        "np.arccos",
+        "acos",
+        grads=lambda out, x: (-1 / sqrt((1 - x) * (1 + x)),),
+        domain=((-0.99, 0.99),),
+    )
+)
+atan = _row(
+    Scalar("atan", "float", 1, "np.arctan", "atan", grads=lambda out, x: (1 / (1 + square(x)),))
+)
+atan2 = _row(
+    Scalar(
+        "atan2",
+        "float",
+        2,
+        "np.arctan2",
+        "atan2",
+        grads=lambda out, y, x: (_over_square(x, hypot(y, x)), -_over_square(y, hypot(y, x))),
+        domain=((-20.0, 20.0), (0.1, 20.0)),
+        doc="Both derivatives at the origin are 0.",
+    )
+)
+hypot = _row(
+    Scalar(
+        "hypot",
+        "float",
+        2,
+        "np.hypot",
+        formula=lambda x, y: sqrt(square(x) + square(y)),
+        grads=lambda out, x, y: (_over(x, out), _over(y, out)),
+        domain=((0.1, 20.0), (-20.0, 20.0)),
+        doc="Both derivatives at the origin are 0.",
+    )
+)
+
+sinh = _row(Scalar("sinh", "float", 1, "np.sinh", "sinh", grads=lambda out, x: (cosh(x),)))
+cosh = _row(Scalar("cosh", "float", 1, "np.cosh", "cosh", grads=lambda out, x: (sinh(x),)))
+tanh = _row(
+    Scalar(
+        "tanh",
+        "float",
+        1,
+        "np.tanh",
+        "tanh",
+        grads=lambda out, x: (1 - square(out),),
+        domain=((-3.0, 3.0),),
+    )
+)
+asinh = _row(
+    Scalar("asinh", "float", 1, "np.arcsinh", "asinh", grads=lambda out, x: (1 / hypot(x, 1),))
+)
+acosh = _row(
+    Scalar(
+        "acosh",
+        "float",
+        1,
+        "np.arccosh",
+        "acosh",
+        grads=lambda out, x: (1 / (sqrt(x - 1) * sqrt(x + 1)),),
+        domain=((1.01, 1e3),),
+    )
+)
+atanh = _row(
+    Scalar(
+        "atanh",
+        "float",
+        1,
+        "np.arctanh",
+        "atanh",
+        grads=lambda out, x: (1 / ((1 - x) * (1 + x)),),
+        domain=((-0.99, 0.99),),
+    )
+)
+
+
+def _sigmoid(x):  # type: ignore[no-untyped-def]
+    from .special import sigmoid
+
+    return sigmoid(x)
+
+
+def _over(x, r):  # type: ignore[no-untyped-def]
+    """x / r, and 0 at the origin."""
+    return where(equal(r, 0), 0.0, x / r)
+
+
+def _over_square(x, r):  # type: ignore[no-untyped-def]
+    """x / r^2 without squaring r, which could overflow; 0 at the origin."""
+    return where(equal(r, 0), 0.0, x / r / r)

@@ -1,0 +1,77 @@
+"""Random numbers that are a function of seed, step, stream and position: the same on every target.
+
+Nothing is stored: who needs a number again computes it again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import UsageError
+from ..ir import Node, Op, const, make, register
+from ..types import Shape, TensorType
+from .arithmetic import where
+from .base import Composite
+
+
+class Uniform(Op):
+    """Numbers in [0, 1): Philox4x32-10 of counter (position, step, stream) and key seed.
+
+    operands: seed and step, int64 without axes. attrs: shape, dtype, stream.
+    """
+
+    name = "uniform"
+    source = "Salmon et al. 2011, 'Parallel random numbers: as easy as 1, 2, 3'"
+
+    def infer(self, operands: tuple[Node, ...], **attrs: Any) -> TensorType:
+        """The shape asked for."""
+        return TensorType(attrs["dtype"], attrs["shape"])
+
+
+class Dropout(Composite):
+    """In training, each element is 0 with probability `rate`, else divided by 1 - rate.
+
+    operands: x, seed, step. attrs: rate, stream. Outside training (`inference`) it is x.
+    """
+
+    name = "dropout"
+    source = "Srivastava et al. 2014, 'Dropout'"
+
+    def infer(self, operands: tuple[Node, ...], **attrs: Any) -> TensorType:
+        """The operand's type."""
+        return operands[0].type
+
+    def vjp(self, node: Node, out_grad: Node) -> tuple[Node | None, ...]:
+        """The same mask, drawn again."""
+        _, seed, step = node.operands
+        return (make(DROPOUT, (out_grad, seed, step), **dict(node.attrs)), None, None)
+
+    def expand(self, node: Node) -> Node:
+        """A mask of random numbers."""
+        x, seed, step = node.operands
+        rate = node.attr("rate")
+        draw = uniform(seed, step, x.shape, x.dtype, node.attr("stream"))
+        return where(draw >= rate, x / (1 - rate), const(0, x.dtype))
+
+    def lift(self, node: Node, operands: tuple[Node, ...], lead: int) -> Node:
+        """Not inside a neuron: every neuron would draw the same numbers."""
+        raise UsageError(
+            "dropout inside a neuron formula",
+            "a neuron's formula is one for all units",
+            "put a Dropout layer before or after it",
+            node.where,
+        )
+
+
+UNIFORM = register(Uniform())
+DROPOUT = register(Dropout())
+
+
+def uniform(seed: Node, step: Node, shape: Shape, dtype: str, stream: int) -> Node:
+    """Numbers in [0, 1) of this shape."""
+    return make(UNIFORM, (seed, step), shape=shape, dtype=dtype, stream=stream)
+
+
+def inference(node: Node) -> Node:
+    """What a node is outside training."""
+    return node.operands[0] if node.op is DROPOUT else node

@@ -1,0 +1,111 @@
+"""Special functions, and the elementwise functions that networks are written with."""
+
+from __future__ import annotations
+
+import math
+
+from ..ir import const, register
+from .arithmetic import abs, greater, maximum, square, where
+from .base import Scalar
+from .elementary import exp, log, log1p
+
+
+def _row(row: Scalar) -> Scalar:
+    register(row)
+    return row
+
+
+TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
+
+erf = _row(
+    Scalar(
+        "erf",
+        "float",
+        1,
+        "special.erf",
+        "erf",
+        grads=lambda out, x: (TWO_OVER_SQRT_PI * exp(-square(x)),),
+        domain=((-3.0, 3.0),),
+    )
+)
+erfc = _row(
+    Scalar(
+        "erfc",
+        "float",
+        1,
+        "special.erfc",
+        "erfc",
+        grads=lambda out, x: (-TWO_OVER_SQRT_PI * exp(-square(x)),),
+        domain=((-3.0, 5.0),),
+    )
+)
+lgamma = _row(
+    Scalar(
+        "lgamma",
+        "float",
+        1,
+        "special.gammaln",
+        "loggamma",
+        grads=lambda out, x: (digamma(x),),
+        domain=((0.1, 50.0),),
+    )
+)
+digamma = _row(
+    Scalar(
+        "digamma",
+        "float",
+        1,
+        "special.psi",
+        "digamma",
+        grads=lambda out, x: (zeta(2, x),),
+        domain=((0.1, 50.0),),
+    )
+)
+zeta = _row(
+    Scalar(
+        "zeta",
+        "float",
+        2,
+        "special.zeta",
+        "zeta",
+        grads=lambda out, s, x: (None, -s * zeta(s + 1, x)),
+        domain=((2.0, 5.0), (0.1, 50.0)),
+        doc="Hurwitz: the sum of (x + k)^-s over k >= 0; digamma' = zeta(2, x). No derivative for s.",
+        source="Abramowitz and Stegun 6.4.10",
+    )
+)
+
+sigmoid = _row(
+    Scalar(
+        "sigmoid",
+        "float",
+        1,
+        "special.expit",
+        formula=lambda x: 1 / (1 + exp(-x)),
+        stable=lambda x: where(x >= 0, 1 / (1 + exp(-abs(x))), exp(-abs(x)) / (1 + exp(-abs(x)))),
+        grads=lambda out, x: (out * sigmoid(-x),),
+        source="exp of a negative number only, so that it never overflows; 1 - sigmoid(x) = sigmoid(-x)",
+    )
+)
+softplus = _row(
+    Scalar(
+        "softplus",
+        "float",
+        1,
+        formula=lambda x: log(1 + exp(x)),
+        stable=lambda x: maximum(x, 0) + log1p(exp(-abs(x))),
+        grads=lambda out, x: (sigmoid(x),),
+        source="Maechler 2012, Rmpfr note log1mexp, eq. (10)",
+    )
+)
+relu = _row(
+    Scalar(
+        "relu",
+        "float",
+        1,
+        formula=lambda x: maximum(x, 0),
+        grads=lambda out, x: (where(greater(x, 0), 1.0, const(0, x.dtype)),),
+        domain=((0.1, 20.0),),
+        doc="The derivative at 0 is 0.",
+    )
+)
