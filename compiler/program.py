@@ -7,7 +7,7 @@ On target `numpy` the module has
 
     step(<inputs>, <settings>, <params>, <state>)  ->  (<outputs>, <new params>, <new state>)
 
-with the arrays of `buffers` in that order, sizes read off their shapes, and nothing changed in place.
+with the arrays of `buffers` in that order, sizes read off their shapes, nothing changed in place.
 
 On target `cpu` it has, to be compiled with Numba,
 
@@ -19,11 +19,12 @@ scratch buffer as a flat array that is large enough. Parameters and state are up
 outputs are written. `fault` is an int64 array of one element: a kernel that finds an index outside
 its axis writes 1 + its position in `faults` there and goes on with a valid index.
 
-`epoch` runs the batches `first ... last - 1`: batch `k` is rows `order[k*batch_size : (k+1)*batch_size]`
-of every batched input (for which the whole data set is passed; the rows are gathered into the scratch
-buffer `<name>_batch`), the last one as much smaller as the data ask. After each batch
-`totals[i] += rows * outputs[i]` (float64) for each output of no axes, in order. It returns early,
-without counting that batch, where the first output (the loss) is not finite or `fault` is set.
+`epoch` runs the batches `first ... last - 1`: batch `k` is the rows
+`order[k*batch_size : (k+1)*batch_size]` of every batched input (for which the whole data set is
+passed; the rows are gathered into the scratch buffer `<name>_batch`), the last one as much smaller
+as the data ask. After each batch `totals[i] += rows * outputs[i]` (float64) for each output of no
+axes, in order. It returns early, without counting that batch, where the first output (the loss) is
+not finite or `fault` is set.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A function of the program: its text, what it reads and writes, and the formula it computes."""
+    """A function of the program: its text, what it reads and writes, the formula it computes."""
 
     name: str
     source: str

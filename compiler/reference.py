@@ -140,7 +140,8 @@ def _add_along(node: Node, sizes: Mapping[str, int], grad: Array, positions: Arr
 
 def _contract(node: Node, sizes: Mapping[str, int], a: Array, b: Array) -> Array:
     equation = f"{node.attr('left')},{node.attr('right')}->{node.attr('out')}"
-    return np.einsum(equation, a, b, dtype=node.dtype)
+    result: Array = np.einsum(equation, a, b)
+    return result
 
 
 def philox(

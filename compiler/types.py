@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import reduce
 from typing import TypeAlias
 
 FLOATS = ("float32", "float64")
@@ -150,7 +149,10 @@ def divide(a: Dim, b: Dim) -> Dim | None:
 
 def product(dims: Shape) -> Dim:
     """The number of elements of a shape."""
-    return reduce(mul, dims, 1)
+    total: Dim = 1
+    for dim in dims:
+        total = mul(total, dim)
+    return total
 
 
 def value(dim: Dim, sizes: Mapping[str, int]) -> int:

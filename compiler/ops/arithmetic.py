@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from ..ir import Node, const, is_const, register
-from .base import Scalar
+from typing import Any
+
+from ..ir import Node, const, is_const, make, register
+from ..types import Where as Place
+from .base import Scalar, unbroadcast
 
 WIDE = (-1e3, 1e3)
 
@@ -13,7 +16,7 @@ def _row(row: Scalar) -> Scalar:
     return row
 
 
-add = _row(
+add: Scalar = _row(
     Scalar(
         "add",
         "number",
@@ -23,7 +26,7 @@ add = _row(
         domain=(WIDE, WIDE),
     )
 )
-subtract = _row(
+subtract: Scalar = _row(
     Scalar(
         "subtract",
         "number",
@@ -33,12 +36,12 @@ subtract = _row(
         domain=(WIDE, WIDE),
     )
 )
-multiply = _row(
+multiply: Scalar = _row(
     Scalar(
         "multiply", "number", 2, "np.multiply", grads=lambda out, x, y: (y, x), domain=(WIDE, WIDE)
     )
 )
-divide = _row(
+divide: Scalar = _row(
     Scalar(
         "divide",
         "float",
@@ -48,7 +51,7 @@ divide = _row(
         domain=(WIDE, (0.1, 1e3)),
     )
 )
-negative = _row(
+negative: Scalar = _row(
     Scalar(
         "negative",
         "number",
@@ -58,7 +61,7 @@ negative = _row(
         domain=(WIDE,),
     )
 )
-floor_divide = _row(
+floor_divide: Scalar = _row(
     Scalar(
         "floor_divide",
         "number",
@@ -68,7 +71,7 @@ floor_divide = _row(
         domain=(WIDE, (0.5, 10.0)),
     )
 )
-remainder = _row(
+remainder: Scalar = _row(
     Scalar(
         "remainder",
         "number",
@@ -79,7 +82,7 @@ remainder = _row(
         doc="The remainder has the sign of the divisor.",
     )
 )
-pow = _row(
+pow: Scalar = _row(
     Scalar(
         "pow",
         "number",
@@ -90,10 +93,10 @@ pow = _row(
         doc="The derivative for the exponent is 0 where the base is 0.",
     )
 )
-square = _row(
+square: Scalar = _row(
     Scalar("square", "number", 1, "np.square", grads=lambda out, x: (2 * x,), domain=(WIDE,))
 )
-sqrt = _row(
+sqrt: Scalar = _row(
     Scalar(
         "sqrt",
         "float",
@@ -104,7 +107,7 @@ sqrt = _row(
         domain=((1e-3, 1e3),),
     )
 )
-abs = _row(
+abs: Scalar = _row(
     Scalar(
         "abs",
         "number",
@@ -115,10 +118,10 @@ abs = _row(
         doc="The derivative at 0 is 0.",
     )
 )
-sign = _row(Scalar("sign", "number", 1, "np.sign", grads=lambda out, x: (None,), domain=(WIDE,)))
-floor = _row(Scalar("floor", "float", 1, "np.floor", grads=lambda out, x: (None,), domain=(WIDE,)))
-ceil = _row(Scalar("ceil", "float", 1, "np.ceil", grads=lambda out, x: (None,), domain=(WIDE,)))
-round = _row(
+sign: Scalar = _row(Scalar("sign", "number", 1, "np.sign", grads=lambda out, x: (None,), domain=(WIDE,)))
+floor: Scalar = _row(Scalar("floor", "float", 1, "np.floor", grads=lambda out, x: (None,), domain=(WIDE,)))
+ceil: Scalar = _row(Scalar("ceil", "float", 1, "np.ceil", grads=lambda out, x: (None,), domain=(WIDE,)))
+round: Scalar = _row(
     Scalar(
         "round",
         "float",
@@ -129,8 +132,8 @@ round = _row(
         doc="Halves go to the even neighbor.",
     )
 )
-trunc = _row(Scalar("trunc", "float", 1, "np.trunc", grads=lambda out, x: (None,), domain=(WIDE,)))
-maximum = _row(
+trunc: Scalar = _row(Scalar("trunc", "float", 1, "np.trunc", grads=lambda out, x: (None,), domain=(WIDE,)))
+maximum: Scalar = _row(
     Scalar(
         "maximum",
         "number",
@@ -144,7 +147,7 @@ maximum = _row(
         doc="Where both are equal the derivative goes to the first.",
     )
 )
-minimum = _row(
+minimum: Scalar = _row(
     Scalar(
         "minimum",
         "number",
@@ -159,20 +162,20 @@ minimum = _row(
     )
 )
 
-equal = _row(Scalar("equal", "compare", 2, "np.equal"))
-not_equal = _row(Scalar("not_equal", "compare", 2, "np.not_equal"))
-less = _row(Scalar("less", "compare", 2, "np.less"))
-less_equal = _row(Scalar("less_equal", "compare", 2, "np.less_equal"))
-greater = _row(Scalar("greater", "compare", 2, "np.greater"))
-greater_equal = _row(Scalar("greater_equal", "compare", 2, "np.greater_equal"))
-isnan = _row(Scalar("isnan", "predicate", 1, "np.isnan"))
-isinf = _row(Scalar("isinf", "predicate", 1, "np.isinf"))
-isfinite = _row(Scalar("isfinite", "predicate", 1, "np.isfinite"))
+equal: Scalar = _row(Scalar("equal", "compare", 2, "np.equal"))
+not_equal: Scalar = _row(Scalar("not_equal", "compare", 2, "np.not_equal"))
+less: Scalar = _row(Scalar("less", "compare", 2, "np.less"))
+less_equal: Scalar = _row(Scalar("less_equal", "compare", 2, "np.less_equal"))
+greater: Scalar = _row(Scalar("greater", "compare", 2, "np.greater"))
+greater_equal: Scalar = _row(Scalar("greater_equal", "compare", 2, "np.greater_equal"))
+isnan: Scalar = _row(Scalar("isnan", "predicate", 1, "np.isnan"))
+isinf: Scalar = _row(Scalar("isinf", "predicate", 1, "np.isinf"))
+isfinite: Scalar = _row(Scalar("isfinite", "predicate", 1, "np.isfinite"))
 
-logical_and = _row(Scalar("logical_and", "logic", 2, "np.logical_and"))
-logical_or = _row(Scalar("logical_or", "logic", 2, "np.logical_or"))
-logical_xor = _row(Scalar("logical_xor", "logic", 2, "np.logical_xor"))
-logical_not = _row(Scalar("logical_not", "logic", 1, "np.logical_not"))
+logical_and: Scalar = _row(Scalar("logical_and", "logic", 2, "np.logical_and"))
+logical_or: Scalar = _row(Scalar("logical_or", "logic", 2, "np.logical_or"))
+logical_xor: Scalar = _row(Scalar("logical_xor", "logic", 2, "np.logical_xor"))
+logical_not: Scalar = _row(Scalar("logical_not", "logic", 1, "np.logical_not"))
 
 
 class Where(Scalar):
@@ -182,8 +185,6 @@ class Where(Scalar):
 
     def vjp(self, node: Node, out_grad: Node) -> tuple[Node | None, ...]:
         """The gradient goes to the branch that was taken, and a zero, whatever it is, to the other."""
-        from .base import unbroadcast
-
         if not node.type.is_float:
             return (None, None, None)
         condition, x, y = node.operands
@@ -194,16 +195,14 @@ class Where(Scalar):
             unbroadcast(where(condition, zero, out_grad), y.shape),
         )
 
-    def __call__(self, *operands, where=None, **attrs):  # type: ignore[no-untyped-def]
+    def __call__(self, *operands: Node | complex, where: Place | None = None, **attrs: Any) -> Node:
         """A Python number becomes a constant of the other branch's dtype."""
-        from ..ir import make
-
         dtype = next((x.dtype for x in reversed(operands) if isinstance(x, Node)), "float64")
         nodes = tuple(x if isinstance(x, Node) else const(x, dtype) for x in operands)
         return make(self, nodes, where)
 
 
-where = Where(
+where: Where = Where(
     "where",
     "select",
     3,

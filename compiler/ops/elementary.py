@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..ir import register
+from ..ir import Node, register
 from .arithmetic import abs, equal, maximum, pow, sqrt, square, where
 from .base import Scalar
 
@@ -16,8 +16,8 @@ def _row(row: Scalar) -> Scalar:
 
 LN2, LN10 = math.log(2), math.log(10)
 
-exp = _row(Scalar("exp", "float", 1, "np.exp", "exp", grads=lambda out, x: (out,)))
-expm1 = _row(
+exp: Scalar = _row(Scalar("exp", "float", 1, "np.exp", "exp", grads=lambda out, x: (out,)))
+expm1: Scalar = _row(
     Scalar(
         "expm1",
         "float",
@@ -28,10 +28,10 @@ expm1 = _row(
         source="exp(x) - 1 cancels near 0; Kahan, 'Branch cuts', 1987",
     )
 )
-log = _row(
+log: Scalar = _row(
     Scalar("log", "float", 1, "np.log", "log", grads=lambda out, x: (1 / x,), domain=((1e-3, 1e3),))
 )
-log1p = _row(
+log1p: Scalar = _row(
     Scalar(
         "log1p",
         "float",
@@ -43,7 +43,7 @@ log1p = _row(
         source="1 + x rounds for small x; Kahan, 'Branch cuts', 1987",
     )
 )
-log2 = _row(
+log2: Scalar = _row(
     Scalar(
         "log2",
         "float",
@@ -54,7 +54,7 @@ log2 = _row(
         domain=((1e-3, 1e3),),
     )
 )
-log10 = _row(
+log10: Scalar = _row(
     Scalar(
         "log10",
         "float",
@@ -65,7 +65,7 @@ log10 = _row(
         domain=((1e-3, 1e3),),
     )
 )
-logaddexp = _row(
+logaddexp: Scalar = _row(
     Scalar(
         "logaddexp",
         "float",
@@ -79,9 +79,9 @@ logaddexp = _row(
     )
 )
 
-sin = _row(Scalar("sin", "float", 1, "np.sin", "sin", grads=lambda out, x: (cos(x),)))
-cos = _row(Scalar("cos", "float", 1, "np.cos", "cos", grads=lambda out, x: (-sin(x),)))
-tan = _row(
+sin: Scalar = _row(Scalar("sin", "float", 1, "np.sin", "sin", grads=lambda out, x: (cos(x),)))
+cos: Scalar = _row(Scalar("cos", "float", 1, "np.cos", "cos", grads=lambda out, x: (-sin(x),)))
+tan: Scalar = _row(
     Scalar(
         "tan",
         "float",
@@ -92,7 +92,7 @@ tan = _row(
         domain=((-1.5, 1.5),),
     )
 )
-asin = _row(
+asin: Scalar = _row(
     Scalar(
         "asin",
         "float",
@@ -103,7 +103,7 @@ asin = _row(
         domain=((-0.99, 0.99),),
     )
 )
-acos = _row(
+acos: Scalar = _row(
     Scalar(
         "acos",
         "float",
@@ -114,10 +114,10 @@ acos = _row(
         domain=((-0.99, 0.99),),
     )
 )
-atan = _row(
+atan: Scalar = _row(
     Scalar("atan", "float", 1, "np.arctan", "atan", grads=lambda out, x: (1 / (1 + square(x)),))
 )
-atan2 = _row(
+atan2: Scalar = _row(
     Scalar(
         "atan2",
         "float",
@@ -129,7 +129,7 @@ atan2 = _row(
         doc="Both derivatives at the origin are 0.",
     )
 )
-hypot = _row(
+hypot: Scalar = _row(
     Scalar(
         "hypot",
         "float",
@@ -142,9 +142,9 @@ hypot = _row(
     )
 )
 
-sinh = _row(Scalar("sinh", "float", 1, "np.sinh", "sinh", grads=lambda out, x: (cosh(x),)))
-cosh = _row(Scalar("cosh", "float", 1, "np.cosh", "cosh", grads=lambda out, x: (sinh(x),)))
-tanh = _row(
+sinh: Scalar = _row(Scalar("sinh", "float", 1, "np.sinh", "sinh", grads=lambda out, x: (cosh(x),)))
+cosh: Scalar = _row(Scalar("cosh", "float", 1, "np.cosh", "cosh", grads=lambda out, x: (sinh(x),)))
+tanh: Scalar = _row(
     Scalar(
         "tanh",
         "float",
@@ -155,10 +155,10 @@ tanh = _row(
         domain=((-3.0, 3.0),),
     )
 )
-asinh = _row(
+asinh: Scalar = _row(
     Scalar("asinh", "float", 1, "np.arcsinh", "asinh", grads=lambda out, x: (1 / hypot(x, 1),))
 )
-acosh = _row(
+acosh: Scalar = _row(
     Scalar(
         "acosh",
         "float",
@@ -169,7 +169,7 @@ acosh = _row(
         domain=((1.01, 1e3),),
     )
 )
-atanh = _row(
+atanh: Scalar = _row(
     Scalar(
         "atanh",
         "float",
@@ -182,17 +182,18 @@ atanh = _row(
 )
 
 
-def _sigmoid(x):  # type: ignore[no-untyped-def]
+def _sigmoid(x: Node) -> Node:
+    """The logistic function, which is defined with exp."""
     from .special import sigmoid
 
     return sigmoid(x)
 
 
-def _over(x, r):  # type: ignore[no-untyped-def]
+def _over(x: Node, r: Node) -> Node:
     """x / r, and 0 at the origin."""
     return where(equal(r, 0), 0.0, x / r)
 
 
-def _over_square(x, r):  # type: ignore[no-untyped-def]
+def _over_square(x: Node, r: Node) -> Node:
     """x / r^2 without squaring r, which could overflow; 0 at the origin."""
     return where(equal(r, 0), 0.0, x / r / r)

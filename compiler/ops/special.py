@@ -17,7 +17,7 @@ def _row(row: Scalar) -> Scalar:
 
 TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
 
-erf = _row(
+erf: Scalar = _row(
     Scalar(
         "erf",
         "float",
@@ -28,7 +28,7 @@ erf = _row(
         domain=((-3.0, 3.0),),
     )
 )
-erfc = _row(
+erfc: Scalar = _row(
     Scalar(
         "erfc",
         "float",
@@ -39,7 +39,7 @@ erfc = _row(
         domain=((-3.0, 5.0),),
     )
 )
-lgamma = _row(
+lgamma: Scalar = _row(
     Scalar(
         "lgamma",
         "float",
@@ -50,7 +50,7 @@ lgamma = _row(
         domain=((0.1, 50.0),),
     )
 )
-digamma = _row(
+digamma: Scalar = _row(
     Scalar(
         "digamma",
         "float",
@@ -61,7 +61,7 @@ digamma = _row(
         domain=((0.1, 50.0),),
     )
 )
-zeta = _row(
+zeta: Scalar = _row(
     Scalar(
         "zeta",
         "float",
@@ -75,7 +75,7 @@ zeta = _row(
     )
 )
 
-sigmoid = _row(
+sigmoid: Scalar = _row(
     Scalar(
         "sigmoid",
         "float",
@@ -87,7 +87,7 @@ sigmoid = _row(
         source="exp of a negative number only, so that it never overflows; 1 - sigmoid(x) = sigmoid(-x)",
     )
 )
-softplus = _row(
+softplus: Scalar = _row(
     Scalar(
         "softplus",
         "float",
@@ -98,7 +98,7 @@ softplus = _row(
         source="Maechler 2012, Rmpfr note log1mexp, eq. (10)",
     )
 )
-relu = _row(
+relu: Scalar = _row(
     Scalar(
         "relu",
         "float",
