@@ -1,0 +1,188 @@
+"""When a loss becomes NaN or infinite: back to the last finite weights, and the likely cause."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from chainrule.compiler.errors import DivergenceError
+
+from .data import Array
+from .values import all_finite
+
+# A copy is made when its cost is at most this share of the time since the one before.
+_SHARE = 0.05
+# A loss or weight that grew by this factor says that the steps are too long.
+_GROWTH = 10.0
+_LARGE_WEIGHT, _LARGE_INPUT = 1e3, 1e2
+
+
+class Rewind:
+    """A copy of all that training changes, from which steps can be repeated bit for bit.
+
+    Args:
+        arrays: parameters, state and settings; restored in place.
+        params: names of those that must stay finite.
+    """
+
+    def __init__(self, arrays: Mapping[str, Array], params: Collection[str]) -> None:
+        """Nothing is copied yet."""
+        self._arrays, self._params = arrays, params
+        self._copies = {name: np.empty_like(array) for name, array in arrays.items()}
+        self._taken, self._cost = -math.inf, 0.0
+        self.first = 0
+
+    @property
+    def due(self) -> bool:
+        """Whether a new copy is worth its time."""
+        return time.perf_counter() - self._taken > self._cost / _SHARE
+
+    def broken(self) -> list[str]:
+        """Names of the parameters that hold NaN or infinity."""
+        return [name for name in self._params if not all_finite(self._arrays[name])]
+
+    def take(self, first: int) -> None:
+        """Copy, before batch `first` of an epoch."""
+        start = time.perf_counter()
+        for name, copy in self._copies.items():
+            np.copyto(copy, self._arrays[name])
+        self._taken = time.perf_counter()
+        self._cost, self.first = self._taken - start, first
+
+    def restore(self) -> None:
+        """Copy back."""
+        for name, copy in self._copies.items():
+            np.copyto(self._arrays[name], copy)
+
+    def back(self, batch: int, repeat: Callable[[int, int], float | None]) -> Rewound:
+        """Go to the weights before `batch`, or before the one ahead of it if those are not finite.
+
+        Args:
+            batch: the number of the batch in its epoch.
+            repeat: runs batches `first ... last - 1` again: their mean loss, None if it cannot.
+        """
+        broken: list[str] = []
+        for target in (batch, batch - 1):
+            self.restore()
+            if target <= self.first:
+                break
+            before = repeat(self.first, target - 1) if target - 1 > self.first else 0.0
+            loss = None if before is None else repeat(target - 1, target)
+            if loss is None:
+                break
+            if not self.broken():
+                return Rewound(target, loss, broken)
+            broken = broken or self.broken()
+        self.restore()
+        return Rewound(self.first, None, broken)
+
+
+@dataclass(frozen=True, slots=True)
+class Rewound:
+    """Where the weights stand after going back.
+
+    Attributes:
+        batch: the batch that they stand before.
+        loss: of the last batch ahead of it, where that was repeated.
+        broken: parameters that were not finite before the batch that was asked for.
+    """
+
+    batch: int
+    loss: float | None
+    broken: list[str]
+
+
+def diverged(
+    what: str,
+    *,
+    epoch: int,
+    batch: int,
+    batches: int,
+    rewound: Rewound,
+    first_loss: float | None,
+    params: Mapping[str, Array],
+    inputs: Mapping[str, Array],
+) -> DivergenceError:
+    """The error for a loss or weights that are not finite, with the likely cause.
+
+    Args:
+        what: which of the two.
+        epoch: its number, from 0.
+        batch: the number of the batch in the epoch, from 0.
+        batches: how many an epoch has.
+        rewound: where the weights stand now.
+        first_loss: the loss of the first batch of all, if that was finite.
+        params: the parameters, finite again.
+        inputs: the batch's inputs.
+    """
+    cause, hint = _cause(rewound, first_loss, params, inputs)
+    return DivergenceError(
+        f"the {what} became NaN or infinite in epoch {epoch + 1}, "
+        f"batch {batch + 1} of {batches}",
+        f"likely cause: {cause}",
+        f"{hint}; the weights are those before batch {rewound.batch + 1}",
+    )
+
+
+def broken_weights(names: Collection[str]) -> DivergenceError:
+    """The error for weights that are not finite before the first step."""
+    return DivergenceError(
+        f"there is NaN or infinity in the weights before training: {', '.join(names)}",
+        "expected finite weights",
+        "build the model again, or load weights that are finite",
+    )
+
+
+def _cause(
+    rewound: Rewound,
+    first_loss: float | None,
+    params: Mapping[str, Array],
+    inputs: Mapping[str, Array],
+) -> tuple[str, str]:
+    """What it was, and what to do about it."""
+    loss, broken = rewound.loss, rewound.broken
+    name, weight = _largest(params)
+    input_name, size = _largest(inputs)
+    slower = "lower the learning rate or clip the gradients"
+    if size > _LARGE_INPUT:
+        slower = f"scale {input_name} to mean 0 and deviation 1, or {slower}"
+    if first_loss is not None and loss is not None and abs(loss) > _GROWTH * abs(first_loss):
+        return (
+            f"the learning rate is too high: the loss went from {first_loss:.3g} to {loss:.3g}",
+            slower,
+        )
+    if weight > _LARGE_WEIGHT:
+        return (
+            f"the learning rate is too high: the largest weight, in {name}, is {weight:.3g}",
+            slower,
+        )
+    if broken:
+        return (
+            f"the gradient of {', '.join(broken)} overflowed, or is not defined there: "
+            "the square root or a power of 0, for example",
+            slower,
+        )
+    if size > _LARGE_INPUT:
+        return f"an overflow: {input_name} is as large as {size:.3g}", slower
+    return (
+        "the logarithm of 0 or a division by 0 in the loss or a formula; all weights are finite "
+        f"and at most {weight:.3g}",
+        "use the loss that takes logits, or keep the argument away from 0",
+    )
+
+
+def _largest(arrays: Mapping[str, Array]) -> tuple[str, float]:
+    """The largest magnitude in any of the arrays, and which has it."""
+    sizes = {
+        name: float(max(abs(float(array.max())), abs(float(array.min()))))
+        for name, array in arrays.items()
+        if array.size and array.dtype.kind == "f"
+    }
+    if not sizes:
+        return "", 0.0
+    name = max(sizes, key=sizes.__getitem__)
+    return name, sizes[name]

@@ -1,0 +1,107 @@
+"""Anything that NumPy makes an array of, as an array of real numbers in the wanted shape."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from chainrule.compiler.errors import DataError, DTypeError, ShapeError
+from chainrule.compiler.types import SHORT, TensorType
+
+Array: TypeAlias = npt.NDArray[Any]
+
+
+def read(label: str, value: object) -> Array:
+    """The value as a NumPy array of booleans or real numbers, not yet of the wanted type."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        mask = np.ma.getmaskarray(value)
+        raise DataError(
+            f"{label} has masked values",
+            f"{int(mask.sum())} of {mask.size} values are masked",
+            "fill them in, for example with .filled(0), or leave those rows out",
+        )
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise DataError(
+            f"{label} is not an array with equal rows",
+            str(error).splitlines()[0] if str(error) else type(error).__name__,
+            "every row must have the same number of values",
+        ) from error
+    if array.dtype.kind in "biuf":
+        return array
+    hints = {
+        "c": "pass real and imaginary parts as two columns",
+        "U": "number the labels: names, y = numpy.unique(y, return_inverse=True)",
+        "S": "number the labels: names, y = numpy.unique(y, return_inverse=True)",
+        "M": "convert dates to numbers, such as days",
+        "m": "divide by a unit of time, such as numpy.timedelta64(1, 's')",
+    }
+    hint = hints.get(array.dtype.kind, "convert every value to a number first")
+    if array.ndim == 0 and array.dtype.kind == "O":
+        hint = "pass an array, a list of rows or a data frame; call .toarray() on a sparse matrix"
+    raise DTypeError(
+        f"{label} does not hold real numbers",
+        f"expected numbers, got {_described(array, value)}",
+        hint,
+    )
+
+
+def _described(array: Array, value: object) -> str:
+    if array.ndim == 0:
+        return f"a {type(value).__name__}"
+    first = array.reshape(-1)[0] if array.size else ""
+    return f"dtype {array.dtype}, such as {first!r}"
+
+
+def in_shape(label: str, array: Array, wanted: TensorType) -> Array:
+    """The array in the wanted shape: as it is, or with a last axis of size one added or dropped.
+
+    Args:
+        label: how the user would write the array.
+        array: what was passed.
+        wanted: sizes that are numbers must be equal; the others may be anything but 0.
+
+    Raises:
+        DataError: the array is empty.
+        ShapeError: it has other axes.
+    """
+    if array.size == 0:
+        raise DataError(
+            f"{label} is empty",
+            f"expected {wanted}, got shape {array.shape}",
+            "pass at least one row",
+        )
+    for shape in (array.shape, (*array.shape, 1), array.shape[:-1]):
+        if shape == array.shape[:-1] and array.shape[-1:] != (1,):
+            continue
+        if len(shape) == wanted.ndim and all(
+            size == dim
+            for size, dim in zip(shape, wanted.shape, strict=True)
+            if isinstance(dim, int)
+        ):
+            return array.reshape(shape)
+    kind = SHORT.get(str(array.dtype), str(array.dtype))
+    raise ShapeError(
+        f"{label} has the wrong shape",
+        f"expected {wanted}, got {kind}[{', '.join(map(str, array.shape))}]",
+        _shape_hint(label, array.shape, wanted),
+    )
+
+
+def _shape_hint(label: str, shape: tuple[int, ...], wanted: TensorType) -> str:
+    row = wanted.shape[1:]
+    if all(isinstance(dim, int) for dim in row):
+        sizes = tuple(dim for dim in row if isinstance(dim, int))
+        needed = int(np.prod(sizes))
+        if shape == sizes:
+            return f"one sample needs an axis for the batch too: {label}[None]"
+        if shape and int(np.prod(shape[1:])) == needed:
+            return (
+                f"{label}.reshape(len({label}), {', '.join(map(str, sizes))}) has the right shape"
+            )
+        if len(shape) == 2 and (shape[0],) == sizes:
+            return f"samples are rows: {label}.T has the right shape"
+    return "the first axis is the samples, and the model fixes the others"
