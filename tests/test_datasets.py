@@ -17,6 +17,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from chainrule import datasets
 from chainrule.compiler.errors import FileError, UsageError
+from chainrule.downloads import Remote, Table
+from chainrule.runtime.cache import CacheWarning
 
 IMAGES = (np.arange(7 * 784) % 256).astype(np.uint8).reshape(7, 28, 28)
 LABELS = np.arange(7, dtype=np.uint8)
@@ -46,7 +48,7 @@ def mini(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     content = IMAGES[:5].tobytes() + LABELS[:5].tobytes()
     content += IMAGES[5:].tobytes() + LABELS[5:].tobytes()
     digest = hashlib.sha256(content).hexdigest()
-    table = datasets._Table(datasets._MNIST_TABLE.keys, len(content), digest)
+    table = Table(datasets._MNIST_TABLE.keys, len(content), digest)
     monkeypatch.setattr(datasets, "_MNIST_TABLE", table)
     (folder / "mnist.npz").write_bytes(MINI)
     return folder / "mnist.npz"
@@ -71,7 +73,7 @@ def server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
         thread.start()
         digest = hashlib.sha256(MINI).hexdigest()
         url = f"http://127.0.0.1:{listening.server_port}/mnist.npz"
-        remote = datasets._Remote("mnist.npz", url, len(MINI), digest)
+        remote = Remote("mnist.npz", url, len(MINI), digest)
         monkeypatch.setattr(datasets, "_MNIST", remote)
         yield lambda content: served.__setitem__(0, content)
         listening.shutdown()
@@ -174,10 +176,21 @@ def test_a_wrong_download_is_refused_and_not_kept(
     assert len(x_train) == 5
 
 
+def test_without_a_cache_the_data_still_come(
+    mini: Path, server: Callable[[bytes], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHAINRULE_CACHE_DIR", str(mini))  # a file, not a directory
+    monkeypatch.delenv("CHAINRULE_DATA")
+    server(MINI)
+    with pytest.warns(CacheWarning, match="cannot be used"):
+        (x_train, _), _ = datasets.mnist()
+    assert len(x_train) == 5
+
+
 def test_without_a_network_the_error_says_what_to_do(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    remote = datasets._Remote("mnist.npz", "http://127.0.0.1:1/mnist.npz", 1, "")
+    remote = Remote("mnist.npz", "http://127.0.0.1:1/mnist.npz", 1, "")
     monkeypatch.setattr(datasets, "_MNIST", remote)
     with pytest.raises(FileError, match="cannot be downloaded") as caught:
         datasets.mnist()
@@ -239,7 +252,7 @@ def test_shakespeare_is_cut_in_two(
 ) -> None:
     text = b"to be or not to be, " * 10
     digest = hashlib.sha256(text).hexdigest()
-    remote = datasets._Remote("tinyshakespeare.txt", "http://127.0.0.1:1/", len(text), digest)
+    remote = Remote("tinyshakespeare.txt", "http://127.0.0.1:1/", len(text), digest)
     monkeypatch.setattr(datasets, "_SHAKESPEARE", remote)
     path = folder / f"tinyshakespeare.txt{suffix}"
     path.write_bytes(gzip.compress(text) if suffix else text)

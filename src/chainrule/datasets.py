@@ -7,73 +7,41 @@ against a SHA-256 digest every time they are read.
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import http.client
-import os
-import sys
-import tempfile
-import urllib.request
-import zipfile
-import zlib
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from chainrule.compiler.errors import FileError, UsageError
+from chainrule.compiler.errors import UsageError
+
+from .downloads import Remote, Table, fetch, given, read_arrays, read_text
 
 Rows: TypeAlias = tuple[NDArray[np.floating[Any]], NDArray[np.int64]]
 Split: TypeAlias = tuple[Rows, Rows]
 
-_TIMEOUT = 30.0  # seconds without a byte
-_UNREADABLE = (OSError, EOFError, ValueError, zlib.error)
-
-
-@dataclass(frozen=True, slots=True)
-class _Remote:
-    """A file that is downloaded when no folder has it."""
-
-    name: str
-    url: str
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """Arrays of an npz file: the digest is of their bytes, in order, however they are packed."""
-
-    keys: tuple[str, ...]
-    size: int  # bytes of all arrays
-    sha256: str
-
-
-_MNIST = _Remote(
+_MNIST = Remote(
     "mnist.npz",
     "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
     11_490_434,
     "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
 )
-_MNIST_TABLE = _Table(
+_MNIST_TABLE = Table(
     ("x_train", "y_train", "x_test", "y_test"),
     70_000 * (28 * 28 + 1),
     "06b0d1f124c4e5fa796686ade41a9b778edacc8622f2195a352ef479ad44fc16",
 )
-_SHAKESPEARE = _Remote(
+_SHAKESPEARE = Remote(
     "tinyshakespeare.txt",
     "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
     1_115_394,
     "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
 )
-_DIGITS_TABLE = _Table(
+_DIGITS_TABLE = Table(
     ("sk_digits__X", "sk_digits__y"),
     1797 * (64 + 2),
     "2b05e4c7dfd27d18979d351becda24b11a82db0bdfbae840b4d098a0c8d3790d",
 )
-_BREAST_CANCER_TABLE = _Table(
+_BREAST_CANCER_TABLE = Table(
     ("sk_breast_cancer__X", "sk_breast_cancer__y"),
     569 * (30 * 8 + 2),
     "18cb484ccbac10aabf0f94dc9acea17d8095051d9ebec80538b944a7a82487d4",
@@ -100,7 +68,7 @@ def mnist(*, flat: bool = False, dtype: DTypeLike = np.float32) -> Split:
         LeCun, Bottou, Bengio, Haffner 1998, Gradient-based learning applied to document
         recognition, section III.A.
     """
-    x_train, y_train, x_test, y_test = _arrays(_fetch(_MNIST), _MNIST_TABLE)
+    x_train, y_train, x_test, y_test = read_arrays(fetch(_MNIST), _MNIST_TABLE)
     return (
         (_pixels(x_train, 255, flat, dtype), y_train.astype(np.int64)),
         (_pixels(x_test, 255, flat, dtype), y_test.astype(np.int64)),
@@ -184,8 +152,8 @@ def tiny_shakespeare() -> tuple[str, str]:
     Source:
         Karpathy 2015, The unreasonable effectiveness of recurrent neural networks.
     """
-    path = _given(f"{_SHAKESPEARE.name}.gz") or _fetch(_SHAKESPEARE)
-    text = _text(path, _SHAKESPEARE)
+    path = given(f"{_SHAKESPEARE.name}.gz") or fetch(_SHAKESPEARE)
+    text = read_text(path, _SHAKESPEARE)
     cut = len(text) * 9 // 10
     return text[:cut], text[cut:]
 
@@ -207,11 +175,11 @@ def _held_out_fifth(x: NDArray[np.floating[Any]], y: NDArray[Any]) -> Split:
     return (x[train], labels[train]), (x[test], labels[test])
 
 
-def _bundled(name: str, table: _Table) -> tuple[NDArray[Any], ...]:
+def _bundled(name: str, table: Table) -> tuple[NDArray[Any], ...]:
     """All rows of a data set that comes with scikit-learn: `x` and `y`."""
-    path = _given("tabular.npz")
+    path = given("tabular.npz")
     if path is not None:
-        return _arrays(path, table)
+        return read_arrays(path, table)
     try:
         from sklearn import datasets
     except ImportError:
@@ -222,91 +190,3 @@ def _bundled(name: str, table: _Table) -> tuple[NDArray[Any], ...]:
         ) from None
     data = getattr(datasets, f"load_{name}")()
     return data.data, data.target
-
-
-def _arrays(path: Path, table: _Table) -> tuple[NDArray[Any], ...]:
-    """The arrays of an npz file, if they are those of the table."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            arrays = tuple(_member(archive, f"{key}.npy", table.size) for key in table.keys)
-    except (*_UNREADABLE, zipfile.BadZipFile, KeyError, RuntimeError, MemoryError) as error:
-        raise _unreadable(path, error) from None
-    _check(path, b"".join(array.tobytes() for array in arrays), table.sha256)
-    return arrays
-
-
-def _member(archive: zipfile.ZipFile, name: str, limit: int) -> NDArray[Any]:
-    member = archive.getinfo(name)
-    if member.file_size > limit + 1024:  # an npy header is shorter; a bomb is larger
-        raise ValueError(f"{name} unpacks to {member.file_size} bytes, more than {limit}")
-    with archive.open(member) as file:
-        array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-    return array
-
-
-def _text(path: Path, remote: _Remote) -> str:
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            content = file.read(remote.size + 1)
-    except _UNREADABLE as error:
-        raise _unreadable(path, error) from None
-    _check(path, content, remote.sha256)
-    return content.decode()
-
-
-def _check(path: Path, content: bytes, sha256: str) -> None:
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != sha256:
-        raise FileError(
-            f"{path.name} is damaged, or is another file",
-            f"expected content with SHA-256 {sha256[:12]}..., came {digest[:12]}...",
-            f"remove {path} and try again",
-        )
-
-
-def _unreadable(path: Path, error: Exception) -> FileError:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return FileError(f"{path.name} cannot be read", reason, f"remove {path} and try again")
-
-
-def _given(name: str) -> Path | None:
-    """The file in the folder `CHAINRULE_DATA`, if it is there."""
-    folder = os.environ.get("CHAINRULE_DATA")
-    path = Path(folder, name) if folder else None
-    return path if path and path.is_file() else None
-
-
-def _fetch(remote: _Remote) -> Path:
-    """The file in the folder `CHAINRULE_DATA` or in the cache, where it is put if need be."""
-    given = _given(remote.name)
-    if given:
-        return given
-    path = _cache_directory() / "datasets" / remote.name
-    if not path.is_file():
-        try:
-            _download(remote, path)
-        except (OSError, http.client.HTTPException) as error:
-            raise FileError(
-                f"{remote.name} cannot be downloaded",
-                f"{remote.url}: {error}",
-                "put the file into a folder and name that folder in CHAINRULE_DATA",
-            ) from None
-    return path
-
-
-def _download(remote: _Remote, path: Path) -> None:
-    print(f"downloading {remote.name} (once, {remote.size / 1e6:.0f} MB)", file=sys.stderr)
-    with urllib.request.urlopen(remote.url, timeout=_TIMEOUT) as response:
-        content = response.read(remote.size + 1)
-    if hashlib.sha256(content).hexdigest() != remote.sha256:
-        raise OSError(f"came {len(content)} bytes of other content")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Renamed when complete: another process never reads half a file.
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(content)
-    os.replace(file.name, path)
-
-
-def _cache_directory() -> Path:
-    named = os.environ.get("CHAINRULE_CACHE_DIR")
-    return Path(named) if named else Path.home() / ".cache" / "chainrule"
