@@ -16,7 +16,10 @@ SOURCES = [
     for path in sorted((ROOT / folder).rglob("*.py"))
     if "golden" not in path.parts
 ]
-COMMANDS = re.findall(r"^```bash\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
+
+
+def commands(page: str) -> list[str]:
+    return re.findall(r"^```bash\n(.*?)^```$", (ROOT / page).read_text(), re.M | re.S)
 
 
 def test_every_folder_is_packaged() -> None:
@@ -44,14 +47,14 @@ def test_a_file_is_short_enough_to_read(path: pathlib.Path) -> None:
 
 
 def test_the_readme_has_one_command_to_train_and_one_to_test() -> None:
-    train, test = COMMANDS
+    train, test = commands("README.md")
     assert "examples/digits.py" in train
     assert "-m pytest" in test
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_readme_command_names_what_exists(command: str) -> None:
-    for extra in re.findall(r"\.\[(\w+)\]", command):
-        assert extra in CONFIG["project"]["optional-dependencies"]
+@pytest.mark.parametrize("command", commands("README.md") + commands("CONTRIBUTING.md"))
+def test_a_command_names_what_exists(command: str) -> None:
+    for extras in re.findall(r"\.\[([\w,]+)\]", command):
+        assert set(extras.split(",")) <= set(CONFIG["project"]["optional-dependencies"])
     for script in re.findall(r"\S+\.py\b", command):
         assert (ROOT / script).exists()
