@@ -1,0 +1,373 @@
+"""The inverse of `text.show`: a hand-written reader that evaluates nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NoReturn, TypeVar
+
+from .errors import ChainruleError, FileError, nearest
+from .ir import CONST, LEAF, OPS, Graph, Node, Op, const, leaf, make, substitute, walk
+from .ops.base import Kind, Scalar
+from .types import LONG, Dim, TensorType, Where, add, floordiv, mul, sub, symbol
+
+RESERVED = frozenset({"true", "false", "none", "nan", "inf", "const", "row"})
+ROLES = ("input", "setting", "param", "state", "placeholder")
+KINDS: tuple[Kind, ...] = (
+    "float", "number", "integer", "logic", "compare", "predicate", "select",
+)  # fmt: skip
+PARTS = ("formula", "stable", "grads")
+TOKEN = re.compile(
+    r"""(?P<string>"(?:[^"\\]|\\.)*")
+      | (?P<symbol>`(?:[^`\\]|\\.)*`)
+      | (?P<ref>%\w+)
+      | (?P<float>-?(?:\d+\.\d*(?:e[+-]?\d+)?|\d+e[+-]?\d+|inf\b|nan\b))
+      | (?P<int>-?\d+\b)
+      | (?P<word>[^\W\d]\w*(?:\#\d+)?)
+      | (?P<mark>//|[()\[\]{},:=*+@-])
+      | (?P<space>\s+)""",
+    re.VERBOSE,
+)
+T = TypeVar("T")
+
+
+def parse(text: str) -> Graph:
+    """The graph that `show` wrote.
+
+    Args:
+        text: what `show` returns.
+
+    Returns:
+        A graph with leaves of its own, equal to the one that was shown.
+
+    Raises:
+        FileError: the text is not a graph; the message has the line's number.
+    """
+    lines = [
+        _Line(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()
+    ]
+    rows: dict[str, Op] = {}
+    definitions = list(_definitions(lines, rows))
+    for definition, body in definitions:
+        definition.read(body, rows)
+    inside = {id(line) for _, body in definitions for line in body}
+    return _graph([line for line in lines if id(line) not in inside and not line.is_row], rows)
+
+
+class _Line:
+    """What is left of one line, token by token."""
+
+    def __init__(self, number: int, text: str) -> None:
+        self.number, self.text, self.at = number, text, 0
+        self.place = ""
+        head, mark, place = text.rpartition("  @ ")
+        if mark:
+            self.text, self.place = head, place
+        self.is_row = text.startswith("row ")
+
+    def peek(self) -> tuple[str, str]:
+        """Kind and text of the next token; the kind is empty at the end."""
+        while self.at < len(self.text):
+            match = TOKEN.match(self.text, self.at)
+            if match is None:
+                self.fail(f"unexpected {self.text[self.at]!r}")
+            if match.lastgroup != "space":
+                return str(match.lastgroup), match.group()
+            self.at = match.end()
+        return "", ""
+
+    def next(self, *kinds: str) -> str:
+        """The next token, which must be of one of these kinds."""
+        kind, token = self.peek()
+        if kind not in kinds:
+            self.fail(f"expected {' or '.join(kinds)}, came {token or 'the end'}")
+        self.at += len(token)
+        return token
+
+    def skip(self, token: str) -> bool:
+        """Whether the next token is this one, which is then passed."""
+        found = self.peek()[1] == token
+        if found:
+            self.at += len(token)
+        return found
+
+    def expect(self, token: str) -> None:
+        """Pass this token."""
+        if not self.skip(token):
+            self.fail(
+                f"expected {token or 'the end of the line'}, came {self.peek()[1] or 'the end'}"
+            )
+
+    def fail(self, why: str, hint: str = "") -> NoReturn:
+        """An error that names this line."""
+        raise FileError(
+            f"graph text, line {self.number}: {why}",
+            self.text.strip(),
+            hint or "the text must be as show() writes it",
+        )
+
+    def word(self) -> str:
+        """A name, bare or quoted."""
+        token = self.next("word", "string")
+        return str(json.loads(token)) if token.startswith('"') else token
+
+    def several(self, item: Callable[[], T], end: str) -> list[T]:
+        """Items with commas between them, up to `end`."""
+        found: list[T] = []
+        while not self.skip(end):
+            if found:
+                self.expect(",")
+            found.append(item())
+        return found
+
+    def value(self) -> Any:
+        """An attribute's value."""
+        kind, token = self.peek()
+        if kind == "string":
+            return json.loads(self.next("string"))
+        if kind == "float":
+            return float(self.next("float"))
+        if self.skip("("):
+            return tuple(self.several(self.value, ")"))
+        constants = {"true": True, "false": False, "none": None}
+        if token in constants:
+            self.skip(token)
+            return constants[token]
+        return self.dim()
+
+    def dim(self) -> Dim:
+        """A polynomial in symbols."""
+        total = self._product()
+        while True:
+            if self.skip("+"):
+                total = add(total, self._product())
+            elif self.skip("-"):
+                total = sub(total, self._product())
+            else:
+                return total
+
+    def _product(self) -> Dim:
+        total = self._atom()
+        while self.skip("*"):
+            total = mul(total, self._atom())
+        return total
+
+    def _atom(self) -> Dim:
+        if self.skip("["):
+            size = self.dim()
+            self.expect("//")
+            by = int(self.next("int"))
+            self.expect("]")
+            return floordiv(size, by)
+        token = self.next("int", "word", "symbol")
+        if token.startswith("`"):
+            return symbol(json.loads(f'"{token[1:-1]}"'))
+        return symbol(token) if not token.lstrip("-").isdigit() else int(token)
+
+    def type(self) -> TensorType:
+        """A type, such as `f32[batch, 10]`."""
+        short = self.next("word")
+        if short not in LONG:
+            self.fail(f"unknown dtype {short}", nearest(short, LONG))
+        self.expect("[")
+        return TensorType(LONG[short], tuple(self.several(self.dim, "]")))
+
+    def where(self) -> Where | None:
+        """The place at the end of the line."""
+        match = re.fullmatch(r'("(?:[^"\\]|\\.)*"|\S+?):(\d+)(?: (.+))?', self.place.strip())
+        if match is None:
+            if self.place:
+                self.fail(f"{self.place!r} is no place", "a place is <file>:<line> <layer>")
+            return None
+        file, number, layer = match.groups(default="")
+        plain = [json.loads(x) if x.startswith('"') else x for x in (file, layer)]
+        return Where(plain[0], int(number), plain[1])
+
+
+class _Scope:
+    """Nodes by their names in the text."""
+
+    def __init__(self, rows: dict[str, Op]) -> None:
+        self.rows = rows
+        self.nodes: dict[str, Node] = {}
+        self.names: dict[Node, str] = {}
+
+    def ref(self, line: _Line) -> Node:
+        """A node that a line above defines."""
+        ref = line.next("ref")
+        if ref not in self.nodes:
+            line.fail(f"{ref} is not defined above", nearest(ref, self.nodes))
+        return self.nodes[ref]
+
+    def refs(self, line: _Line) -> list[Node | None]:
+        """Nodes with commas between them, to the end of the line."""
+        return line.several(lambda: None if line.skip("none") else self.ref(line), "")
+
+    def define(self, line: _Line) -> None:
+        """One line `%h = op(%x) attr=value : type as "name" @ file:line`."""
+        ref = line.next("ref")
+        if ref in self.nodes:
+            line.fail(f"{ref} is defined twice")
+        line.expect("=")
+        node, declared = self._node(line)
+        if node.type != declared:
+            line.fail(f"{ref} is {node.type}, the line says {declared}")
+        self.nodes[ref] = node
+        if line.skip("as"):
+            self.names[node] = line.word()
+        elif node.op is not LEAF and not ref[1:].isdigit():
+            self.names[node] = ref[1:]
+        line.expect("")
+
+    def _node(self, line: _Line) -> tuple[Node, TensorType]:
+        label, where = line.next("word"), line.where()
+        if label in ROLES:
+            name = line.word()
+            line.expect(":")
+            declared = line.type()
+            return leaf(name, declared, label, where), declared  # type: ignore[arg-type]
+        if label == "const":
+            value = line.value()
+            if not isinstance(value, int | float):
+                line.fail(f"{value} is no number")
+            line.expect(":")
+            declared = line.type()
+            return const(value, declared.dtype), declared
+        op = self.rows.get(label) or OPS.get(label)
+        if op is None:
+            line.fail(f"unknown op {label}", nearest(label, {*OPS, *self.rows, *ROLES}))
+        line.expect("(")
+        operands = tuple(line.several(lambda: self.ref(line), ")"))
+        attrs: dict[str, Any] = {}
+        while not line.skip(":"):
+            key = line.next("word")
+            line.expect("=")
+            attrs[key] = line.value()
+        declared = line.type()
+        try:
+            return make(op, operands, where, **attrs), declared
+        except (ChainruleError, LookupError, TypeError, ValueError) as error:
+            line.fail(str(getattr(error, "what", error)) or type(error).__name__)
+
+
+class _Definition:
+    """A user's row: its formula, stable spelling and derivatives, as nodes on placeholders."""
+
+    def __init__(self, line: _Line, given: Sequence[str]) -> None:
+        line.expect("row")
+        label = line.next("word")
+        line.expect("(")
+        self.given = dict(line.several(lambda: self._operand(line), ")"))
+        self.parts: dict[str, list[Node | None]] = {}
+        options = {"name": label, "kind": "float", "numpy": ""}
+        while not line.skip("{"):
+            key = line.next("word")
+            line.expect("=")
+            options[key] = line.word()
+        kind = next((kind for kind in KINDS if kind == options["kind"]), None)
+        if kind is None:
+            line.fail(f"unknown kind {options['kind']}", nearest(options["kind"], KINDS))
+        self.label = label
+        self.row = Scalar(
+            options["name"],
+            kind,
+            len(self.given),
+            options["numpy"],
+            formula=self._formula if "formula" in given else None,
+            stable=self._stable if "stable" in given else None,
+            grads=self._grads if "grads" in given else None,
+        )
+
+    @staticmethod
+    def _operand(line: _Line) -> tuple[str, TensorType]:
+        name = line.next("ref")
+        line.expect(":")
+        short = line.next("word")
+        if short not in LONG:
+            line.fail(f"unknown dtype {short}", nearest(short, LONG))
+        return name, TensorType(LONG[short])
+
+    def read(self, body: list[_Line], rows: dict[str, Op]) -> None:
+        """Read the lines between the braces."""
+        scope = _Scope(rows)
+        for name, type_ in self.given.items():
+            scope.nodes[name] = leaf(name[1:], type_, "placeholder")
+        self.xs = tuple(scope.nodes.values())
+        for line in body:
+            if line.peek()[0] == "ref":
+                scope.define(line)
+            elif not line.skip("}"):
+                part = line.next("word")
+                self.parts[part] = scope.refs(line)
+
+    def _formula(self, *operands: Node) -> Node:
+        return self._on("formula", dict(zip(self.xs, operands, strict=True)))[0]  # type: ignore[return-value]
+
+    def _stable(self, *operands: Node) -> Node:
+        return self._on("stable", dict(zip(self.xs, operands, strict=True)))[0]  # type: ignore[return-value]
+
+    def _grads(self, out: Node, *operands: Node) -> tuple[Node | None, ...]:
+        known = dict(zip(self.xs, operands, strict=True))
+        return self._on("grads", {make(self.row, self.xs): out, **known})
+
+    def _on(self, part: str, known: dict[Node, Node]) -> tuple[Node | None, ...]:
+        """A part on operands; where it says float64, it means the dtype of the operands."""
+        dtype = known[self.xs[-1]].dtype
+        wanted = [node for node in self.parts[part] if node is not None]
+        for node in walk(wanted, frozenset(known)):
+            if node not in known and ("dtype", "float64") in node.attrs:
+                attrs = {**dict(node.attrs), "dtype": dtype}
+                if node.op is CONST:
+                    known[node] = const(attrs["value"], dtype)
+                else:
+                    known[node] = make(node.op, tuple(substitute(node.operands, known)), **attrs)
+        results = iter(substitute(wanted, known))
+        return tuple(None if node is None else next(results) for node in self.parts[part])
+
+
+def _definitions(
+    lines: list[_Line], rows: dict[str, Op]
+) -> Iterator[tuple[_Definition, list[_Line]]]:
+    """Every row with the lines of its body; the rows are made before any body is read."""
+    for start, line in enumerate(lines):
+        if not line.is_row:
+            continue
+        body: list[_Line] = []
+        for inner in lines[start + 1 :]:
+            body.append(inner)
+            if inner.text.strip() == "}":
+                break
+        else:
+            line.fail("the row's definition does not end", "close it with a line `}`")
+        given = [inner.text.split()[0] for inner in body]
+        definition = _Definition(line, [part for part in PARTS if part in given])
+        rows[definition.label] = definition.row
+        yield definition, body
+
+
+def _graph(lines: list[_Line], rows: dict[str, Op]) -> Graph:
+    scope, name = _Scope(rows), ""
+    leaves: dict[str, tuple[Node, ...]] = {}
+    outputs: list[tuple[str, Node]] = []
+    updates: list[tuple[Node, Node]] = []
+    for line in lines:
+        if line.peek()[0] == "ref":
+            scope.define(line)
+            continue
+        match line.next("word"):
+            case "graph":
+                name = line.word()
+            case "inputs" | "params" | "state" as part:
+                leaves[part] = tuple(line.several(lambda: scope.ref(line), ""))  # noqa: B023
+            case "output":
+                outputs.append((line.word(), scope.ref(line)))
+            case "update":
+                old = scope.ref(line)
+                updates.append((old, scope.ref(line)))
+            case word:
+                line.fail(f"unexpected {word}", "expected graph, row, a node, output or update")
+        line.expect("")
+    if not name:
+        raise FileError("graph text without a name", "expected a line `graph <name>`")
+    return Graph(name, **leaves, outputs=tuple(outputs), updates=tuple(updates), names=scope.names)
