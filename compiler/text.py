@@ -171,11 +171,8 @@ class _Listing:
 
     def _line(self, node: Node) -> str:
         name, here = self.names.get(node), self.ids[node]
-        called = (
-            ""
-            if name is None or here == f"%{name}" and not is_leaf(node)
-            else (f" as {json.dumps(name)}")
-        )
+        shown = here == f"%{name}" and not is_leaf(node)
+        called = "" if name is None or shown else f" as {json.dumps(name)}"
         type_ = self.types.get(node.type)
         if type_ is None:
             type_ = self.types[node.type] = shown_type(node.type)

@@ -1,7 +1,7 @@
 """Targets: each spells a lowered graph as source text.
 
-A target is a module with a `TARGET`, named in the entry-point group `chainrule.targets`; a new one is
-a new sibling of the folders here, or another package's module.
+A target is a module with a `TARGET`, named in the entry-point group `chainrule.targets`; a new one
+is a new sibling of the folders here, or another package's module.
 """
 
 from __future__ import annotations
