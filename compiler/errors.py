@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .types import Where
@@ -81,8 +82,26 @@ class UsageError(ChainruleError, ValueError):
     """A call that does not make sense as it stands."""
 
 
+_PINNED: list[Where] = []
+
+
+@contextlib.contextmanager
+def pinned(where: Where | None) -> Iterator[None]:
+    """Inside, `caller` is this place: a layer is built where it was written, not where it is used."""
+    if where is None:
+        yield
+        return
+    _PINNED.append(where)
+    try:
+        yield
+    finally:
+        _PINNED.pop()
+
+
 def caller() -> Where | None:
-    """The nearest frame outside this package: the line that the user wrote."""
+    """The line that the user wrote: the nearest frame outside this package, or what is pinned."""
+    if _PINNED:
+        return _PINNED[-1]
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename

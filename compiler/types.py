@@ -134,6 +134,8 @@ def divide(a: Dim, b: Dim) -> Dim | None:
         return _dim({atoms: factor // b for atoms, factor in _terms(a).items()})
     if len(b.terms) != 1:
         return 1 if a == b else None
+    if a == 0:
+        return 0
     (below, divisor), quotient = b.terms[0], {}
     for atoms, factor in _terms(a).items():
         rest = list(atoms)
