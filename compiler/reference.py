@@ -195,6 +195,7 @@ RULES: dict[object, Rule] = {
     convert.CAST: lambda node, sizes, x: np.asarray(x).astype(node.dtype),
     convert.SIZE: lambda node, sizes: np.asarray(value(node.attr("dim"), sizes), node.dtype),
     convert.IOTA: _iota,
+    convert.LITERAL: lambda node, sizes: node.attr("data").array(),
     shape.RESHAPE: lambda node, sizes, x: np.reshape(x, shape_of(node.shape, sizes)),
     shape.TRANSPOSE: lambda node, sizes, x: np.transpose(x, node.attr("axes")),
     shape.BROADCAST_TO: lambda node, sizes, x: np.broadcast_to(x, shape_of(node.shape, sizes)),

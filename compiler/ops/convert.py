@@ -1,11 +1,16 @@
-"""Leaves that are known at once, and conversion: cast, a size as a number, a counting axis."""
+"""What is known at once, and conversion: cast, a size as a number, a counting axis, an array."""
 
 from __future__ import annotations
 
-from typing import Any
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from ..ir import Node, Op, make, register
 from ..types import Dim, TensorType
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Cast(Op):
@@ -59,9 +64,55 @@ class Iota(Op):
         return reshape(node, shape=(1,) * lead + node.shape)
 
 
+@dataclass(frozen=True, slots=True)
+class Data:
+    """The elements of an array that never changes: two are equal where all their bytes are.
+
+    Attributes:
+        dtype: the elements' dtype.
+        shape: their shape, all numbers.
+        content: the elements in row-major order.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    content: bytes
+
+    @property
+    def digest(self) -> str:
+        """A short name for the content."""
+        return hashlib.sha256(self.content).hexdigest()[:16]
+
+    def array(self) -> np.ndarray[Any, Any]:
+        """The elements as a NumPy array that cannot be written to."""
+        import numpy as np
+
+        return np.frombuffer(self.content, self.dtype).reshape(self.shape)
+
+    def __repr__(self) -> str:
+        return f"Data({self.dtype}, {self.shape}, {self.digest})"
+
+
+class Literal(Op):
+    """An array that was given as such. attrs: data."""
+
+    name = "literal"
+
+    def infer(self, operands: tuple[Node, ...], **attrs: Any) -> TensorType:
+        """The array's own type."""
+        return TensorType(attrs["data"].dtype, attrs["data"].shape)
+
+    def lift(self, node: Node, operands: tuple[Node, ...], lead: int) -> Node:
+        """The same along every leading axis."""
+        from .shape import reshape
+
+        return reshape(node, shape=(1,) * lead + node.shape)
+
+
 CAST = register(Cast())
 SIZE = register(SizeOf())
 IOTA = register(Iota())
+LITERAL = register(Literal())
 
 
 def cast(x: Node, dtype: str) -> Node:
@@ -85,3 +136,16 @@ def size(dim: Dim, dtype: str) -> Node:
 def iota(dim: Dim, dtype: str = "int64") -> Node:
     """`0 ... dim - 1`."""
     return make(IOTA, (), dim=dim, dtype=dtype)
+
+
+def literal(array: np.ndarray[Any, Any]) -> Node:
+    """The elements of `array` as they are now; a plain constant where there are no axes."""
+    import numpy as np
+
+    from ..ir import const
+
+    dtype = array.dtype.name
+    if not array.ndim:
+        return const(array.item(), dtype)
+    data = Data(dtype, array.shape, np.ascontiguousarray(array).tobytes())
+    return make(LITERAL, (), data=data)
