@@ -24,6 +24,7 @@ add: Scalar = _row(
         "np.add",
         grads=lambda out, x, y: (_one(x), _one(y)),
         domain=(WIDE, WIDE),
+        doc="The sum x + y.",
     )
 )
 subtract: Scalar = _row(
@@ -34,11 +35,18 @@ subtract: Scalar = _row(
         "np.subtract",
         grads=lambda out, x, y: (_one(x), _minus_one(y)),
         domain=(WIDE, WIDE),
+        doc="The difference x - y.",
     )
 )
 multiply: Scalar = _row(
     Scalar(
-        "multiply", "number", 2, "np.multiply", grads=lambda out, x, y: (y, x), domain=(WIDE, WIDE)
+        "multiply",
+        "number",
+        2,
+        "np.multiply",
+        grads=lambda out, x, y: (y, x),
+        domain=(WIDE, WIDE),
+        doc="The product x y.",
     )
 )
 divide: Scalar = _row(
@@ -49,6 +57,7 @@ divide: Scalar = _row(
         "np.divide",
         grads=lambda out, x, y: (1 / y, -(out / y)),
         domain=(WIDE, (0.1, 1e3)),
+        doc="The quotient x / y; integers are divided as floats.",
     )
 )
 negative: Scalar = _row(
@@ -59,6 +68,7 @@ negative: Scalar = _row(
         "np.negative",
         grads=lambda out, x: (_minus_one(x),),
         domain=(WIDE,),
+        doc="The negative -x.",
     )
 )
 floor_divide: Scalar = _row(
@@ -69,6 +79,7 @@ floor_divide: Scalar = _row(
         "np.floor_divide",
         grads=lambda out, x, y: (None, None),
         domain=(WIDE, (0.5, 10.0)),
+        doc="The quotient rounded down, floor(x / y).",
     )
 )
 remainder: Scalar = _row(
@@ -77,9 +88,9 @@ remainder: Scalar = _row(
         "number",
         2,
         "np.remainder",
-        grads=lambda out, x, y: (_one(x), -floor(x / y)),
+        grads=lambda out, x, y: (_one(x), -floor_divide(x, y)),
         domain=(WIDE, (0.5, 10.0)),
-        doc="The remainder has the sign of the divisor.",
+        doc="The remainder x - y floor(x / y), of the sign of y.",
     )
 )
 pow: Scalar = _row(
@@ -90,11 +101,19 @@ pow: Scalar = _row(
         "np.power",
         grads=lambda out, x, y: (_pow_base(x, y), _pow_exponent(out, x, y)),
         domain=((0.1, 10.0), (-5.0, 5.0)),
-        doc="The derivative for the exponent is 0 where the base is 0.",
+        doc="The power x^y. Its derivative for y is 0 where x is 0.",
     )
 )
 square: Scalar = _row(
-    Scalar("square", "number", 1, "np.square", grads=lambda out, x: (2 * x,), domain=(WIDE,))
+    Scalar(
+        "square",
+        "number",
+        1,
+        "np.square",
+        grads=lambda out, x: (2 * x,),
+        domain=(WIDE,),
+        doc="The square x^2.",
+    )
 )
 sqrt: Scalar = _row(
     Scalar(
@@ -105,6 +124,7 @@ sqrt: Scalar = _row(
         "sqrt",
         grads=lambda out, x: (0.5 / out,),
         domain=((1e-3, 1e3),),
+        doc="The square root of x; NaN for x < 0.",
     )
 )
 abs: Scalar = _row(
@@ -115,12 +135,42 @@ abs: Scalar = _row(
         "np.abs",
         grads=lambda out, x: (sign(x),),
         domain=(WIDE,),
-        doc="The derivative at 0 is 0.",
+        doc="The absolute value |x|. Its derivative at 0 is 0.",
     )
 )
-sign: Scalar = _row(Scalar("sign", "number", 1, "np.sign", grads=lambda out, x: (None,), domain=(WIDE,)))
-floor: Scalar = _row(Scalar("floor", "float", 1, "np.floor", grads=lambda out, x: (None,), domain=(WIDE,)))
-ceil: Scalar = _row(Scalar("ceil", "float", 1, "np.ceil", grads=lambda out, x: (None,), domain=(WIDE,)))
+sign: Scalar = _row(
+    Scalar(
+        "sign",
+        "number",
+        1,
+        "np.sign",
+        grads=lambda out, x: (None,),
+        domain=(WIDE,),
+        doc="The sign of x: -1, 0 or 1. Its derivative is 0 everywhere.",
+    )
+)
+floor: Scalar = _row(
+    Scalar(
+        "floor",
+        "float",
+        1,
+        "np.floor",
+        grads=lambda out, x: (None,),
+        domain=(WIDE,),
+        doc="The largest integer that is not above x. Its derivative is 0 everywhere.",
+    )
+)
+ceil: Scalar = _row(
+    Scalar(
+        "ceil",
+        "float",
+        1,
+        "np.ceil",
+        grads=lambda out, x: (None,),
+        domain=(WIDE,),
+        doc="The smallest integer that is not below x. Its derivative is 0 everywhere.",
+    )
+)
 round: Scalar = _row(
     Scalar(
         "round",
@@ -129,10 +179,20 @@ round: Scalar = _row(
         "np.round",
         grads=lambda out, x: (None,),
         domain=(WIDE,),
-        doc="Halves go to the even neighbor.",
+        doc=("The integer nearest to x; of two, the even one. Its derivative is 0 everywhere."),
     )
 )
-trunc: Scalar = _row(Scalar("trunc", "float", 1, "np.trunc", grads=lambda out, x: (None,), domain=(WIDE,)))
+trunc: Scalar = _row(
+    Scalar(
+        "trunc",
+        "float",
+        1,
+        "np.trunc",
+        grads=lambda out, x: (None,),
+        domain=(WIDE,),
+        doc="The integer part of x, rounded towards 0. Its derivative is 0 everywhere.",
+    )
+)
 maximum: Scalar = _row(
     Scalar(
         "maximum",
@@ -144,7 +204,10 @@ maximum: Scalar = _row(
             where(x >= y, 0.0, const(1, x.dtype)),
         ),
         domain=(WIDE, WIDE),
-        doc="Where both are equal the derivative goes to the first.",
+        doc=(
+            "The larger of x and y; NaN if one is. Where both are equal the "
+            "derivative goes to the first."
+        ),
     )
 )
 minimum: Scalar = _row(
@@ -158,24 +221,131 @@ minimum: Scalar = _row(
             where(x <= y, 0.0, const(1, x.dtype)),
         ),
         domain=(WIDE, WIDE),
-        doc="Where both are equal the derivative goes to the first.",
+        doc=(
+            "The smaller of x and y; NaN if one is. Where both are equal the "
+            "derivative goes to the first."
+        ),
     )
 )
 
-equal: Scalar = _row(Scalar("equal", "compare", 2, "np.equal"))
-not_equal: Scalar = _row(Scalar("not_equal", "compare", 2, "np.not_equal"))
-less: Scalar = _row(Scalar("less", "compare", 2, "np.less"))
-less_equal: Scalar = _row(Scalar("less_equal", "compare", 2, "np.less_equal"))
-greater: Scalar = _row(Scalar("greater", "compare", 2, "np.greater"))
-greater_equal: Scalar = _row(Scalar("greater_equal", "compare", 2, "np.greater_equal"))
-isnan: Scalar = _row(Scalar("isnan", "predicate", 1, "np.isnan"))
-isinf: Scalar = _row(Scalar("isinf", "predicate", 1, "np.isinf"))
-isfinite: Scalar = _row(Scalar("isfinite", "predicate", 1, "np.isfinite"))
+equal: Scalar = _row(
+    Scalar(
+        "equal",
+        "compare",
+        2,
+        "np.equal",
+        doc="Whether x = y; NaN equals nothing.",
+    )
+)
+not_equal: Scalar = _row(
+    Scalar(
+        "not_equal",
+        "compare",
+        2,
+        "np.not_equal",
+        doc="Whether x and y differ; NaN differs from everything.",
+    )
+)
+less: Scalar = _row(
+    Scalar(
+        "less",
+        "compare",
+        2,
+        "np.less",
+        doc="Whether x < y.",
+    )
+)
+less_equal: Scalar = _row(
+    Scalar(
+        "less_equal",
+        "compare",
+        2,
+        "np.less_equal",
+        doc="Whether x <= y.",
+    )
+)
+greater: Scalar = _row(
+    Scalar(
+        "greater",
+        "compare",
+        2,
+        "np.greater",
+        doc="Whether x > y.",
+    )
+)
+greater_equal: Scalar = _row(
+    Scalar(
+        "greater_equal",
+        "compare",
+        2,
+        "np.greater_equal",
+        doc="Whether x >= y.",
+    )
+)
+isnan: Scalar = _row(
+    Scalar(
+        "isnan",
+        "predicate",
+        1,
+        "np.isnan",
+        doc="Whether x is NaN.",
+    )
+)
+isinf: Scalar = _row(
+    Scalar(
+        "isinf",
+        "predicate",
+        1,
+        "np.isinf",
+        doc="Whether x is infinity or minus infinity.",
+    )
+)
+isfinite: Scalar = _row(
+    Scalar(
+        "isfinite",
+        "predicate",
+        1,
+        "np.isfinite",
+        doc="Whether x is a number: neither infinite nor NaN.",
+    )
+)
 
-logical_and: Scalar = _row(Scalar("logical_and", "logic", 2, "np.logical_and"))
-logical_or: Scalar = _row(Scalar("logical_or", "logic", 2, "np.logical_or"))
-logical_xor: Scalar = _row(Scalar("logical_xor", "logic", 2, "np.logical_xor"))
-logical_not: Scalar = _row(Scalar("logical_not", "logic", 1, "np.logical_not"))
+logical_and: Scalar = _row(
+    Scalar(
+        "logical_and",
+        "logic",
+        2,
+        "np.logical_and",
+        doc="Whether x and y are both true.",
+    )
+)
+logical_or: Scalar = _row(
+    Scalar(
+        "logical_or",
+        "logic",
+        2,
+        "np.logical_or",
+        doc="Whether x, y or both are true.",
+    )
+)
+logical_xor: Scalar = _row(
+    Scalar(
+        "logical_xor",
+        "logic",
+        2,
+        "np.logical_xor",
+        doc="Whether one of x and y is true and the other is not.",
+    )
+)
+logical_not: Scalar = _row(
+    Scalar(
+        "logical_not",
+        "logic",
+        1,
+        "np.logical_not",
+        doc="Whether x is false.",
+    )
+)
 
 
 class Where(Scalar):
@@ -184,7 +354,7 @@ class Where(Scalar):
     __slots__ = ()
 
     def vjp(self, node: Node, out_grad: Node) -> tuple[Node | None, ...]:
-        """The gradient goes to the branch that was taken, and a zero, whatever it is, to the other."""
+        """The gradient goes to the branch that was taken; the other gets 0, whatever it is."""
         if not node.type.is_float:
             return (None, None, None)
         condition, x, y = node.operands
@@ -211,6 +381,10 @@ where: Where = Where(
         None,
         where(c, 1.0, const(0, x.dtype)),
         where(c, 0.0, const(1, x.dtype)),
+    ),
+    doc=(
+        "x where the condition is true, y elsewhere; of the value not taken, "
+        "not even a NaN has a say in the gradient."
     ),
 )
 register(where)

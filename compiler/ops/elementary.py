@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ..ir import Node, register
-from .arithmetic import abs, equal, maximum, pow, sqrt, square, where
+from .arithmetic import abs, equal, maximum, sqrt, square, where
 from .base import Scalar
 
 
@@ -16,7 +16,17 @@ def _row(row: Scalar) -> Scalar:
 
 LN2, LN10 = math.log(2), math.log(10)
 
-exp: Scalar = _row(Scalar("exp", "float", 1, "np.exp", "exp", grads=lambda out, x: (out,)))
+exp: Scalar = _row(
+    Scalar(
+        "exp",
+        "float",
+        1,
+        "np.exp",
+        "exp",
+        grads=lambda out, x: (out,),
+        doc="The exponential e^x.",
+    )
+)
 expm1: Scalar = _row(
     Scalar(
         "expm1",
@@ -25,11 +35,21 @@ expm1: Scalar = _row(
         "np.expm1",
         formula=lambda x: exp(x) - 1,
         grads=lambda out, x: (exp(x),),
+        doc="e^x - 1, without the cancellation near 0.",
         source="exp(x) - 1 cancels near 0; Kahan, 'Branch cuts', 1987",
     )
 )
 log: Scalar = _row(
-    Scalar("log", "float", 1, "np.log", "log", grads=lambda out, x: (1 / x,), domain=((1e-3, 1e3),))
+    Scalar(
+        "log",
+        "float",
+        1,
+        "np.log",
+        "log",
+        grads=lambda out, x: (1 / x,),
+        domain=((1e-3, 1e3),),
+        doc="The natural logarithm of x; minus infinity at 0, NaN for x < 0.",
+    )
 )
 log1p: Scalar = _row(
     Scalar(
@@ -40,6 +60,7 @@ log1p: Scalar = _row(
         formula=lambda x: log(1 + x),
         grads=lambda out, x: (1 / (1 + x),),
         domain=((-0.9, 1e3),),
+        doc="log(1 + x), without the rounding of 1 + x near 0.",
         source="1 + x rounds for small x; Kahan, 'Branch cuts', 1987",
     )
 )
@@ -52,6 +73,7 @@ log2: Scalar = _row(
         formula=lambda x: log(x) / LN2,
         grads=lambda out, x: (1 / (LN2 * x),),
         domain=((1e-3, 1e3),),
+        doc="The logarithm to base 2, log(x) / log(2).",
     )
 )
 log10: Scalar = _row(
@@ -63,6 +85,7 @@ log10: Scalar = _row(
         formula=lambda x: log(x) / LN10,
         grads=lambda out, x: (1 / (LN10 * x),),
         domain=((1e-3, 1e3),),
+        doc="The logarithm to base 10, log(x) / log(10).",
     )
 )
 logaddexp: Scalar = _row(
@@ -75,12 +98,33 @@ logaddexp: Scalar = _row(
         stable=lambda x, y: where(equal(x, y), x + LN2, maximum(x, y) + log1p(exp(-abs(x - y)))),
         grads=lambda out, x, y: (_sigmoid(x - y), _sigmoid(y - x)),
         domain=((-20.0, 20.0), (-20.0, 20.0)),
+        doc="log(e^x + e^y), without overflow.",
         source="exp overflows; equal infinities would give inf - inf",
     )
 )
 
-sin: Scalar = _row(Scalar("sin", "float", 1, "np.sin", "sin", grads=lambda out, x: (cos(x),)))
-cos: Scalar = _row(Scalar("cos", "float", 1, "np.cos", "cos", grads=lambda out, x: (-sin(x),)))
+sin: Scalar = _row(
+    Scalar(
+        "sin",
+        "float",
+        1,
+        "np.sin",
+        "sin",
+        grads=lambda out, x: (cos(x),),
+        doc="The sine of x, in radians.",
+    )
+)
+cos: Scalar = _row(
+    Scalar(
+        "cos",
+        "float",
+        1,
+        "np.cos",
+        "cos",
+        grads=lambda out, x: (-sin(x),),
+        doc="The cosine of x, in radians.",
+    )
+)
 tan: Scalar = _row(
     Scalar(
         "tan",
@@ -90,6 +134,7 @@ tan: Scalar = _row(
         "tan",
         grads=lambda out, x: (1 + square(out),),
         domain=((-1.5, 1.5),),
+        doc="The tangent of x, in radians.",
     )
 )
 asin: Scalar = _row(
@@ -101,6 +146,7 @@ asin: Scalar = _row(
         "asin",
         grads=lambda out, x: (1 / sqrt((1 - x) * (1 + x)),),
         domain=((-0.99, 0.99),),
+        doc="The inverse sine, in [-pi/2, pi/2].",
     )
 )
 acos: Scalar = _row(
@@ -112,10 +158,19 @@ acos: Scalar = _row(
         "acos",
         grads=lambda out, x: (-1 / sqrt((1 - x) * (1 + x)),),
         domain=((-0.99, 0.99),),
+        doc="The inverse cosine, in [0, pi].",
     )
 )
 atan: Scalar = _row(
-    Scalar("atan", "float", 1, "np.arctan", "atan", grads=lambda out, x: (1 / (1 + square(x)),))
+    Scalar(
+        "atan",
+        "float",
+        1,
+        "np.arctan",
+        "atan",
+        grads=lambda out, x: (1 / (1 + square(x)),),
+        doc="The inverse tangent, in [-pi/2, pi/2].",
+    )
 )
 atan2: Scalar = _row(
     Scalar(
@@ -126,7 +181,10 @@ atan2: Scalar = _row(
         "atan2",
         grads=lambda out, y, x: (_over_square(x, hypot(y, x)), -_over_square(y, hypot(y, x))),
         domain=((-20.0, 20.0), (0.1, 20.0)),
-        doc="Both derivatives at the origin are 0.",
+        doc=(
+            "The angle of the point with abscissa x and ordinate y, in [-pi, pi]; "
+            "y comes first. Both derivatives at the origin are 0."
+        ),
     )
 )
 hypot: Scalar = _row(
@@ -138,12 +196,32 @@ hypot: Scalar = _row(
         formula=lambda x, y: sqrt(square(x) + square(y)),
         grads=lambda out, x, y: (_over(x, out), _over(y, out)),
         domain=((0.1, 20.0), (-20.0, 20.0)),
-        doc="Both derivatives at the origin are 0.",
+        doc="The length sqrt(x^2 + y^2). Both derivatives at the origin are 0.",
     )
 )
 
-sinh: Scalar = _row(Scalar("sinh", "float", 1, "np.sinh", "sinh", grads=lambda out, x: (cosh(x),)))
-cosh: Scalar = _row(Scalar("cosh", "float", 1, "np.cosh", "cosh", grads=lambda out, x: (sinh(x),)))
+sinh: Scalar = _row(
+    Scalar(
+        "sinh",
+        "float",
+        1,
+        "np.sinh",
+        "sinh",
+        grads=lambda out, x: (cosh(x),),
+        doc="The hyperbolic sine (e^x - e^-x) / 2.",
+    )
+)
+cosh: Scalar = _row(
+    Scalar(
+        "cosh",
+        "float",
+        1,
+        "np.cosh",
+        "cosh",
+        grads=lambda out, x: (sinh(x),),
+        doc="The hyperbolic cosine (e^x + e^-x) / 2.",
+    )
+)
 tanh: Scalar = _row(
     Scalar(
         "tanh",
@@ -153,10 +231,19 @@ tanh: Scalar = _row(
         "tanh",
         grads=lambda out, x: (1 - square(out),),
         domain=((-3.0, 3.0),),
+        doc="The hyperbolic tangent sinh(x) / cosh(x).",
     )
 )
 asinh: Scalar = _row(
-    Scalar("asinh", "float", 1, "np.arcsinh", "asinh", grads=lambda out, x: (1 / hypot(x, 1),))
+    Scalar(
+        "asinh",
+        "float",
+        1,
+        "np.arcsinh",
+        "asinh",
+        grads=lambda out, x: (1 / hypot(x, 1),),
+        doc="The inverse hyperbolic sine log(x + sqrt(x^2 + 1)).",
+    )
 )
 acosh: Scalar = _row(
     Scalar(
@@ -167,6 +254,7 @@ acosh: Scalar = _row(
         "acosh",
         grads=lambda out, x: (1 / (sqrt(x - 1) * sqrt(x + 1)),),
         domain=((1.01, 1e3),),
+        doc="The inverse hyperbolic cosine log(x + sqrt(x^2 - 1)), for x >= 1.",
     )
 )
 atanh: Scalar = _row(
@@ -178,6 +266,7 @@ atanh: Scalar = _row(
         "atanh",
         grads=lambda out, x: (1 / ((1 - x) * (1 + x)),),
         domain=((-0.99, 0.99),),
+        doc="The inverse hyperbolic tangent log((1 + x) / (1 - x)) / 2.",
     )
 )
 

@@ -26,6 +26,7 @@ erf: Scalar = _row(
         "erf",
         grads=lambda out, x: (TWO_OVER_SQRT_PI * exp(-square(x)),),
         domain=((-3.0, 3.0),),
+        doc="The error function, 2/sqrt(pi) times the integral of e^(-t^2) from 0 to x.",
     )
 )
 erfc: Scalar = _row(
@@ -37,6 +38,7 @@ erfc: Scalar = _row(
         "erfc",
         grads=lambda out, x: (-TWO_OVER_SQRT_PI * exp(-square(x)),),
         domain=((-3.0, 5.0),),
+        doc=("The complementary error function 1 - erf(x), without cancellation for large x."),
     )
 )
 lgamma: Scalar = _row(
@@ -48,6 +50,7 @@ lgamma: Scalar = _row(
         "loggamma",
         grads=lambda out, x: (digamma(x),),
         domain=((0.1, 50.0),),
+        doc="The logarithm of |Gamma(x)|; infinite at 0, -1, -2, ...",
     )
 )
 digamma: Scalar = _row(
@@ -59,6 +62,7 @@ digamma: Scalar = _row(
         "digamma",
         grads=lambda out, x: (zeta(2, x),),
         domain=((0.1, 50.0),),
+        doc="The derivative of log Gamma(x).",
     )
 )
 zeta: Scalar = _row(
@@ -70,7 +74,10 @@ zeta: Scalar = _row(
         "zeta",
         grads=lambda out, s, x: (None, -s * zeta(s + 1, x)),
         domain=((2.0, 5.0), (0.1, 50.0)),
-        doc="Hurwitz: the sum of (x + k)^-s over k >= 0; digamma' = zeta(2, x). No derivative for s.",
+        doc=(
+            "Hurwitz: the sum of (x + k)^-s over k >= 0; digamma' = zeta(2, x). No "
+            "derivative for s."
+        ),
         source="Abramowitz and Stegun 6.4.10",
     )
 )
@@ -84,7 +91,8 @@ sigmoid: Scalar = _row(
         formula=lambda x: 1 / (1 + exp(-x)),
         stable=lambda x: where(x >= 0, 1 / (1 + exp(-abs(x))), exp(-abs(x)) / (1 + exp(-abs(x)))),
         grads=lambda out, x: (out * sigmoid(-x),),
-        source="exp of a negative number only, so that it never overflows; 1 - sigmoid(x) = sigmoid(-x)",
+        doc="The logistic function 1 / (1 + e^-x).",
+        source="exp of negative numbers only never overflows; 1 - sigmoid(x) = sigmoid(-x)",
     )
 )
 softplus: Scalar = _row(
@@ -95,6 +103,7 @@ softplus: Scalar = _row(
         formula=lambda x: log(1 + exp(x)),
         stable=lambda x: maximum(x, 0) + log1p(exp(-abs(x))),
         grads=lambda out, x: (sigmoid(x),),
+        doc="log(1 + e^x), a smooth max(x, 0), without overflow.",
         source="Maechler 2012, Rmpfr note log1mexp, eq. (10)",
     )
 )
@@ -106,6 +115,6 @@ relu: Scalar = _row(
         formula=lambda x: maximum(x, 0),
         grads=lambda out, x: (where(greater(x, 0), 1.0, const(0, x.dtype)),),
         domain=((0.1, 20.0),),
-        doc="The derivative at 0 is 0.",
+        doc="The larger of x and 0. Its derivative at 0 is 0.",
     )
 )
