@@ -1,0 +1,276 @@
+"""What every device offers: a program that can be called, one step or many batches at a time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from chainrule.compiler.errors import DTypeError, IndexOutOfRange, ShapeError, UsageError
+from chainrule.compiler.program import Buffer, Program
+from chainrule.compiler.types import SHORT, Size, TensorType, symbols, value
+
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
+Sizes: TypeAlias = Mapping[str, int]
+
+
+class Executable(ABC):
+    """A program on a device.
+
+    Args:
+        program: what to run.
+    """
+
+    def __init__(self, program: Program) -> None:
+        """Remember which buffers are given by the caller, in order."""
+        self.program = program
+        self.given = program.of("input", "setting", "param", "state")
+        self.outputs = program.of("output")
+
+    @abstractmethod
+    def call(self, *arrays: Array) -> tuple[Array, ...]:
+        """One step, on inputs, settings, parameters and state in the program's order.
+
+        Parameters and state are changed in place; nothing else is.
+
+        Returns:
+            The outputs, in order, as new arrays.
+
+        Raises:
+            ShapeError, DTypeError, UsageError: arrays that the program does not take.
+            IndexOutOfRange: an index that lies outside its axis.
+        """
+
+    @abstractmethod
+    def epoch(
+        self,
+        first: int,
+        last: int,
+        batch_size: int,
+        order: Array,
+        arrays: Mapping[str, Array],
+        totals: Array,
+    ) -> int:
+        """The batches `first ... last - 1`; batch k is `order[k*batch_size : (k+1)*batch_size]`.
+
+        Args:
+            first: the first batch.
+            last: one more than the last batch.
+            batch_size: rows of a batch; the data's last batch has what is left.
+            order: int64 of shape `(n,)`, the rows of the data in the order of this epoch.
+            arrays: by name; batched inputs are the whole data, of shape `(rows, ...)`.
+            totals: float64, an element for each output of no axes: `rows * output` is added to it.
+
+        Returns:
+            How many batches were done. It is fewer than asked for where the first output became
+            NaN or infinite; that batch is not counted in `totals`.
+        """
+
+    def run(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """One step on arrays by name; see `call`."""
+        outputs = self.call(*self.in_order(arrays))
+        return {buffer.name: array for buffer, array in zip(self.outputs, outputs, strict=True)}
+
+    def in_order(self, arrays: Mapping[str, Array]) -> tuple[Array, ...]:
+        """The arrays of the buffers that the caller gives."""
+        missing = [buffer.name for buffer in self.given if buffer.name not in arrays]
+        if missing:
+            raise UsageError(
+                f"{self.program.name}: {missing[0]} is missing",
+                f"expected {', '.join(buffer.name for buffer in self.given)}; "
+                f"came {', '.join(arrays) or 'nothing'}",
+            )
+        return tuple(arrays[buffer.name] for buffer in self.given)
+
+    def bind(self, arrays: Sequence[Array], fixed: Sizes = MappingProxyType({})) -> dict[str, int]:
+        """Check the arrays against the buffers' types, and read the symbolic sizes off them.
+
+        Args:
+            arrays: one for each buffer that the caller gives.
+            fixed: sizes that are known already; the first axis of a batched input is then any.
+        """
+        return bind(self.program, self.given, arrays, fixed)
+
+    def bind_epoch(
+        self,
+        first: int,
+        last: int,
+        batch_size: int,
+        order: Array,
+        arrays: Sequence[Array],
+        totals: Array,
+    ) -> dict[str, int]:
+        """Check what `epoch` is asked to do, and give the sizes, for a batch of full size."""
+        program, batch = self.program, self.program.batch
+        if batch is None:
+            raise UsageError(f"{program.name}: the program has no batches", hint="call it as it is")
+        scalars = sum(not buffer.type.shape for buffer in self.outputs)
+        _check_vector(program, "order", order, "int64", "rows")
+        _check_vector(program, "totals", totals, "float64", scalars)
+        if batch_size < 1 or not 0 <= first <= last <= -(-len(order) // batch_size):
+            raise UsageError(
+                f"{program.name}: there are no such batches",
+                f"{first} to {last} of batch size {batch_size} in {len(order)} rows",
+            )
+        sizes = self.bind(arrays, {batch: batch_size})
+        rows = order[first * batch_size : last * batch_size]
+        if len(rows) % batch_size:
+            check_bounds(program, {**sizes, batch: len(rows) % batch_size})
+        data = {
+            buffer.name: array
+            for buffer, array in zip(self.given, arrays, strict=True)
+            if is_batched(buffer, program)
+        }
+        if len({len(array) for array in data.values()}) > 1:
+            raise ShapeError(
+                f"{program.name}: the data differ in the number of rows",
+                ", ".join(f"{name} has {len(array)}" for name, array in data.items()),
+            )
+        for name, array in data.items():
+            if rows.size and not 0 <= rows.min() <= rows.max() < len(array):
+                raise IndexOutOfRange(
+                    f"{program.name}: order names rows that the data do not have",
+                    f"{rows.min()} to {rows.max()}; {name} has {len(array)} rows",
+                )
+        return sizes
+
+    def fault(self, code: int) -> IndexOutOfRange:
+        """The error that a kernel reported by its number."""
+        what, where = self.program.faults[code - 1]
+        return IndexOutOfRange(what, where=where)
+
+
+def is_batched(buffer: Buffer, program: Program) -> bool:
+    """Whether the buffer is an input with a row for each sample."""
+    if buffer.role != "input" or not buffer.type.shape or program.batch is None:
+        return False
+    return symbol_name(buffer.type.shape[0]) == program.batch
+
+
+def symbol_name(dim: int | Size) -> str | None:
+    """The name of a size that is one symbol by itself."""
+    if isinstance(dim, Size) and len(dim.terms) == 1:
+        atoms, factor = dim.terms[0]
+        if factor == 1 and len(atoms) == 1 and isinstance(atoms[0], str):
+            return atoms[0]
+    return None
+
+
+def bind(
+    program: Program, buffers: Sequence[Buffer], arrays: Sequence[Array], fixed: Sizes
+) -> dict[str, int]:
+    """The symbolic sizes of a call: plain symbols first, then the others, then all is checked."""
+    if len(buffers) != len(arrays):
+        raise UsageError(
+            f"{program.name}: {len(arrays)} arrays given",
+            f"expected {len(buffers)}: {', '.join(buffer.name for buffer in buffers)}",
+        )
+    sizes = dict(fixed)
+    first: dict[str, Buffer] = {}
+    for buffer, array in zip(buffers, arrays, strict=True):
+        _check_kind(program, buffer, array)
+        for dim, size in zip(buffer.type.shape, array.shape, strict=True):
+            name = symbol_name(dim)
+            if name is not None and name not in sizes:
+                sizes[name], first[name] = size, buffer
+    for buffer, array in zip(buffers, arrays, strict=True):
+        for dim, size in zip(buffer.type.shape, array.shape, strict=True):
+            if isinstance(dim, Size):
+                _solve(dim, size, sizes)
+    for buffer, array in zip(buffers, arrays, strict=True):
+        shape = buffer.type.shape
+        unknown = symbols(shape) - sizes.keys()
+        if unknown:
+            raise UsageError(
+                f"{program.name}: the size {min(unknown)} cannot be told from the arrays",
+                f"{buffer.name} is {buffer.type}",
+            )
+        skip = 1 if fixed and is_batched(buffer, program) else 0
+        for dim, size in list(zip(shape, array.shape, strict=True))[skip:]:
+            if value(dim, sizes) != size:
+                raise _misfit(program, buffer, array, sizes, first)
+    check_bounds(program, sizes)
+    return sizes
+
+
+def check_bounds(program: Program, sizes: Sizes) -> None:
+    """Check that no size which the program needs is negative."""
+    for dim in program.bounds:
+        if value(dim, sizes) < 0:
+            known = ", ".join(f"{name} = {size}" for name, size in sizes.items())
+            raise ShapeError(
+                f"{program.name}: too small for what is computed",
+                f"{dim} must not be negative; it is {value(dim, sizes)} for {known}",
+            )
+
+
+def _check_vector(program: Program, name: str, array: Array, dtype: str, size: int | str) -> None:
+    """A contiguous array of one axis, of a size that is given or any."""
+    fits = array.dtype == dtype and array.ndim == 1 and array.flags.carray
+    if not fits or (isinstance(size, int) and len(array) != size):
+        raise UsageError(
+            f"{program.name}: {name} does not fit",
+            f"expected a contiguous {SHORT[dtype]}[{size}], came {shown(array)}",
+        )
+
+
+def _check_kind(program: Program, buffer: Buffer, array: Array) -> None:
+    """An array of the right dtype and number of axes, writable where it is updated in place."""
+    if not isinstance(array, np.ndarray) or array.dtype != buffer.type.dtype:
+        raise DTypeError(
+            f"{program.name}: {buffer.name} has the wrong dtype", _expected(buffer.type, array)
+        )
+    if array.ndim != buffer.type.ndim:
+        raise ShapeError(
+            f"{program.name}: {buffer.name} has the wrong number of axes",
+            _expected(buffer.type, array),
+        )
+    if buffer.role in ("param", "state") and not array.flags.carray:
+        raise UsageError(
+            f"{program.name}: {buffer.name} cannot be updated in place",
+            f"expected a writable C-contiguous {buffer.type}, came {shown(array)}",
+            f"pass a copy: numpy.array({buffer.name})",
+        )
+
+
+def _solve(dim: Size, size: int, sizes: dict[str, int]) -> None:
+    """Where one symbol of a linear size is unknown, such as `n` in `2*n + 1`, find it."""
+    unknown = dim.symbols() - sizes.keys()
+    if len(unknown) != 1:
+        return
+    (name,) = unknown
+    at_zero = value(dim, {**sizes, name: 0})
+    slope = value(dim, {**sizes, name: 1}) - at_zero
+    if slope and (size - at_zero) % slope == 0:
+        sizes[name] = (size - at_zero) // slope
+
+
+def _misfit(
+    program: Program, buffer: Buffer, array: Array, sizes: Sizes, first: Mapping[str, Buffer]
+) -> ShapeError:
+    """The error for a shape that does not fit, and where its symbols got their sizes."""
+    hints = [
+        f"{name} is {sizes[name]}, from {first[name].name}"
+        for name in sorted(symbols(buffer.type.shape))
+        if name in first and first[name] is not buffer
+    ]
+    return ShapeError(
+        f"{program.name}: {buffer.name} has the wrong shape",
+        _expected(buffer.type, array),
+        "; ".join(hints),
+    )
+
+
+def _expected(kind: TensorType, array: Any) -> str:
+    return f"expected {kind}, came {shown(array)}"
+
+
+def shown(array: Any) -> str:
+    """The type of an array as it is printed in messages: `f32[4, 2]`."""
+    if not isinstance(array, np.ndarray):
+        return type(array).__name__
+    name = str(array.dtype)
+    return f"{SHORT.get(name, name)}[{', '.join(map(str, array.shape))}]"

@@ -1,0 +1,105 @@
+"""Arrays inside a kernel: other views of the same memory, whole-array moves, checked indices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array, populate_array
+
+from .codegen import kernel
+
+INT64 = ir.IntType(64)
+
+
+def build_array(context: Any, builder: Any, array_type: Any, data: Any, shape: list[Any]) -> Any:
+    """A C-contiguous array over the memory at `data`: how Numba represents one, without an owner."""
+    itemsize = context.get_constant(
+        types.intp, context.get_abi_sizeof(context.get_data_type(array_type.dtype))
+    )
+    strides: list[Any] = []
+    stride = itemsize
+    for size in reversed(shape):
+        strides.insert(0, stride)
+        stride = builder.mul(stride, size)
+    array = make_array(array_type)(context, builder)
+    populate_array(
+        array,
+        data=builder.bitcast(data, array.data.type),
+        shape=cgutils.pack_array(builder, shape, ty=INT64),
+        strides=cgutils.pack_array(builder, strides, ty=INT64),
+        itemsize=itemsize,
+        meminfo=None,
+    )
+    return array._getvalue()
+
+
+@intrinsic
+def view(typing_context: Any, array: Any, shape: Any) -> Any:
+    """`view(array, (n, m))`: the first `n*m` elements of a C-contiguous array, in that shape."""
+    if not isinstance(array, types.Array) or array.layout != "C":
+        return None
+    if not isinstance(shape, types.BaseTuple):
+        return None
+    result = types.Array(array.dtype, len(shape), "C")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source = make_array(array)(context, builder, arguments[0])
+        sizes = [
+            context.cast(builder, size, kind, types.intp)
+            for size, kind in zip(
+                cgutils.unpack_tuple(builder, arguments[1]), signature.args[1], strict=True
+            )
+        ]
+        return build_array(context, builder, result, source.data, sizes)
+
+    return result(array, shape), generate
+
+
+@intrinsic
+def gather_rows(typing_context: Any, source: Any, order: Any, start: Any, target: Any) -> Any:
+    """`gather_rows(source, order, start, target)`: `target[i] = source[order[start + i]]`.
+
+    For every row `i` of `target`; both have the same dtype and the same shape but for the rows.
+    """
+    if source != target or source.layout != "C" or order != types.Array(types.int64, 1, "C"):
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        rows = make_array(target)(context, builder, arguments[3])
+        data = make_array(source)(context, builder, arguments[0])
+        places = make_array(order)(context, builder, arguments[1])
+        count, *rest = cgutils.unpack_tuple(builder, rows.shape)
+        size = rows.itemsize
+        for axis in rest:
+            size = builder.mul(size, axis)
+        byte = ir.IntType(8).as_pointer()
+        target_bytes = builder.bitcast(rows.data, byte)
+        source_bytes = builder.bitcast(data.data, byte)
+        with cgutils.for_range(builder, count) as loop:
+            place = builder.gep(places.data, [builder.add(arguments[2], loop.index)])
+            row = builder.mul(builder.load(place), size)
+            cgutils.raw_memcpy(
+                builder,
+                builder.gep(target_bytes, [builder.mul(loop.index, size)]),
+                builder.gep(source_bytes, [row]),
+                size,
+                1,
+            )
+        return context.get_dummy_value()
+
+    return types.void(source, order, types.intp, target), generate
+
+
+@kernel
+def checked(index, size, fault, code):  # type: ignore[no-untyped-def]
+    """`index`, counted from the end where it is negative; out of range: `fault` is set, and 0."""
+    if index < 0:
+        index += size
+    if index < 0 or index >= size:
+        if fault[0] == 0:
+            fault[0] = code
+        return 0
+    return index

@@ -1,0 +1,123 @@
+"""Target `cpu`: native code, called without the GIL."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from chainrule.compiler.errors import UsageError
+from chainrule.compiler.program import Program
+
+from ...cache import Cache
+from ..base import Array, Executable, shown
+from .binding import Binding, block, empty, words
+from .key import object_key
+from .loader import NativeLibrary
+
+KEPT = 4  # bindings of different sizes that are kept
+
+
+class NativeExecutable(Executable):
+    """A program as native code. Calls from several threads wait for each other.
+
+    Args:
+        program: a program of target `cpu`.
+        cache: where its native code is, or will be.
+    """
+
+    def __init__(self, program: Program, cache: Cache) -> None:
+        """Load the native code, compiling it if the cache does not have it."""
+        super().__init__(program)
+        library = load_native(program, cache)
+        self._step = library.entries["step"]
+        self._epoch = library.entries.get("epoch")
+        self._library = library
+        self._lock = threading.Lock()
+        self._bindings: dict[tuple[int, ...], Binding] = {}
+        self._last: Binding | None = None
+        self._memory: tuple[tuple[int, ...], dict[str, Array]] = ((), {})
+
+    def call(self, *arrays: Array) -> tuple[Array, ...]:
+        """One step; see `Executable.call`."""
+        with self._lock:
+            binding = self._last
+            if binding is None or not binding.take(arrays):
+                binding = self._last = self._rebind(arrays)
+            binding.renew()
+            self._step(binding.address)
+            if binding.fault[0]:
+                raise self.fault(_cleared(binding.fault))
+            return binding.results()
+
+    def _rebind(self, arrays: Sequence[Array]) -> Binding:
+        """A binding for these arrays' sizes, kept or new; arrays that do not fit are told here."""
+        sizes = self.bind(arrays)
+        key = tuple(sizes[name] for name in self.program.sizes)
+        binding = self._bindings.pop(key, None) or Binding(self.program, sizes)
+        while len(self._bindings) >= KEPT:
+            del self._bindings[next(iter(self._bindings))]
+        self._bindings[key] = binding
+        if not binding.take(arrays):
+            raise AssertionError("arrays that fit the program do not fit its binding")
+        return binding
+
+    def epoch(
+        self,
+        first: int,
+        last: int,
+        batch_size: int,
+        order: Array,
+        arrays: Mapping[str, Array],
+        totals: Array,
+    ) -> int:
+        """Many batches in one native call; see `Executable.epoch`."""
+        data = self.in_order(arrays)
+        sizes = self.bind_epoch(first, last, batch_size, order, data, totals)
+        for buffer, array in zip(self.given, data, strict=True):
+            if not (array.flags.c_contiguous and array.flags.aligned):
+                raise UsageError(
+                    f"{self.program.name}: {buffer.name} is not contiguous",
+                    f"came as {shown(array)} with strides {array.strides}",
+                    f"pass a copy: numpy.ascontiguousarray({buffer.name})",
+                )
+        key = tuple(sizes[name] for name in self.program.sizes)
+        assert self._epoch is not None
+        with self._lock:
+            if self._memory[0] != key or not self._memory[1]:
+                own = self.program.of("output", "scratch")
+                self._memory = key, {buffer.name: empty(buffer, sizes) for buffer in own}
+            present = self._memory[1] | {
+                buffer.name: array for buffer, array in zip(self.given, data, strict=True)
+            }
+            fault = np.zeros(1, np.int64)
+            contents = [first, last, batch_size, *words(order), *key, *words(totals)]
+            for buffer in self.program.buffers:
+                contents += words(present[buffer.name])
+            packed = block((*contents, *words(fault)))
+            done: int = self._epoch(ctypes.addressof(packed))
+        if fault[0]:
+            raise self.fault(_cleared(fault))
+        return done
+
+
+def load_native(program: Program, cache: Cache) -> NativeLibrary:
+    """The program's native code, from the cache or compiled now; either way it is then loaded."""
+    key = object_key(program)
+    stored = cache.load_object(key)
+    if stored is None:
+        from .objects import compile_program
+
+        stored = compile_program(program, cache)
+        cache.store_object(key, *stored)
+    entries = ("step",) if program.batch is None else ("step", "epoch")
+    return NativeLibrary(stored[0], entries, stored[1])
+
+
+def _cleared(fault: Array) -> int:
+    """The fault's number; the array is clear again."""
+    code = int(fault[0])
+    fault[0] = 0
+    return code

@@ -1,0 +1,259 @@
+"""Functions of one element, under the names of the language: each is one call or a few instructions.
+
+Every function takes float32 and gives float32, or takes float64 and gives float64; the special values
+are those of C99, which are NumPy's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+BOOL = ir.IntType(1)
+
+
+def call(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+    """Call of a function without side effects, of C or of LLVM, declared on first use."""
+    kind = ir.FunctionType(result, [argument.type for argument in arguments])
+    function = cgutils.get_or_insert_function(builder.module, kind, name)
+    if not name.startswith("llvm."):
+        function.attributes.add("readnone")
+        function.attributes.add("nounwind")
+    return builder.call(function, arguments)
+
+
+def by_type(name: str, real: Any) -> str:
+    """A function's name for float32 or float64: `llvm.exp.f32`, or C's `tanhf`."""
+    single = isinstance(real, ir.FloatType)
+    if name.startswith("llvm."):
+        return name + (".f32" if single else ".f64")
+    return name + "f" if single else name
+
+
+def _function(name: str, arity: int = 1) -> Any:
+    """The function of C or LLVM called `name`, for the type of its arguments."""
+
+    def lower(builder: Any, arguments: list[Any], kind: Any) -> Any:
+        real = arguments[0].type
+        return call(builder, by_type(name, real), real, arguments)
+
+    return _row(arity, lower, types.Float)
+
+
+def _row(arity: int, lower: Callable[..., Any], accepts: Any, result: Any = None) -> Any:
+    """An intrinsic of `arity` numbers of one type; `lower` gets builder, values and their type."""
+
+    def typed(*kinds: Any) -> Any:
+        if len(set(kinds)) != 1 or not isinstance(kinds[0], accepts):
+            return None
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return lower(builder, list(arguments), kinds[0])
+
+        return (result or kinds[0])(*kinds), generate
+
+    if arity == 1:
+
+        @intrinsic
+        def unary(typing_context: Any, x: Any) -> Any:
+            return typed(x)
+
+        return unary
+
+    @intrinsic
+    def binary(typing_context: Any, x: Any, y: Any) -> Any:
+        return typed(x, y)
+
+    return binary
+
+
+exp, exp2, expm1 = _function("llvm.exp"), _function("llvm.exp2"), _function("expm1")
+log, log1p = _function("llvm.log"), _function("log1p")
+log2, log10 = _function("llvm.log2"), _function("llvm.log10")
+sqrt, floor, ceil, trunc = map(_function, ("llvm.sqrt", "llvm.floor", "llvm.ceil", "llvm.trunc"))
+round = _function("llvm.rint")  # halves to even, as the processor rounds
+sin, cos, tan = _function("llvm.sin"), _function("llvm.cos"), _function("tan")
+asin, acos, atan = map(_function, ("asin", "acos", "atan"))
+sinh, cosh, tanh = map(_function, ("sinh", "cosh", "tanh"))
+asinh, acosh, atanh = map(_function, ("asinh", "acosh", "atanh"))
+erf, erfc, lgamma = map(_function, ("erf", "erfc", "lgamma"))
+atan2, hypot = _function("atan2", 2), _function("hypot", 2)
+copysign = _function("llvm.copysign", 2)
+
+
+def _abs(builder: Any, arguments: list[Any], kind: Any) -> Any:
+    (x,) = arguments
+    if isinstance(kind, types.Float):
+        return call(builder, by_type("llvm.fabs", x.type), x.type, [x])
+    zero = ir.Constant(x.type, 0)
+    return builder.select(builder.icmp_signed("<", x, zero), builder.neg(x), x)
+
+
+def _sign(builder: Any, arguments: list[Any], kind: Any) -> Any:
+    """-1, 0 or 1; NaN stays NaN."""
+    (x,) = arguments
+    zero, one, minus = (ir.Constant(x.type, value) for value in (0, 1, -1))
+    if isinstance(kind, types.Float):
+        below = builder.select(builder.fcmp_ordered("<", x, zero), minus, zero)
+        known = builder.select(builder.fcmp_ordered(">", x, zero), one, below)
+        return builder.select(builder.fcmp_unordered("uno", x, x), x, known)
+    below = builder.select(builder.icmp_signed("<", x, zero), minus, zero)
+    return builder.select(builder.icmp_signed(">", x, zero), one, below)
+
+
+def _extremum(name: str, operator: str) -> Callable[..., Any]:
+    """`llvm.maximum` or `llvm.minimum`, which are NaN where either operand is."""
+
+    def lower(builder: Any, arguments: list[Any], kind: Any) -> Any:
+        x, y = arguments
+        if isinstance(kind, types.Float):
+            return call(builder, by_type(f"llvm.{name}", x.type), x.type, [x, y])
+        return builder.select(builder.icmp_signed(operator, x, y), x, y)
+
+    return lower
+
+
+NUMBER = (types.Float, types.Integer)
+abs = _row(1, _abs, NUMBER)
+sign = _row(1, _sign, NUMBER)
+maximum = _row(2, _extremum("maximum", ">"), NUMBER)
+minimum = _row(2, _extremum("minimum", "<"), NUMBER)
+
+
+def _isnan(builder: Any, arguments: list[Any], kind: Any) -> Any:
+    (x,) = arguments
+    return builder.fcmp_unordered("uno", x, x)
+
+
+def _against_infinity(operator: str) -> Callable[..., Any]:
+    """Compare `abs(x)` with infinity; NaN compares false."""
+
+    def lower(builder: Any, arguments: list[Any], kind: Any) -> Any:
+        size = _abs(builder, arguments, kind)
+        return builder.fcmp_ordered(operator, size, ir.Constant(size.type, float("inf")))
+
+    return lower
+
+
+isnan = _row(1, _isnan, types.Float, types.boolean)
+isinf = _row(1, _against_infinity("=="), types.Float, types.boolean)
+isfinite = _row(1, _against_infinity("<"), types.Float, types.boolean)
+
+
+def _divided(builder: Any, x: Any, y: Any) -> tuple[Any, Any, Any]:
+    """Integer quotient and remainder rounded to zero, and whether rounding down differs.
+
+    Nothing divides by zero, and nothing divides by -1, which overflows for the least integer.
+    """
+    zero, one, minus = (ir.Constant(x.type, value) for value in (0, 1, -1))
+    by_zero, by_minus = builder.icmp_signed("==", y, zero), builder.icmp_signed("==", y, minus)
+    safe = builder.select(builder.or_(by_zero, by_minus), one, y)
+    quotient, rest = builder.sdiv(x, safe), builder.srem(x, safe)
+    quotient = builder.select(by_zero, zero, builder.select(by_minus, builder.neg(x), quotient))
+    rest = builder.select(by_zero, zero, rest)
+    unlike = builder.icmp_signed("<", builder.xor(rest, y), zero)
+    return quotient, rest, builder.and_(builder.icmp_signed("!=", rest, zero), unlike)
+
+
+def _remainder(builder: Any, arguments: list[Any], kind: Any) -> Any:
+    """The remainder with the sign of the divisor, as Python's and NumPy's; an integer's by 0 is 0."""
+    x, y = arguments
+    if isinstance(kind, types.Integer):
+        _, rest, differs = _divided(builder, x, y)
+        return builder.select(differs, builder.add(rest, y), rest)
+    zero = ir.Constant(x.type, 0.0)
+    rest = call(builder, by_type("fmod", x.type), x.type, [x, y])
+    unlike = builder.xor(
+        builder.fcmp_ordered("<", rest, zero), builder.fcmp_ordered("<", y, zero)
+    )
+    some = builder.fcmp_unordered("!=", rest, zero)
+    signed = call(builder, by_type("llvm.copysign", x.type), x.type, [zero, y])
+    moved = builder.select(unlike, builder.fadd(rest, y), rest)
+    # NumPy gives NaN for a divisor of 0 whatever its sign, which fmod has done.
+    return builder.select(some, moved, signed)
+
+
+def _floor_divide(builder: Any, arguments: list[Any], kind: Any) -> Any:
+    """The quotient rounded down, as NumPy's: (x - remainder) / y, brought to the nearest integer."""
+    x, y = arguments
+    if isinstance(kind, types.Integer):
+        quotient, _, differs = _divided(builder, x, y)
+        return builder.select(differs, builder.sub(quotient, ir.Constant(x.type, 1)), quotient)
+    zero, half, one = (ir.Constant(x.type, value) for value in (0.0, 0.5, 1.0))
+    rest = call(builder, by_type("fmod", x.type), x.type, [x, y])
+    quotient = builder.fdiv(builder.fsub(x, rest), y)
+    unlike = builder.and_(
+        builder.fcmp_unordered("!=", rest, zero),
+        builder.xor(builder.fcmp_ordered("<", rest, zero), builder.fcmp_ordered("<", y, zero)),
+    )
+    quotient = builder.select(unlike, builder.fsub(quotient, one), quotient)
+    whole = call(builder, by_type("llvm.floor", x.type), x.type, [quotient])
+    up = builder.fcmp_ordered(">", builder.fsub(quotient, whole), half)
+    whole = builder.select(up, builder.fadd(whole, one), whole)
+    plain = builder.fdiv(x, y)
+    signed = call(builder, by_type("llvm.copysign", x.type), x.type, [zero, plain])
+    result = builder.select(builder.fcmp_unordered("!=", quotient, zero), whole, signed)
+    return builder.select(builder.fcmp_ordered("==", y, zero), plain, result)
+
+
+remainder = _row(2, _remainder, NUMBER)
+floor_divide = _row(2, _floor_divide, NUMBER)
+
+
+def _power(builder: Any, arguments: list[Any], kind: Any) -> Any:
+    """C's pow; integers by squaring, wrapping as NumPy's; a negative exponent gives 0 but for ±1."""
+    x, y = arguments
+    if isinstance(kind, types.Float):
+        return call(builder, by_type("llvm.pow", x.type), x.type, [x, y])
+    zero, one = ir.Constant(x.type, 0), ir.Constant(x.type, 1)
+    result, base, left = (
+        cgutils.alloca_once_value(builder, value) for value in (one, x, y)
+    )
+    condition, body, end = (builder.append_basic_block(f"power.{part}") for part in ("while", "body", "end"))
+    builder.branch(condition)
+    builder.position_at_end(condition)
+    builder.cbranch(builder.icmp_signed(">", builder.load(left), zero), body, end)
+    builder.position_at_end(body)
+    odd = builder.trunc(builder.load(left), BOOL)
+    factor = builder.select(odd, builder.load(base), one)
+    builder.store(builder.mul(builder.load(result), factor), result)
+    builder.store(builder.mul(builder.load(base), builder.load(base)), base)
+    builder.store(builder.lshr(builder.load(left), one), left)
+    builder.branch(condition)
+    builder.position_at_end(end)
+    unit = builder.icmp_signed("==", builder.mul(x, x), one)
+    is_unit = builder.and_(unit, builder.or_(builder.icmp_signed("==", x, one), builder.icmp_signed("==", x, ir.Constant(x.type, -1))))
+    odd = builder.trunc(y, BOOL)
+    reciprocal = builder.select(is_unit, builder.select(odd, x, one), zero)
+    return builder.select(builder.icmp_signed("<", y, zero), reciprocal, builder.load(result))
+
+
+pow = _row(2, _power, NUMBER)
+
+
+@intrinsic
+def where(typing_context: Any, condition: Any, x: Any, y: Any) -> Any:
+    """`x` if the condition holds, else `y`, without a jump: both have been computed."""
+    if condition != types.boolean or x != y:
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.select(*arguments)
+
+    return x(condition, x, y), generate
+
+
+@intrinsic
+def accumulate(typing_context: Any, total: Any, term: Any) -> Any:
+    """`total + term`, where the terms of a sum may be added in any order: such a loop vectorizes."""
+    if total != term or not isinstance(total, types.Float):
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.fadd(*arguments, flags=("reassoc",))
+
+    return total(total, term), generate

@@ -1,0 +1,53 @@
+"""What native code depends on, as one number."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import sys
+from functools import cache
+from pathlib import Path
+
+from chainrule.compiler.program import Program
+
+
+def object_key(program: Program) -> str:
+    """The name of a program's native code in the cache.
+
+    Two programs that differ only in comments and docstrings, so in the lines of the user's file
+    that they mention, share their native code.
+    """
+    digest = hashlib.sha256(_toolchain())
+    buffers = [(buffer.role, buffer.type.dtype, buffer.type.ndim) for buffer in program.buffers]
+    digest.update(repr((program.batch is not None, len(program.sizes), buffers)).encode())
+    digest.update(_statements(program.source).encode())
+    return digest.hexdigest()
+
+
+def _statements(source: str) -> str:
+    """The syntax tree of a module without its docstrings, as text."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            del node.body[0]
+    return ast.dump(tree)
+
+
+@cache
+def _toolchain() -> bytes:
+    """A hash of what turns source into native code here: packages, our own library, the processor."""
+    from importlib.metadata import version
+
+    import llvmlite.binding as llvm
+
+    digest = hashlib.sha256(repr(sys.version_info[:3]).encode())
+    for package in ("numba", "llvmlite", "numpy"):
+        digest.update(f" {package} {version(package)}".encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + path.read_bytes())
+    processor = (llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features())
+    digest.update(repr((*processor[:2], processor[2].flatten())).encode())
+    # Numba's own settings, such as NUMBA_OPT, change the code it makes.
+    digest.update(repr(sorted(v for v in os.environ.items() if v[0].startswith("NUMBA_"))).encode())
+    return digest.digest()

@@ -1,0 +1,96 @@
+"""Native object code into this process, by llvmlite alone: neither Numba nor a compiler."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.machinery
+import importlib.util
+import itertools
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+# Symbols that are looked up in SciPy: `scipy_linalg_cython_blas__sgemm`.
+EXTERNAL = "scipy_"
+_names = itertools.count()
+
+
+@cache
+def _jit() -> Any:
+    """The one linker of the process."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.create_lljit_compiler()
+
+
+class NativeLibrary:
+    """Object code that is loaded, and its entry points; unloaded when the last reference goes.
+
+    Args:
+        code: an object file for this machine.
+        entries: the functions to be called, each taking the address of a block of words.
+        imports: the symbols that it takes from SciPy's extension modules.
+    """
+
+    def __init__(self, code: bytes, entries: Sequence[str], imports: Sequence[str]) -> None:
+        """Link and load. RuntimeError if a symbol is missing."""
+        import llvmlite.binding as llvm
+
+        builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
+        for name in imports:
+            builder.import_symbol(name, external_address(name))
+        for name in entries:
+            builder.export_symbol(name)
+        self._tracker = builder.link(_jit(), f"chainrule_{next(_names)}")
+        # A CFUNCTYPE function runs without the GIL.
+        kind = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
+        self.entries = {name: kind(self._tracker[name]) for name in entries}
+
+
+@cache
+def external_address(name: str) -> int:
+    """The address of a function that SciPy exports to Cython.
+
+    `scipy_linalg_cython_blas__sgemm` is `sgemm` of `scipy.linalg.cython_blas`.
+    """
+    path, function = name.removeprefix(EXTERNAL).split("__", 1)
+    package, module = path.split("_", 1)
+    capsules = _extension(f"scipy.{package}", module).__pyx_capi__
+    capsule = capsules[function]
+    api = ctypes.pythonapi
+    api.PyCapsule_GetName.restype, api.PyCapsule_GetName.argtypes = (
+        ctypes.c_char_p,
+        [ctypes.py_object],
+    )
+    api.PyCapsule_GetPointer.restype, api.PyCapsule_GetPointer.argtypes = (
+        ctypes.c_void_p,
+        [ctypes.py_object, ctypes.c_char_p],
+    )
+    address = api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule))
+    assert isinstance(address, int)
+    return address
+
+
+def _extension(package: str, name: str) -> ModuleType:
+    """An extension module of SciPy without the package around it, which takes 0.25 s to import."""
+    full = f"{package}.{name}"
+    if full in sys.modules:
+        return sys.modules[full]
+    scipy = importlib.util.find_spec("scipy")
+    assert scipy is not None and scipy.origin is not None
+    folder = Path(scipy.origin).parent.joinpath(*package.split(".")[1:])
+    for suffix in importlib.machinery.EXTENSION_SUFFIXES:
+        path = folder / (name + suffix)
+        if path.exists():
+            loader = importlib.machinery.ExtensionFileLoader(full, str(path))
+            spec = importlib.util.spec_from_file_location(full, path, loader=loader)
+            assert spec is not None
+            module = importlib.util.module_from_spec(spec)
+            loader.exec_module(module)
+            return module
+    return importlib.import_module(full)

@@ -1,0 +1,80 @@
+"""Target `numpy`: the generated module itself, called from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.compiler.errors import IndexOutOfRange
+from chainrule.compiler.program import Program
+
+from ..cache import Cache
+from .base import Array, Executable, is_batched
+from .generated import import_program
+
+
+class ReferenceExecutable(Executable):
+    """A NumPy module: each call evaluates it statement by statement.
+
+    Args:
+        program: a program of target `numpy`.
+        cache: where its source is.
+    """
+
+    def __init__(self, program: Program, cache: Cache) -> None:
+        """Import the module."""
+        super().__init__(program)
+        self._step = import_program(program, cache).step
+
+    def call(self, *arrays: Array) -> tuple[Array, ...]:
+        """One step; see `Executable.call`."""
+        self.bind(arrays)
+        return self._evaluate(arrays)
+
+    def epoch(
+        self,
+        first: int,
+        last: int,
+        batch_size: int,
+        order: Array,
+        arrays: Mapping[str, Array],
+        totals: Array,
+    ) -> int:
+        """Many batches; see `Executable.epoch`."""
+        data = self.in_order(arrays)
+        self.bind_epoch(first, last, batch_size, order, data, totals)
+        batched = [is_batched(buffer, self.program) for buffer in self.given]
+        scalars = [i for i, buffer in enumerate(self.outputs) if not buffer.type.shape]
+        for k in range(first, last):
+            rows = order[k * batch_size : (k + 1) * batch_size]
+            outputs = self._evaluate(
+                [array[rows] if sliced else array for array, sliced in zip(data, batched, strict=True)]
+            )
+            if not np.all(np.isfinite(outputs[0])):
+                return k - first
+            for position, i in enumerate(scalars):
+                totals[position] += len(rows) * float(outputs[i])
+        return last - first
+
+    def _evaluate(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
+        """The outputs as new arrays; new values are copied into parameters and state."""
+        try:
+            with np.errstate(all="ignore"):
+                results: Any = self._step(*arrays)
+        except IndexError as error:
+            faults = self.program.faults
+            what, where = faults[0] if len(faults) == 1 else (f"{self.program.name}: bad index", None)
+            raise IndexOutOfRange(what, str(error), where=where) from None
+        count = len(self.outputs)
+        # Everything is copied before anything is written: a result may be a view of a parameter.
+        values = [np.array(value) for value in results]
+        updated = [
+            array
+            for buffer, array in zip(self.given, arrays, strict=True)
+            if buffer.role in ("param", "state")
+        ]
+        for array, new in zip(updated, values[count:], strict=True):
+            array[...] = new
+        return tuple(values[:count])
