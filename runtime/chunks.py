@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from chainrule.compiler.errors import DivergenceError
 
-from .data import Array, samples
+from .data import samples
+from .devices.base import Array, Executable
 from .divergence import Rewind, Rewound, broken_weights, diverged
 from .interrupts import Interrupts
 
 CHUNK_SECONDS = 0.1
 # A chunk is at most so many times as long as the one before it.
 _GROWTH = 8
-
-
-class Executable(Protocol):
-    """A compiled program, ready to run."""
-
-    def run(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        """One evaluation: its outputs by name."""
-
-    def epoch(
-        self,
-        first: int,
-        last: int,
-        batch_size: int,
-        order: npt.NDArray[np.int64],
-        arrays: Mapping[str, Array],
-        totals: npt.NDArray[np.float64],
-    ) -> int:
-        """Batches `first ... last - 1`: how many were done before one whose loss is not finite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +35,7 @@ class Quantity:
 
     def value(self, total: float, rows: int) -> float:
         """What to report for the sum over so many rows."""
-        mean = total / rows if rows else math.nan
+        mean = total / rows
         return mean if self.finish is None else float(self.finish(mean))
 
 
@@ -142,7 +123,9 @@ class Run:
         return min(self.done * self._batch_size, self._rows)
 
     def logs(self) -> dict[str, float]:
-        """Means over the epoch so far."""
+        """Means over the epoch so far; nothing before its first batch."""
+        if not self.done:
+            return {}
         return report(self._quantities, self._totals, self.rows_done)
 
     def chunk(self) -> None:
@@ -155,15 +138,15 @@ class Run:
             self._rewind.take(first)
         count = 1 if self._one_by_one else self._pace.batches(self.batches - first)
         with self._interrupts.held:
-            start = time.perf_counter()
+            start, totals = time.perf_counter(), self._totals.copy()
             try:
-                done = self._call(first, first + count, self._totals)
+                done = self._call(first, first + count, totals)
             except BaseException:
                 # It may have been in the middle of a step: back to where the chunk began.
                 self._back(first)
                 raise
             self._pace.took(count, time.perf_counter() - start)
-            self.done += done
+            self.done, self._totals = first + done, totals
             if done < count:
                 raise self._diverged("loss", self.done)
             if self._first_loss is None:
@@ -171,8 +154,9 @@ class Run:
 
     def check(self) -> None:
         """DivergenceError if a finite loss has left weights that are not."""
-        if self._rewind.broken():
-            raise self._diverged("weights", self.done - 1)
+        with self._interrupts.held:
+            if self._rewind.broken():
+                raise self._diverged("weights", self.done - 1)
 
     def _call(self, first: int, last: int, totals: npt.NDArray[np.float64]) -> int:
         return self._program.epoch(first, last, self._batch_size, self._order, self._arrays, totals)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +13,10 @@ import numpy.typing as npt
 from chainrule.compiler.errors import DataError, UnknownNameError, UsageError, nearest
 from chainrule.compiler.program import Buffer
 
+from .devices.base import Array
 from .reading import in_shape, read
 from .values import cast
 
-Array: TypeAlias = npt.NDArray[Any]
 Arrays: TypeAlias = dict[str, Array]
 
 DEFAULT_BATCH_SIZE = 32
@@ -86,8 +86,9 @@ def training_data(
     if validation_data is not None:
         if validation_split:
             raise UsageError(
-                "both validation_data and validation_split are given",
-                hint="pass one of them",
+                "validation_data and validation_split are both given",
+                f"validation_split is {validation_split!r}",
+                "pass one of them",
             )
         validation = _pair(validation_data, inputs, targets)
         samples(validation)

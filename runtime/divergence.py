@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule.compiler.errors import DivergenceError
 
-from .data import Array
+from .devices.base import Array
 from .values import all_finite
 
 # A copy is made when its cost is at most this share of the time since the one before.
@@ -121,8 +121,7 @@ def diverged(
     """
     cause, hint = _cause(rewound, first_loss, params, inputs)
     return DivergenceError(
-        f"the {what} became NaN or infinite in epoch {epoch + 1}, "
-        f"batch {batch + 1} of {batches}",
+        f"the {what} became NaN or infinite in epoch {epoch + 1}, batch {batch + 1} of {batches}",
         f"likely cause: {cause}",
         f"{hint}; the weights are those before batch {rewound.batch + 1}",
     )
@@ -162,7 +161,7 @@ def _cause(
         )
     if broken:
         return (
-            f"the gradient of {', '.join(broken)} overflowed, or is not defined there: "
+            f"the step of {', '.join(broken)} overflowed, or its gradient is not defined there: "
             "the square root or a power of 0, for example",
             slower,
         )

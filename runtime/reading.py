@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
-
 import numpy as np
-import numpy.typing as npt
 
 from chainrule.compiler.errors import DataError, DTypeError, ShapeError
 from chainrule.compiler.types import SHORT, TensorType
 
-Array: TypeAlias = npt.NDArray[Any]
+from .devices.base import Array
 
 
 def read(label: str, value: object) -> Array:
@@ -74,9 +71,12 @@ def in_shape(label: str, array: Array, wanted: TensorType) -> Array:
             f"expected {wanted}, got shape {array.shape}",
             "pass at least one row",
         )
-    for shape in (array.shape, (*array.shape, 1), array.shape[:-1]):
-        if shape == array.shape[:-1] and array.shape[-1:] != (1,):
-            continue
+    shapes = [array.shape]
+    if array.ndim:
+        shapes.append((*array.shape, 1))
+    if array.ndim > 1 and array.shape[-1] == 1:
+        shapes.append(array.shape[:-1])
+    for shape in shapes:
         if len(shape) == wanted.ndim and all(
             size == dim
             for size, dim in zip(shape, wanted.shape, strict=True)

@@ -12,9 +12,8 @@ from chainrule.compiler.errors import UsageError
 
 from . import progress
 from .callbacks import Callback, Callbacks, Logs, Trainable
-from .chunks import Executable, Pace, Quantity, Run, report
+from .chunks import Pace, Quantity, Run, report
 from .data import (
-    Array,
     Arrays,
     TrainingData,
     check_batch_size,
@@ -25,6 +24,7 @@ from .data import (
     positive,
     samples,
 )
+from .devices.base import Array, Executable
 from .history import History, PartialEpoch
 from .interrupts import Interrupts
 
@@ -122,6 +122,8 @@ class Trainer:
             calls.train_begin()
             logs: Logs = {}
             for epoch in range(initial_epoch, epochs):
+                if self.model.stop_training:
+                    break
                 order = permutation(seed, epoch, rows) if shuffle else np.arange(rows)
                 run.begin(epoch, order, one_by_one=calls.each_batch)
                 try:
@@ -139,8 +141,6 @@ class Trainer:
                 finally:
                     history.append(epoch, logs)
                     show.end(logs)
-                if self.model.stop_training:
-                    break
             calls.train_end(logs)
         return history
 
@@ -275,7 +275,7 @@ class Trainer:
         """The sums over a batch whose loss is not finite, which `epoch` leaves out."""
         batch = {name: array[rows] for name, array in data.items()}
         outputs = program.run({**self.arrays, **batch}).values()
-        values = [float(value.reshape(())) for value in outputs if value.ndim == 0]
+        values = [float(value) for value in outputs if value.ndim == 0]
         return np.asarray(values) * samples(batch)
 
 

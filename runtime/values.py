@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from chainrule.compiler.errors import DataError
 from chainrule.compiler.types import FLOATS
 
+from .devices.base import Array
 
-def cast(
-    label: str, array: npt.NDArray[Any], dtype: str, classes: int | None = None
-) -> npt.NDArray[Any]:
+
+def cast(label: str, array: Array, dtype: str, classes: int | None = None) -> Array:
     """The array in C order and the wanted dtype, where no value is lost by that.
 
     Rounding float64 to float32 is no loss; a fraction, a number out of range, NaN or infinity is.
@@ -33,7 +31,7 @@ def cast(
     check_finite(label, array)
     if dtype in FLOATS:
         with np.errstate(over="ignore"):
-            result = np.asarray(array, dtype=dtype, order="C")
+            result = np.require(array, dtype, ["C", "A", "E"])
         if array.dtype.itemsize > result.dtype.itemsize and not all_finite(result):
             _refuse(
                 f"{label} contains a value too large for {dtype}",
@@ -70,10 +68,10 @@ def cast(
             f"expected numbers that fit {dtype}",
             "scale the values",
         )
-    return np.asarray(array, dtype=dtype, order="C")
+    return np.require(array, dtype, ["C", "A", "E"])
 
 
-def all_finite(array: npt.NDArray[Any]) -> bool:
+def all_finite(array: Array) -> bool:
     """Whether no value is NaN or infinite."""
     if array.dtype.kind != "f":
         return True
@@ -84,7 +82,7 @@ def all_finite(array: npt.NDArray[Any]) -> bool:
     return bool(np.isfinite(array).all())
 
 
-def check_finite(label: str, array: npt.NDArray[Any]) -> None:
+def check_finite(label: str, array: Array) -> None:
     """DataError where a value is NaN or infinite."""
     if all_finite(array):
         return
@@ -100,7 +98,7 @@ def check_finite(label: str, array: npt.NDArray[Any]) -> None:
     )
 
 
-def _check_integers(label: str, array: npt.NDArray[Any]) -> None:
+def _check_integers(label: str, array: Array) -> None:
     fraction = array != np.floor(array)
     if fraction.any():
         _refuse(
@@ -115,7 +113,7 @@ def _check_integers(label: str, array: npt.NDArray[Any]) -> None:
 
 def _check_range(
     label: str,
-    array: npt.NDArray[Any],
+    array: Array,
     low: int,
     high: int,
     expected: str,
@@ -130,7 +128,7 @@ def _check_range(
     _refuse(f"{label} {what}", expected, hint, label, array, bad)
 
 
-def _label_hint(label: str, array: npt.NDArray[Any], classes: int) -> str:
+def _label_hint(label: str, array: Array, classes: int) -> str:
     low, high = int(array.min()), int(array.max())
     if low == 1 and high == classes:
         return f"labels count from 0: pass {label} - 1"
@@ -144,7 +142,7 @@ def _refuse(
     expected: str,
     hint: str,
     label: str,
-    array: npt.NDArray[Any],
+    array: Array,
     bad: npt.NDArray[np.bool_],
 ) -> None:
     """Raise DataError with the first bad value, and how many rows have one."""

@@ -13,13 +13,14 @@ import pytest
 
 from chainrule.runtime.chunks import Quantity
 from chainrule.runtime.data import TrainingData
+from chainrule.runtime.devices.base import Executable
 from chainrule.runtime.history import History
 from chainrule.runtime.trainer import Trainer
 
 Array = npt.NDArray[Any]
 
 
-class Logistic:
+class Logistic(Executable):
     """Loss and accuracy of sigmoid(x w + b), and steps of gradient descent with noise on x.
 
     The noise is a function of seed and step, as a layer's random numbers are.
@@ -29,7 +30,8 @@ class Logistic:
         self.trains = trains
         self.calls: list[tuple[int, int]] = []
         self.seconds = 0.0  # what each batch takes
-        self.before_batch: Callable[[int, Mapping[str, Array]], None] = lambda batch, arrays: None
+        self.infinite_from = self.overflow_at = 2**62  # steps with such a loss, such weights
+        self.before_batch: Callable[[int], None] = lambda batch: None
 
     def step(self, x: Array, y: Array, arrays: Mapping[str, Array]) -> dict[str, Array]:
         if self.trains:
@@ -39,6 +41,10 @@ class Logistic:
             p = 1 / (1 + np.exp(-(x @ arrays["w"] + arrays["b"])))
             loss = -np.mean(np.where(y > 0, np.log(p), np.log(1 - p)))
             if self.trains:
+                if arrays["step"] >= self.infinite_from:
+                    loss = np.inf
+                if arrays["step"] == self.overflow_at:
+                    p = p * np.inf
                 arrays["w"][...] -= arrays["rate"] * (x.T @ (p - y)) / len(y)
                 arrays["b"][...] -= arrays["rate"] * np.mean(p - y)
                 arrays["step"][...] += 1
@@ -46,6 +52,9 @@ class Logistic:
 
     def run(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         return self.step(arrays["x"], arrays["y"], arrays)
+
+    def call(self, *arrays: Array) -> tuple[Array, ...]:
+        raise AssertionError("the trainer gives arrays by name")
 
     def epoch(
         self,
@@ -58,7 +67,7 @@ class Logistic:
     ) -> int:
         self.calls.append((first, last))
         for batch in range(first, last):
-            self.before_batch(batch, arrays)
+            self.before_batch(batch)
             if self.seconds:
                 time.sleep(self.seconds)
             rows = order[batch * batch_size : (batch + 1) * batch_size]
@@ -69,7 +78,7 @@ class Logistic:
         return last - first
 
 
-class Predict:
+class Predict(Executable):
     """The probabilities, and the rows of each call."""
 
     def __init__(self) -> None:
@@ -78,6 +87,9 @@ class Predict:
     def run(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         self.rows.append(len(arrays["x"]))
         return {"p": 1 / (1 + np.exp(-(arrays["x"] @ arrays["w"] + arrays["b"])))}
+
+    def call(self, *arrays: Array) -> tuple[Array, ...]:
+        raise AssertionError("the trainer gives arrays by name")
 
     def epoch(self, *_: Any) -> int:
         raise AssertionError("prediction has no epochs")
