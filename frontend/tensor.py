@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, SupportsIndex, TypeAlias, Type
 from chainrule.compiler import ops as _ops
 from chainrule.compiler.errors import DTypeError, ShapeError, UsageError, caller
 from chainrule.compiler.ir import OPS, Node, Op, const, evaluate, is_const, leaf, located, walk
-from chainrule.compiler.ops.convert import SIZE, literal, size
-from chainrule.compiler.ops.convert import cast as convert
+from chainrule.compiler.ops.convert import SIZE, cast as convert, literal, size
 from chainrule.compiler.types import DTYPES, FLOATS, INTS, Dim, Size, TensorType, symbol
 
 from .names import identifier
@@ -37,7 +36,7 @@ R = TypeVar("R")
 
 
 def public(function: Callable[P, R]) -> Callable[P, R]:
-    """A function of the language: the nodes that it makes belong to the user's line that calls it."""
+    """A function of the language: the nodes that it makes belong to the line that calls it."""
 
     @functools.wraps(function)
     def from_the_user(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -83,7 +82,7 @@ class Tensor:
         return self.node.type.ndim
 
     @property
-    def T(self) -> Tensor:  # noqa: N802 - the array API's name
+    def T(self) -> Tensor:
         """A matrix transposed."""
         if self.ndim != 2:
             raise ShapeError(
@@ -94,7 +93,7 @@ class Tensor:
         return self.mT
 
     @property
-    def mT(self) -> Tensor:  # noqa: N802 - the array API's name
+    def mT(self) -> Tensor:
         """The last two axes swapped."""
         from .linear import matrix_transpose
 
@@ -380,7 +379,7 @@ def promote(*values: Like) -> tuple[tuple[Node, ...], bool]:
 
 
 def apply(op: Op | str, *values: Like) -> Tensor:
-    """An elementwise op of tensors: dtypes are made one, weak tensors stay weak among themselves."""
+    """An elementwise op of tensors, in the dtype that they have together."""
     row = cast(Any, OPS[op] if isinstance(op, str) else op)
     kind = row.kind
     if kind == "select":
@@ -427,7 +426,7 @@ def _power(x: Like, y: Like) -> Tensor:
 
 
 def tensor(
-    name: str, shape: Sequence[int | str | None | Size] = (), dtype: Any = "float32"
+    name: str, shape: Sequence[int | str | Size | None] = (), dtype: Any = "float32"
 ) -> Tensor:
     """An input of a formula.
 
