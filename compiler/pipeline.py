@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-
+from .fingerprint import fingerprint
 from .ir import Graph
 from .ops.gradient import STOP_GRADIENT
 from .passes.contract import Contractions
@@ -14,7 +13,6 @@ from .passes.rewrite import Rewrite
 from .program import Program
 from .rules import ALGEBRA, STABILIZE
 from .targets import target as find_target
-from .text import show
 from .trace import Trace
 
 
@@ -46,11 +44,7 @@ def lower(derived: Graph, target: str) -> Graph:
     return Fold()(graph)
 
 
-def compile(request: Graph, target: str) -> Program:
+def compile(request: Graph, target: str, environment: str = "") -> Program:
     """The program that computes a request on a target."""
-    return find_target(target).emit(lower(derive(request), target), fingerprint(request, target))
-
-
-def fingerprint(request: Graph, target: str) -> str:
-    """A name for what was asked for, known before any work is done."""
-    return hashlib.sha256(f"{target}\n{show(request)}".encode()).hexdigest()[:32]
+    name = fingerprint(request, target, environment)
+    return find_target(target).emit(lower(derive(request), target), name)

@@ -9,10 +9,10 @@ from chainrule.compiler.errors import UsageError
 from chainrule.compiler.explain.formulas import text
 from chainrule.compiler.ir import Graph, Node, is_leaf, leaf, make, transform, walk
 from chainrule.compiler.ops.random import DROPOUT, inference
-from chainrule.compiler.types import TensorType, Where
+from chainrule.compiler.types import Where
 
-from .initializers import Initializer
 from .formula import Regularizer
+from .initializers import Initializer
 from .layers.base import CALLS, BaseLayer, Call, Parameter
 from .layers.core import SEED, STEP
 from .tensor import Tensor
@@ -24,7 +24,7 @@ class Row:
 
     layer: str
     formula: str
-    output: TensorType
+    output: str
     parameters: tuple[str, ...]
     where: Where | None
 
@@ -224,7 +224,7 @@ def _row(
     return Row(
         call.layer.describe(),
         f"{names.get(new, 'y')} = {formula}",
-        new.type,
+        str(new.type),
         tuple(renamed[p.node].attr("name") for p in call.layer.parameters),
         call.layer.where,
     )

@@ -1,1 +1,19 @@
-"""Layers: neurons replicated side by side, and what joins them."""
+"""Layers: functions of tensors that own parameters."""
+
+from .base import BaseLayer
+from .core import Activation, Add, Concatenate, Dropout, Flatten, Input, Multiply, Reshape
+from .dense import Dense, Layer
+
+__all__ = [
+    "Activation",
+    "Add",
+    "BaseLayer",
+    "Concatenate",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "Input",
+    "Layer",
+    "Multiply",
+    "Reshape",
+]

@@ -6,7 +6,7 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from chainrule.compiler.errors import ShapeError, UsageError, caller, pinned
 from chainrule.compiler.ir import Node, leaf
@@ -82,7 +82,7 @@ class BaseLayer(ABC):
         Returns:
             The layer's output.
         """
-        given = list(x) if isinstance(x, list | tuple) else [x]
+        given: list[Tensor] = list(x) if isinstance(x, list | tuple) else [cast(Tensor, x)]
         where = self.where and replace(self.where, layer=self.describe())
         with pinned(where):
             self._check(given)

@@ -10,7 +10,7 @@ from chainrule.compiler.ir import leaf
 from chainrule.compiler.ops.random import DROPOUT
 from chainrule.compiler.types import TensorType, product, symbol
 
-from ..activations import Activation as ActivationFormula, get as activation
+from ..formula import Activation as ActivationFormula, activation as find_activation
 from ..names import identifier
 from ..shaping import concat, reshape
 from ..tensor import Tensor, tensor
@@ -64,19 +64,17 @@ class Activation(BaseLayer):
 
     def __init__(self, activation: str | ActivationFormula, name: str | None = None) -> None:
         super().__init__(name)
-        self.activation = _activation(activation)
+        self.activation: ActivationFormula = find_activation(activation)
 
     def describe(self) -> str:
         """As written."""
         return f"Activation({self.activation.name!r})".replace("'", '"')
 
-    def apply(self, x: Tensor) -> Tensor:
+    def apply(self, *inputs: Tensor) -> Tensor:
         """The activation of `x`."""
-        return self.activation(x)
-
-
-def _activation(given: str | ActivationFormula) -> ActivationFormula:
-    return activation(given)
+        (x,) = inputs
+        result: Tensor = self.activation(x)
+        return result
 
 
 class Flatten(BaseLayer):
@@ -92,8 +90,9 @@ class Flatten(BaseLayer):
         """As written."""
         return "Flatten()"
 
-    def apply(self, x: Tensor) -> Tensor:
+    def apply(self, *inputs: Tensor) -> Tensor:
         """Shape `(batch, n)`."""
+        (x,) = inputs
         return reshape(x, (x.shape[0], product(x.shape[1:])))
 
 
@@ -117,8 +116,9 @@ class Reshape(BaseLayer):
         """As written."""
         return f"Reshape({self.target_shape})"
 
-    def apply(self, x: Tensor) -> Tensor:
+    def apply(self, *inputs: Tensor) -> Tensor:
         """Shape `(batch, *target_shape)`."""
+        (x,) = inputs
         return reshape(x, (x.shape[0], *self.target_shape))
 
 
@@ -234,8 +234,9 @@ class Dropout(BaseLayer):
         """As written."""
         return f"Dropout({self.rate:g})"
 
-    def apply(self, x: Tensor) -> Tensor:
+    def apply(self, *inputs: Tensor) -> Tensor:
         """The elements that stay."""
+        (x,) = inputs
         if self.rate == 0:
             return x
         # A model numbers its streams anew; until then each call has numbers of its own.

@@ -11,11 +11,47 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from chainrule.frontend.layers import (
+        Activation as Activation,
+        Add as Add,
+        BaseLayer as BaseLayer,
+        Concatenate as Concatenate,
+        Dense as Dense,
+        Dropout as Dropout,
+        Flatten as Flatten,
+        Input as Input,
+        Layer as Layer,
+        Multiply as Multiply,
+        Reshape as Reshape,
+    )
+    from chainrule.runtime.callbacks import Callback as Callback, EarlyStopping as EarlyStopping
+    from chainrule.runtime.history import History as History
+
     from . import datasets as datasets
+    from .model import Model as Model, Sequential as Sequential
+    from .saving import load_model as load_model
 
     __version__: str
 
-_NAMES: dict[str, tuple[str, ...]] = {}
+_NAMES: dict[str, tuple[str, ...]] = {
+    "chainrule.frontend.layers": (
+        "Activation",
+        "Add",
+        "BaseLayer",
+        "Concatenate",
+        "Dense",
+        "Dropout",
+        "Flatten",
+        "Input",
+        "Layer",
+        "Multiply",
+        "Reshape",
+    ),
+    "chainrule.model": ("Model", "Sequential"),
+    "chainrule.runtime.callbacks": ("Callback", "EarlyStopping"),
+    "chainrule.runtime.history": ("History",),
+    "chainrule.saving": ("load_model",),
+}
 
 _MODULES = {
     "datasets": "chainrule.datasets",

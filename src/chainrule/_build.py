@@ -1,0 +1,43 @@
+"""From a request to something that runs: out of the cache where it is there, compiled where not."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from chainrule.compiler.fingerprint import fingerprint
+from chainrule.compiler.ir import Graph
+from chainrule.compiler.program import Program
+from chainrule.runtime.cache import Cache, fingerprint_of_environment
+from chainrule.runtime.devices import compiled, load
+
+if TYPE_CHECKING:
+    from chainrule.runtime.devices.base import Executable
+
+
+def program(request: Graph, target: str) -> Program:
+    """The program of a request: the one in the cache, or a new one, which is then kept there."""
+    store, environment = Cache.open(), _environment()
+    found = store.load_program(fingerprint(request, target, environment))
+    if found is None:
+        from chainrule.compiler.pipeline import compile
+
+        found = compile(request, target, environment)
+        store.store_program(found)
+    return found
+
+
+def executable(request: Graph, target: str) -> Executable:
+    """The request, ready to be called."""
+    return load(program(request, target))
+
+
+def is_compiled(request: Graph, target: str) -> bool:
+    """Whether `executable` takes no time to speak of."""
+    found = Cache.open().load_program(fingerprint(request, target, _environment()))
+    return found is not None and compiled(found)
+
+
+@cache
+def _environment() -> str:
+    return fingerprint_of_environment()

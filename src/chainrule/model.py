@@ -1,0 +1,186 @@
+"""Models: a network with its arrays, compiled to a program, trained, read, saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from chainrule.compiler.errors import UnknownNameError, UsageError, nearest
+from chainrule.frontend.formula import Loss, Metric, loss as find_loss, metric as find_metric
+from chainrule.frontend.layers import BaseLayer
+from chainrule.frontend.names import identifier
+from chainrule.frontend.network import Network, network
+from chainrule.frontend.tensor import Tensor
+from chainrule.frontend.training import Objective, training
+
+from .trained import Compiled, Trained
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from chainrule.frontend.updates import Optimizer
+
+    Array = np.ndarray[Any, Any]
+
+
+class Model(Trained):
+    """A model: everything between some inputs and some outputs.
+
+    Args:
+        inputs: tensors made by `Input`; one or a list.
+        outputs: tensors computed from them by layers and functions; one or a list.
+        name: an identifier.
+        seed: of the first values of the parameters; by default that of the first `fit`.
+
+    Raises:
+        UsageError: an output needs an input that is not given.
+
+    Example:
+        >>> import chainrule as cr
+        >>> x = cr.Input((3,))
+        >>> y = cr.Dense(1)(cr.Dense(4, activation="tanh")(x))
+        >>> model = cr.Model(x, y)
+        >>> model.count_params()
+        21
+    """
+
+    def __init__(
+        self,
+        inputs: Tensor | Sequence[Tensor],
+        outputs: Tensor | Sequence[Tensor],
+        name: str = "model",
+        seed: int | None = None,
+    ) -> None:
+        given = [list(x) if isinstance(x, list | tuple) else [x] for x in (inputs, outputs)]
+        built = network(given[0], given[1], identifier(name, "a model's name"))
+        self._network: Network = built
+        super().__init__(name, built.inference(), built.rows, seed)
+        self._draw = {p.name: p.initializer for p in built.parameters}
+
+    def compile(
+        self,
+        loss: Any,
+        optimizer: str | Optimizer = "rmsprop",
+        metrics: Any = (),
+        target: str = "cpu",
+        loss_weights: Sequence[float] | Mapping[str, float] | None = None,
+    ) -> None:
+        """Choose what is minimized, how, and where it runs. Nothing is compiled before it is used.
+
+        Args:
+            loss: a name or a formula; for several outputs a list, or a dictionary by output.
+            optimizer: a name or a configured optimizer, such as `cr.Adam(1e-3)`.
+            metrics: names or formulas; for several outputs a list of lists, or a dictionary.
+            target: "numpy" or "cpu".
+            loss_weights: factors of the outputs' losses, 1 by default.
+
+        Raises:
+            UnknownNameError: a name is not known; the nearest one is in the message.
+        """
+        from chainrule.compiler.targets import target as find_target
+        from chainrule.frontend.formula import optimizer as find_optimizer
+
+        find_target(target)
+        outputs = [name for name, _ in self._network.graph.outputs]
+        losses: list[Loss] = [find_loss(x) for x in _each(loss, outputs, "loss")]
+        weights = [1.0] * len(outputs)
+        if loss_weights is not None:
+            weights = [float(w) for w in _each(loss_weights, outputs, "loss_weights")]
+        chosen = [
+            [_metric(m, of) for m in wanted]
+            for wanted, of in zip(_lists(metrics, outputs), losses, strict=True)
+        ]
+        built = training(
+            self._network, Objective(losses, weights, chosen), find_optimizer(optimizer)
+        )
+        self._install(Compiled.of(built, target))
+
+
+class Sequential(Model):
+    """Layers one after the other.
+
+    Args:
+        layers: `Input` first, then layers.
+        name: an identifier.
+        seed: of the first values of the parameters; by default that of the first `fit`.
+
+    Raises:
+        UsageError: there is no input at the start, or something is not a layer.
+
+    Example:
+        >>> import chainrule as cr
+        >>> model = cr.Sequential([cr.Input((784,)), cr.Dense(10)])
+        >>> model.count_params()
+        7850
+    """
+
+    def __init__(
+        self, layers: Sequence[Tensor | BaseLayer], name: str = "model", seed: int | None = None
+    ) -> None:
+        if not layers or not isinstance(layers[0], Tensor):
+            first = type(layers[0]).__name__ if layers else "nothing"
+            raise UsageError(
+                "Sequential needs an input first",
+                f"expected cr.Input(shape), came {first}",
+                "cr.Sequential([cr.Input((784,)), cr.Dense(10)])",
+            )
+        x = layers[0]
+        for layer in layers[1:]:
+            if not callable(layer) or isinstance(layer, Tensor):
+                raise UsageError(
+                    f"Sequential: {type(layer).__name__} is not a layer",
+                    "after the input come layers",
+                    'an activation by name is a layer so: cr.Activation("relu")',
+                )
+            x = layer(x)
+        super().__init__(layers[0], x, name, seed)
+        self.layers = [layer for layer in layers[1:] if isinstance(layer, BaseLayer)]
+
+
+def _each(given: Any, outputs: Sequence[str], what: str) -> list[Any]:
+    """One thing for each output, from one for all, a list, or a dictionary by output."""
+    if isinstance(given, Mapping):
+        for name in given:
+            if name not in outputs:
+                raise UnknownNameError(
+                    f"{what} for output {name!r}", hint=nearest(str(name), outputs)
+                )
+        missing = [name for name in outputs if name not in given]
+        if missing:
+            raise UsageError(f"no {what} for output {missing[0]}", f"outputs: {', '.join(outputs)}")
+        return [given[name] for name in outputs]
+    if isinstance(given, list | tuple):
+        if len(given) != len(outputs):
+            raise UsageError(
+                f"{len(given)} entries in {what}, {len(outputs)} outputs",
+                f"outputs: {', '.join(outputs)}",
+                "give one for each, in order",
+            )
+        return list(given)
+    return [given] * len(outputs)
+
+
+def _lists(metrics: Any, outputs: Sequence[str]) -> list[list[Any]]:
+    """A list of metrics for each output."""
+    if isinstance(metrics, Mapping):
+        for name in metrics:
+            if name not in outputs:
+                raise UnknownNameError(
+                    f"metrics for output {name!r}", hint=nearest(str(name), outputs)
+                )
+        chosen = [metrics.get(name, ()) for name in outputs]
+        return [list(m) if isinstance(m, list | tuple) else [m] for m in chosen]
+    if not isinstance(metrics, list | tuple):
+        metrics = [metrics]
+    if any(isinstance(m, list | tuple) for m in metrics):
+        nested = _each(metrics, outputs, "metrics")
+        return [list(m) if isinstance(m, list | tuple) else [m] for m in nested]
+    return [list(metrics) for _ in outputs]
+
+
+def _metric(given: Any, of: Loss) -> Metric:
+    """The metric; an accuracy knows whether predictions are logits by the loss."""
+    found = find_metric(given)
+    if found.name == "accuracy" and of.from_logits and given in ("accuracy", "acc"):
+        return found(threshold=0.0)
+    return found
