@@ -1,1 +1,1 @@
-"""The compiler: graph, symbolic gradient, rules, schedule and source text. It knows neither side."""
+"""The compiler: graph, symbolic gradient, rules, schedule, source text. It knows neither side."""

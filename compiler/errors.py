@@ -87,7 +87,7 @@ _PINNED: list[Where] = []
 
 @contextlib.contextmanager
 def pinned(where: Where | None) -> Iterator[None]:
-    """Inside, `caller` is this place: a layer is built where it was written, not where it is used."""
+    """Inside, `caller` is this place: a layer belongs where it was written, not used."""
     if where is None:
         yield
         return

@@ -39,7 +39,7 @@ class Op(ABC):
         """The type of the result; ShapeError or DTypeError where the operands do not fit."""
 
     def vjp(self, node: Node, out_grad: Node) -> tuple[Node | None, ...]:
-        """The gradient for each operand, given the gradient of the result; None where there is none."""
+        """The gradient for each operand, given that of the result; None where there is none."""
         return (None,) * len(node.operands)
 
     def expand(self, node: Node) -> Node | None:
@@ -69,7 +69,7 @@ class Op(ABC):
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False, repr=False)
 class Node:
-    """One op applied to operands. Made by `make` only, which interns it; `where` is not part of it."""
+    """One op applied to operands. Only `make` makes one, interned; `where` is not part of it."""
 
     op: Op
     operands: tuple[Node, ...]

@@ -1,7 +1,7 @@
 """A gradient that has not been taken yet, and a wall that gradients do not pass.
 
-`cr.grad` only writes down that a gradient is wanted; the pass `differentiate` takes it. So a program
-that is found in the cache never has its gradient taken again.
+`cr.grad` only writes down that a gradient is wanted; the pass `differentiate` takes it. So a
+program that is found in the cache never has its gradient taken again.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class Take(Op):
         x, index = operands
         _check(self.name, index)
         axis = attrs["axis"]
-        return TensorType(x.dtype, x.shape[:axis] + index.shape + x.shape[axis + 1 :])
+        return TensorType(x.dtype, (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :]))
 
     def vjp(self, node: Node, out_grad: Node) -> tuple[Node | None, ...]:
         """Add to the places that were read."""
@@ -52,7 +52,7 @@ class AddAt(Op):
         grad, index = operands
         _check(self.name, index)
         axis = attrs["axis"]
-        shape = grad.shape[:axis] + (attrs["dim"],) + grad.shape[axis + index.type.ndim :]
+        shape = (*grad.shape[:axis], attrs["dim"], *grad.shape[axis + index.type.ndim :])
         return TensorType(grad.dtype, shape)
 
     def vjp(self, node: Node, out_grad: Node) -> tuple[Node | None, ...]:
@@ -103,7 +103,7 @@ class AddAlong(Op):
 
     def infer(self, operands: tuple[Node, ...], **attrs: Any) -> TensorType:
         """The shape that `take_along_axis` read from."""
-        grad, index = operands
+        grad, _ = operands
         axis = attrs["axis"]
         return TensorType(grad.dtype, (*grad.shape[:axis], attrs["dim"], *grad.shape[axis + 1 :]))
 
@@ -117,7 +117,7 @@ TAKE_ALONG, ADD_ALONG = register(TakeAlong()), register(AddAlong())
 
 
 def hot(index: Node, axis: int, dim: Dim) -> Node:
-    """Whether a place along `axis` is the one that `index` (of size 1 there) names: a one-hot row."""
+    """Whether a place along `axis` is the one that `index` (of size 1 there) names: one-hot."""
     places = (1,) * axis + (dim,) + (1,) * (index.type.ndim - axis - 1)
     return equal(reshape(iota(dim, index.dtype), shape=places), index)
 

@@ -56,7 +56,7 @@ class Contract(Op):
         )
 
     def lift(self, node: Node, operands: tuple[Node, ...], lead: int) -> Node:
-        """Leading axes get letters; an axis of size 1 is left out where the other side has it whole."""
+        """Leading axes get letters; one of size 1 is left out where the other side has it whole."""
         letters = [letter for letter in string.ascii_letters if letter not in used(node)][:lead]
         shape = broadcast_dims("matmul", tuple(x.shape[:lead] for x in operands))
         sides = []

@@ -1,4 +1,4 @@
-"""Reductions over axes, and running sums. Results do not keep the axes; `kept` puts them back as 1."""
+"""Reductions over axes, and running sums. Results drop the axes; `kept` puts them back as 1."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Prod(Reduce):
     name = "prod"
 
     def vjp(self, node: Node, out_grad: Node) -> tuple[Node | None, ...]:
-        """The product of the others, taken without division so that zeros are right at any order."""
+        """The product of the others, without division, so that zeros are right at any order."""
         (x,) = node.operands
         axes = node.attr("axes")
         if not axes:
@@ -150,7 +150,7 @@ class All_(Truth):
 
 
 class Position(Op):
-    """Where the extreme stands along an axis, the first if several; the first NaN wins. attrs: axis."""
+    """Where the extreme stands along an axis, the first of several; a NaN wins. attrs: axis."""
 
     def infer(self, operands: tuple[Node, ...], **attrs: Any) -> TensorType:
         """An int64 for each of the rest."""

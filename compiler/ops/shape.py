@@ -136,7 +136,7 @@ class Slice(Op):
 
 
 class Pad(Op):
-    """`value` before, after and between the elements of each axis. attrs: lows, highs, inner, value."""
+    """`value` before, after and between elements. attrs: lows, highs, inner, value."""
 
     name = "pad"
 

@@ -51,8 +51,7 @@ class Model(Trained):
         name: str = "model",
         seed: int | None = None,
     ) -> None:
-        given = [list(x) if isinstance(x, list | tuple) else [x] for x in (inputs, outputs)]
-        built = network(given[0], given[1], identifier(name, "a model's name"))
+        built = network(_listed(inputs), _listed(outputs), identifier(name, "a model's name"))
         self._network: Network = built
         super().__init__(name, built.inference(), built.rows, seed)
         self._draw = {p.name: p.initializer for p in built.parameters}
@@ -137,6 +136,10 @@ class Sequential(Model):
         self.layers = [layer for layer in layers[1:] if isinstance(layer, BaseLayer)]
 
 
+def _listed(given: Tensor | Sequence[Tensor]) -> list[Tensor]:
+    return [given] if isinstance(given, Tensor) else list(given)
+
+
 def _each(given: Any, outputs: Sequence[str], what: str) -> list[Any]:
     """One thing for each output, from one for all, a list, or a dictionary by output."""
     if isinstance(given, Mapping):
@@ -180,7 +183,7 @@ def _lists(metrics: Any, outputs: Sequence[str]) -> list[list[Any]]:
 
 def _metric(given: Any, of: Loss) -> Metric:
     """The metric; an accuracy knows whether predictions are logits by the loss."""
-    found = find_metric(given)
-    if found.name == "accuracy" and of.from_logits and given in ("accuracy", "acc"):
-        return found(threshold=0.0)
+    found: Metric = find_metric(given)
+    if given in ("accuracy", "acc") and of.from_logits:
+        return found.configured(threshold=0.0)
     return found
