@@ -5,14 +5,31 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+from chainrule.compiler.errors import UnknownNameError, nearest
 from chainrule.compiler.fingerprint import fingerprint
 from chainrule.compiler.ir import Graph
 from chainrule.compiler.program import Program
+from chainrule.compiler.targets import BUILT_IN, known
 from chainrule.runtime.cache import Cache, fingerprint_of_environment
 from chainrule.runtime.devices import compiled, load
 
 if TYPE_CHECKING:
     from chainrule.runtime.devices.base import Executable
+
+
+def check_target(name: str) -> str:
+    """`name`, if there is such a target.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    if name not in BUILT_IN and name not in known():
+        raise UnknownNameError(
+            f"unknown target {name!r}",
+            f"expected one of {', '.join(known())}",
+            nearest(str(name), known()),
+        )
+    return name
 
 
 def program(request: Graph, target: str) -> Program:
