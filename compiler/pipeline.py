@@ -23,7 +23,7 @@ def derive(request: Graph, trace: Trace | None = None) -> Graph:
         request: outputs and updates, in which gradients are still only asked for.
         trace: told of every rule and every step of the chain rule.
     """
-    stabilize = Rewrite(STABILIZE + ALGEBRA)
+    stabilize = Rewrite(ALGEBRA + STABILIZE)
     graph = stabilize(request, trace)  # a formula stabilized first has a stable gradient
     graph = Contractions()(graph, trace)
     graph = Differentiate()(graph, trace)
@@ -37,7 +37,7 @@ def lower(derived: Graph, target: str) -> Graph:
     spells = find_target(target).spells
     # Formulas of the user's are opened first, so that the rules see inside them.
     graph = Lower(lambda op: built_in(op) and op is not STOP_GRADIENT)(derived)
-    graph = Rewrite(STABILIZE + ALGEBRA)(graph)
+    graph = Rewrite(ALGEBRA + STABILIZE)(graph)
     graph = Fold()(graph)
     graph = Contractions()(graph)
     graph = Lower(spells)(graph)

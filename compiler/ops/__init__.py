@@ -11,6 +11,7 @@ from . import (
     reduce,
     shape,
     special,
+    stable,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "reduce",
     "shape",
     "special",
+    "stable",
 ]

@@ -1,1 +1,7 @@
-"""Rewrite rules: equations, each proved or checked, with the reason for it."""
+"""Rules that rewrite formulas: equations, each proved."""
+
+from .algebra import ALGEBRA
+from .rule import AnyRule, Movement, Rule
+from .stabilize import STABILIZE
+
+__all__ = ["ALGEBRA", "STABILIZE", "AnyRule", "Movement", "Rule"]

@@ -1,0 +1,128 @@
+"""Find the matrix products: a sum of products becomes one contraction, and takes up what moves axes.
+
+`sum(x[:, None, :] * w[None, :, :], 2)` is `x @ w.T`. In letters: each axis that does not repeat its
+operand's elements gets a letter of the result's axis, so axes of size 1 and broadcasts vanish, and a
+transpose only permutes letters.
+"""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass
+
+from ..ir import Graph, Node, transform
+from ..ops.arithmetic import multiply, square
+from ..ops.linear import CONTRACT, contract
+from ..ops.reduce import SUM
+from ..ops.shape import BROADCAST_TO, TRANSPOSE, reshape
+from ..trace import Trace
+from ..types import Shape
+
+WHY = "a sum of products is one contraction: no product is stored"
+MOVED = "axes are permuted by letters, not in memory"
+FLOATS = ("float32", "float64")
+
+
+@dataclass(frozen=True, slots=True)
+class Contractions:
+    """Sums of products become contractions; transposes of operands and results become letters."""
+
+    name: str = "contractions"
+
+    def __call__(self, graph: Graph, trace: Trace | None = None) -> Graph:
+        """The graph with its contractions found."""
+
+        def visit(node: Node) -> Node:
+            while True:
+                after = contraction(node)
+                if after is None or after is node:
+                    return node
+                if trace is not None:
+                    trace.rule("contraction", WHY, node, after)
+                node = after
+
+        return graph.map(transform((*graph.leaves, *graph.roots, *graph.names), visit))
+
+
+def contraction(node: Node) -> Node | None:
+    """The contraction that a node is, or a better one; None if it is none."""
+    if node.op is SUM and node.dtype in FLOATS:
+        return sum_of_product(node)
+    if node.op is CONTRACT:
+        return absorbed(node)
+    if node.op is TRANSPOSE and node.operands[0].op is CONTRACT:
+        (x,) = node.operands
+        out = "".join(x.attr("out")[axis] for axis in node.attr("axes"))
+        return contract(*x.operands, x.attr("left"), x.attr("right"), out)
+    return None
+
+
+def sum_of_product(node: Node) -> Node | None:
+    """sum(a * b, axes) as a contraction."""
+    (product,) = node.operands
+    if product.op is square:
+        a = b = product.operands[0]
+    elif product.op is multiply:
+        a, b = product.operands
+    else:
+        return None
+    if not a.shape or not b.shape:
+        return None
+    letters = string.ascii_letters[: product.type.ndim]
+    (a, left), (b, right) = (_lettered(x, letters, product.shape) for x in (a, b))
+    axes = node.attr("axes")
+    # A letter of neither side stands for repeated products: the sum then counts them.
+    if any(letters[axis] not in left + right for axis in axes):
+        return None
+    out = "".join(x for i, x in enumerate(letters) if i not in axes and x in left + right)
+    found = contract(a, b, left, right, out)
+    return reshape(found, shape=node.shape)
+
+
+def _lettered(x: Node, letters: str, shape: Shape) -> tuple[Node, str]:
+    """`x` without the axes along which it is repeated, and the letters of the others."""
+    own = letters[len(letters) - x.type.ndim :]
+    full = shape[len(shape) - x.type.ndim :]
+    keep = [i for i, size in enumerate(x.shape) if size != 1 or full[i] == 1]
+    # An axis of size 1 in the result too is dropped where the other operand can hold it: here it
+    # is dropped always, and put back by the reshape of the result.
+    keep = [i for i in keep if x.shape[i] != 1]
+    thin = reshape(x, shape=tuple(x.shape[i] for i in keep))
+    return thin, "".join(own[i] for i in keep)
+
+
+def absorbed(node: Node) -> Node | None:
+    """A contraction whose operands were transposed or broadcast: the letters say it."""
+    a, b = node.operands
+    left, right, out = node.attr("left"), node.attr("right"), node.attr("out")
+    (a2, left2), (b2, right2) = _untransposed(a, left), _untransposed(b, right)
+    a2, left2 = _unrepeated(a2, left2, right2, out)
+    b2, right2 = _unrepeated(b2, right2, left2, out)
+    if a2 is a and b2 is b:
+        return None
+    return contract(a2, b2, left2, right2, out)
+
+
+def _untransposed(x: Node, letters: str) -> tuple[Node, str]:
+    while x.op is TRANSPOSE:
+        axes = x.attr("axes")
+        letters = "".join(letters[axes.index(i)] for i in range(len(axes)))
+        (x,) = x.operands
+    return x, letters
+
+
+def _unrepeated(x: Node, letters: str, other: str, out: str) -> tuple[Node, str]:
+    """Drop axes along which `x` only repeats itself, where the other operand has the letter too.
+
+    A letter that is summed over and that the other operand lacks would count the repeats: it stays.
+    """
+    if x.op is not BROADCAST_TO:
+        return x, letters
+    (inner,) = x.operands
+    lead = x.type.ndim - inner.type.ndim
+    repeats = {i for i in range(x.type.ndim) if i < lead or inner.shape[i - lead] != x.shape[i]}
+    if not repeats or not all(letters[i] in other for i in repeats):
+        return x, letters
+    keep = [i for i in range(x.type.ndim) if i not in repeats]
+    thin = reshape(inner, shape=tuple(inner.shape[i - lead] for i in keep))
+    return thin, "".join(letters[i] for i in keep)

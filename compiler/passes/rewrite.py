@@ -1,0 +1,101 @@
+"""Rewrite a graph by rules until none applies."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+from ..ir import Graph, Node, located, rebuilt
+from ..ops.base import Scalar
+from ..rules.rule import ELEMENTWISE, AnyRule
+from ..trace import Trace
+
+# Each rule simplifies, so a node is rewritten a handful of times. This many means that two rules
+# undo each other: a fault of the table, found by the tests and not by a user who waits.
+MOST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """Apply rules bottom-up to a fixed point, each node once however often it is used.
+
+    Of several rules that fit a node the first of the table is taken.
+    """
+
+    rules: tuple[AnyRule, ...]
+    name: str = "rewrite"
+
+    def __call__(self, graph: Graph, trace: Trace | None = None) -> Graph:
+        """The graph in which no rule applies any more."""
+        roots = (*graph.leaves, *graph.roots, *graph.names)
+        return graph.map(self.nodes(roots, trace))
+
+    def nodes(self, roots: Iterable[Node], trace: Trace | None = None) -> dict[Node, Node]:
+        """The new node of every node below the roots."""
+        done: dict[Node, Node] = {}
+        table = index(self.rules)
+        for root in roots:
+            _normal(root, done, table, trace, 0)
+        return done
+
+    def node(self, root: Node, trace: Trace | None = None) -> Node:
+        """The new node of one node."""
+        return self.nodes((root,), trace)[root]
+
+
+@cache
+def index(rules: tuple[AnyRule, ...]) -> dict[str, tuple[AnyRule, ...]]:
+    """The rules by the op that their left side starts with, in the order of the table."""
+    found: dict[str, list[AnyRule]] = defaultdict(list)
+    for rule in rules:
+        for name in rule.roots():
+            found[name].append(rule)
+    return {name: tuple(group) for name, group in found.items()}
+
+
+def _normal(
+    root: Node,
+    done: dict[Node, Node],
+    table: dict[str, tuple[AnyRule, ...]],
+    trace: Trace | None,
+    steps: int,
+) -> Node:
+    stack = [(root, False)]
+    while stack:
+        node, visited = stack.pop()
+        if node in done:
+            continue
+        if not visited:
+            stack.append((node, True))
+            stack.extend((x, False) for x in node.operands if x not in done)
+            continue
+        new = rebuilt(node, tuple(done[x] for x in node.operands))
+        if new is not node and new in done:
+            done[node] = done[new]
+            continue
+        after = _apply(new, table, trace)
+        if after is None:
+            done[node] = new
+            done.setdefault(new, new)
+            continue
+        if steps > MOST:
+            raise RuntimeError(f"rules undo each other at {new!r}, which became {after!r}")
+        done[node] = _normal(after, done, table, trace, steps + 1)
+        done[new] = done[node]
+    return done[root]
+
+
+def _apply(node: Node, table: dict[str, tuple[AnyRule, ...]], trace: Trace | None) -> Node | None:
+    rules = table.get(node.op.name, ())
+    if isinstance(node.op, Scalar):
+        rules += table.get(ELEMENTWISE, ())
+    for rule in rules:
+        with located(node.where):
+            after = rule.apply(node)
+        if after is not None and after is not node:
+            if trace is not None:
+                trace.rule(rule.name, rule.why, node, after)
+            return after
+    return None
