@@ -1,0 +1,477 @@
+"""What formulas are: the one way to say what a neuron, activation, loss, metric or optimizer is.
+
+A formula is a Python callable that is traced once, or a SymPy expression; the built-in ones are
+written in the same way. What its arguments are, their annotations say (see `signature`). A formula
+object applied to tensors gives a tensor; given settings by keyword it gives a configured copy:
+
+    swish = cr.activation(lambda z: z * cr.sigmoid(z), name="swish")
+    swish(x)
+    cr.leaky_relu(negative_slope=0.3)
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from abc import ABC
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal, TypeVar
+
+from chainrule.compiler.errors import (
+    ChainruleError,
+    DTypeError,
+    UnknownNameError,
+    UsageError,
+    nearest,
+)
+from chainrule.compiler.ir import OPS, Node, evaluate, is_const, leaf, walk
+from chainrule.compiler.ops.base import Scalar as Row
+from chainrule.compiler.types import TensorType, symbol
+
+from .signature import REQUIRED, Role, Signature, configured
+from .tensor import Like, Tensor, apply, as_tensor, public
+
+Self = TypeVar("Self", bound="Formula")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Formula(ABC):
+    """A named function of tensors, with settings.
+
+    Attributes:
+        name: an identifier.
+        function: the Python callable.
+        signature: what its arguments are.
+        settings: the values of its settings.
+    """
+
+    kind: ClassVar[str]
+    operands: ClassVar[tuple[str, ...]]
+    roles: ClassVar[tuple[Role, ...]] = ()
+
+    name: str
+    function: Callable[..., Any]
+    signature: Signature
+    settings: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        """Complete the settings; carry the function's documentation, as decorating it would."""
+        object.__setattr__(self, "settings", {**self.defaults(), **self.settings})
+        for name in functools.WRAPPER_ASSIGNMENTS:
+            if hasattr(self.function, name) and name != "__annotations__":
+                object.__setattr__(self, name, getattr(self.function, name))
+        object.__setattr__(self, "__wrapped__", self.function)
+
+    def __repr__(self) -> str:
+        changed = [
+            f"{name}={value!r}"
+            for name, value in self.settings.items()
+            if value != self.defaults().get(name)
+        ]
+        return f"{self.name}({', '.join(changed)})" if changed else self.name
+
+    def defaults(self) -> dict[str, Any]:
+        """All settings with their defaults."""
+        return {argument.name: argument.default for argument in self.signature.of("setting")}
+
+    @property
+    def builtin(self) -> bool:
+        """Whether the formula is found by its name."""
+        known = table(self.kind).get(self.name)
+        return known is not None and known.function is self.function
+
+    def configured(self: Self, **settings: Any) -> Self:
+        """A copy with other settings.
+
+        Raises:
+            UnknownNameError: there is no such setting.
+            UsageError: a value is of another kind than the default.
+        """
+        if not settings:
+            return self
+        return replace(
+            self, settings=configured(self.name, self.defaults(), self.settings, settings)
+        )
+
+    def config(self, *operands: TensorType) -> dict[str, Any]:
+        """The formula as plain data, for a file. `from_config` reads it back.
+
+        Args:
+            operands: the types of the tensors that a formula of the user's is applied to: the file
+                then has its graph for these.
+
+        Returns:
+            Kind, name and settings; the graph's text if the formula is not built in.
+        """
+        from .stored import config
+
+        return config(self, operands)
+
+    def trace(self, *operands: Tensor, **others: Any) -> Any:
+        """What the formula's function returns.
+
+        Args:
+            operands: its operands.
+            others: everything else that is no setting, by name.
+
+        Raises:
+            UsageError: the function does something that tensors cannot.
+        """
+        names = [argument.name for argument in self.signature.of("operand")]
+        values = {**self.settings, **others, **dict(zip(names, operands, strict=True))}
+        try:
+            return self.signature.call(self.function, values)
+        except TypeError as error:
+            if isinstance(error, ChainruleError) or "Tensor" not in str(error):
+                raise
+            raise UsageError(
+                f"{self.name}: a function that does not take tensors",
+                str(error).partition("\n")[0],
+                "formulas are made of chainrule's functions: cr.exp instead of np.exp",
+                self.signature.where,
+            ) from error
+
+    def tensor(self, result: Any, what: str = "the result") -> Tensor:
+        """What the formula returned, if it is a tensor."""
+        if isinstance(result, Tensor):
+            return result
+        came = "nothing" if result is None else type(result).__name__
+        raise UsageError(
+            f"{self.name}: {what} is no tensor",
+            f"expected a tensor, came {came}",
+            "is a return missing?" if result is None else "compute it from the operands",
+            self.signature.where,
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Activation(Formula):
+    """A function of one tensor.
+
+    One that works element by element becomes a row of the table of functions, so that its name
+    stays in formulas and code, and SymPy finds its derivative.
+    """
+
+    kind = "activation"
+    operands = ("x",)
+
+    rows: dict[tuple[tuple[str, Any], ...], Row | None] = field(default_factory=dict)
+
+    def __call__(self, *operands: Like, **settings: Any) -> Any:
+        """The activation of a tensor; without one, a copy with other settings."""
+        chosen = self.configured(**settings)
+        return chosen.applied(*operands) if operands else chosen
+
+    @public
+    def applied(self, x: Like) -> Tensor:
+        """The activation of a tensor."""
+        given = as_tensor(x)
+        row = self.row()
+        if row is not None:
+            return apply(row, given)
+        return self.tensor(self.trace(given))
+
+    def row(self) -> Row | None:
+        """The elementwise function that this is; None if it is none, or one that has a name."""
+        key = tuple(self.settings.items())
+        if key not in self.rows:
+            self.rows[key] = self._row()
+        return self.rows[key]
+
+    def _row(self) -> Row | None:
+        x = leaf("x", TensorType("float64", (symbol("rows"), symbol("columns"))), "placeholder")
+        try:
+            result = self.trace(Tensor(x))
+        except ChainruleError:
+            return None  # it needs a tensor of its own: whether it takes that, the call will tell
+        if not isinstance(result, Tensor) or not _elementwise(result.node, x):
+            return None
+        return Row(self.name, formula=self._of_node, doc=_first_line(self.function))
+
+    def _of_node(self, x: Node) -> Node:
+        result = self.tensor(self.trace(Tensor(x)))
+        return as_tensor(result, Tensor(x)).node
+
+
+def _elementwise(result: Node, x: Node) -> bool:
+    """Whether a result is made of elementwise functions of `x` and numbers, more than one."""
+    named = result is x or (result.operands == (x,) and OPS.get(result.op.name) is result.op)
+    if named or result.type != x.type:
+        return False
+    return all(node is x or is_const(node) or isinstance(node.op, Row) for node in walk([result]))
+
+
+def _first_line(function: Callable[..., Any]) -> str:
+    return (function.__doc__ or "").strip().partition("\n")[0]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Comparison(Formula):
+    """A formula of a target and a prediction: what `Loss` and `Metric` share."""
+
+    operands = ("target", "prediction")
+
+    @property
+    def numeric(self) -> bool:
+        """Whether a target is a number to compute with, never a class."""
+        return False
+
+    def __call__(self, *operands: Like, **settings: Any) -> Any:
+        """One value for each sample; without tensors, a copy with other settings."""
+        chosen = self.configured(**settings)
+        return chosen.applied(*operands) if operands else chosen
+
+    @public
+    def applied(self, target: Like, prediction: Like) -> Tensor:
+        """One value for each sample.
+
+        Args:
+            target: what should have come, `[batch, ...]`.
+            prediction: what came, `[batch, ...]`.
+
+        Returns:
+            `[batch, ...]`, without the last axis where the formula reduces it.
+
+        Raises:
+            DTypeError: the prediction is not a float.
+        """
+        y, p = as_tensor(target), as_tensor(prediction)
+        if not p.node.type.is_float:
+            raise DTypeError(
+                f"{self.name}: the prediction is {p.node.type}",
+                "expected float32 or float64",
+                'convert it with astype("float32")',
+            )
+        if self.numeric and y.dtype != p.dtype:
+            y = y.astype(p.dtype)
+        value = self.tensor(self.trace(*aligned(y, p)))
+        if not value.node.type.is_float:
+            raise DTypeError(
+                f"{self.name}: the result is {value.node.type}",
+                "expected float32 or float64",
+                f"convert it with astype({p.dtype!r})",
+                self.signature.where,
+            )
+        return as_tensor(value, p)
+
+    @public
+    def reduced(self, target: Like, prediction: Like) -> Tensor:
+        """The mean over all samples: a tensor without axes."""
+        from .statistics import mean
+
+        value = self.applied(target, prediction)
+        return mean(value) if value.ndim else value
+
+
+def aligned(target: Tensor, prediction: Tensor) -> tuple[Tensor, Tensor]:
+    """Both with equally many axes where one lacks a last axis of size 1; floats of one dtype.
+
+    Without it `[batch]` and `[batch, 1]` would broadcast to `[batch, batch]`.
+    """
+    from .shaping import expand_dims
+
+    if target.dtype != prediction.dtype and target.node.type.is_float:
+        target = target.astype(prediction.dtype)
+    if target.ndim == prediction.ndim - 1 and prediction.shape[-1] == 1:
+        target = expand_dims(target, axis=-1)
+    elif prediction.ndim == target.ndim - 1 and target.shape[-1] == 1:
+        prediction = expand_dims(prediction, axis=-1)
+    return target, prediction
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Loss(_Comparison):
+    """What training makes small: a formula of target and prediction, one value for each sample.
+
+    Attributes:
+        target: whether a target is `values` like the prediction or `classes`, integers in place
+            of the prediction's last axis.
+        from_logits: whether the prediction is taken before the sigmoid or softmax.
+    """
+
+    kind = "loss"
+
+    target: Literal["values", "classes"] = "values"
+    from_logits: bool = False
+
+    @property
+    def numeric(self) -> bool:
+        """Whether a target is a number to compute with, never a class."""
+        return self.target == "values"
+
+    def target_type(self, prediction: TensorType) -> TensorType:
+        """The type of the target that belongs to a prediction."""
+        if self.target == "classes":
+            return TensorType("int32", prediction.shape[:-1])
+        return prediction
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Metric(_Comparison):
+    """A number that tells how good a prediction is: `finish` of the mean over all samples.
+
+    Attributes:
+        finish: a formula of one number; None: the mean itself.
+    """
+
+    kind = "metric"
+
+    finish: Callable[[Tensor], Tensor] | None = None
+
+    def conclude(self, mean: float) -> float:
+        """The metric, given the mean over all samples."""
+        if self.finish is None:
+            return mean
+        x = leaf("x", TensorType("float64"), "placeholder")
+        result = self.tensor(self.finish(Tensor(x)), "the end of the metric")
+        return float(evaluate([result.node], {x: mean})[0])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Regularizer(Formula):
+    """A cost of a parameter's values, added to the loss: a tensor without axes."""
+
+    kind = "regularizer"
+    operands = ("w",)
+
+    def __call__(self, *operands: Any, **settings: Any) -> Any:
+        """The cost of a parameter; given numbers, a copy with these settings."""
+        chosen = self.configured(**settings)
+        if operands and isinstance(operands[0], Tensor):
+            return chosen.applied(*operands)
+        return chosen.configured(**positional(self, operands))
+
+    @public
+    def applied(self, w: Tensor) -> Tensor:
+        """The cost of a parameter."""
+        cost = self.tensor(self.trace(w))
+        if cost.ndim:
+            raise UsageError(
+                f"{self.name}: the cost is {cost.node.type}",
+                "expected one number",
+                "add the elements up with cr.sum",
+                self.signature.where,
+            )
+        return as_tensor(cost, w)
+
+
+def positional(formula: Formula, values: tuple[Any, ...]) -> dict[str, Any]:
+    """Settings given by position, `Adam(1e-3)`, by name."""
+    names = [argument.name for argument in formula.signature.of("setting")]
+    if len(values) > len(names):
+        raise UsageError(
+            f"{formula.name} takes {len(names)} settings, {len(values)} given",
+            f"they are {', '.join(names) or 'none'}",
+            "give them by name",
+        )
+    return dict(zip(names, values, strict=False))
+
+
+# Where the built-in formulas of each kind are found by name.
+TABLES = {
+    "activation": ("activations", "ACTIVATIONS"),
+    "loss": ("losses", "LOSSES"),
+    "metric": ("metrics", "METRICS"),
+    "regularizer": ("regularizers", "REGULARIZERS"),
+    "neuron": ("neurons", "NEURONS"),
+    "optimizer": ("optimizers", "OPTIMIZERS"),
+}
+
+
+def table(kind: str) -> Mapping[str, Formula]:
+    """The built-in formulas of a kind, by name; some have several names."""
+    module, name = TABLES[kind]
+    found: Mapping[str, Formula] = getattr(importlib.import_module(f"{__package__}.{module}"), name)
+    return found
+
+
+def named(kind: str, name: str) -> Any:
+    """The built-in formula of this name.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    known = table(kind)
+    found = known.get(name) or known.get(name.lower())
+    if found is None:
+        raise UnknownNameError(f"unknown {kind} {name!r}", hint=nearest(name, known))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class NeuronParameter:
+    """A parameter of a neuron: one number an input, or one."""
+
+    name: str
+    role: Role
+    initializer: Any
+
+    def shape(self, inputs: int, units: int) -> tuple[int, ...]:
+        """The shape for many neurons side by side."""
+        return (inputs, units) if self.role == "per_input" else (units,)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Neuron(Formula):
+    """A function of a vector of inputs and of parameters that gives one number."""
+
+    kind = "neuron"
+    operands = ("x",)
+    roles = ("per_input", "scalar")
+
+    def defaults(self) -> dict[str, Any]:
+        """All settings with their defaults; a parameter's is its initializer."""
+        from .initializers import glorot_uniform, initializer, zeros
+
+        found = super().defaults()
+        for argument in self.signature.of("per_input", "scalar"):
+            none = glorot_uniform if argument.role == "per_input" else zeros
+            given = none if argument.default is REQUIRED else argument.default
+            found[argument.name] = initializer(given)
+        return found
+
+    @property
+    def parameters(self) -> tuple[NeuronParameter, ...]:
+        """Its parameters, in order."""
+        return tuple(
+            NeuronParameter(a.name, a.role, self.settings[a.name])
+            for a in self.signature.of("per_input", "scalar")
+        )
+
+    def configured(self: Self, **settings: Any) -> Self:
+        """A copy with other settings; a parameter's is its initializer."""
+        from .initializers import initializer
+
+        parameters = {a.name for a in self.signature.of("per_input", "scalar")}
+        drawn = {n: initializer(v) for n, v in settings.items() if n in parameters}
+        others = {n: v for n, v in settings.items() if n not in parameters}
+        chosen = configured(self.name, self.defaults(), self.settings, others)
+        return replace(self, settings={**chosen, **drawn})
+
+    def __call__(self, *operands: Like, **settings: Any) -> Any:
+        """The number for a vector and parameters in order; without them, a configured copy."""
+        chosen = self.configured(**settings)
+        return chosen.applied(*operands) if operands else chosen
+
+    @public
+    def applied(self, x: Like, *parameters: Like) -> Tensor:
+        """The neuron of a vector `[inputs]`, its `PerInput` `[inputs]`, its `Scalar` `[]`."""
+        names = [p.name for p in self.parameters]
+        if len(parameters) != len(names):
+            raise UsageError(
+                f"{self.name} of {len(parameters)} parameters",
+                f"it has {len(names)}: {', '.join(names)}",
+                "cr.Layer makes them by itself",
+            )
+        first = as_tensor(x)
+        given = {n: as_tensor(v, first) for n, v in zip(names, parameters, strict=True)}
+        number = self.tensor(self.trace(first, **given))
+        if number.ndim:
+            raise UsageError(
+                f"{self.name}: the result is {number.node.type}",
+                "expected one number for a vector of inputs",
+                "reduce it, such as with cr.sum(x * w)",
+                self.signature.where,
+            )
+        return Tensor(as_tensor(number, first).node)

@@ -1,0 +1,108 @@
+"""One neuron's formula, many times side by side and over a batch.
+
+The formula is traced once, on vectors; then every op of it is lifted over leading axes. Nothing is
+repeated: a layer's graph is as long as its neuron's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from chainrule.compiler.errors import ShapeError
+from chainrule.compiler.ir import Node, leaf, located, walk
+from chainrule.compiler.ops.base import Scalar as Row
+from chainrule.compiler.ops.shape import broadcast_to, reshape, transpose
+from chainrule.compiler.types import Shape, TensorType
+
+from .kinds import Neuron
+from .tensor import Tensor
+
+
+def replicate(neuron: Neuron, x: Tensor, units: int, parameters: Mapping[str, Tensor]) -> Tensor:
+    """A neuron applied to every vector of inputs, with each unit's own parameters.
+
+        y[..., j] = f(x[..., :], w[:, j], b[j])
+
+    Args:
+        neuron: the formula f.
+        x: `[..., inputs]`.
+        units: how many neurons there are.
+        parameters: by name, of the shape that `NeuronParameter.shape` says: `(inputs, units)` for
+            one number an input, `(units,)` for one number.
+
+    Returns:
+        `[..., units]`.
+
+    Raises:
+        ShapeError: a parameter has another shape.
+        UsageError: the formula uses something that cannot be replicated, or does not give one
+            number.
+
+    Example:
+        >>> import chainrule as cr
+        >>> from chainrule.frontend.neurons import replicate, weighted_sum
+        >>> x, W, b = cr.tensor("x", (None, 3)), cr.tensor("W", (3, 4)), cr.tensor("b", (4,))
+        >>> replicate(weighted_sum, x, 4, {"W": W, "b": b}).shape
+        (batch, 4)
+    """
+    inputs, lead = x.shape[-1], x.ndim  # the lifted axes: those of the batch, and the units
+    own = leaf("x", TensorType(x.dtype, (inputs,)), "placeholder")
+    mapped: dict[Node, Node] = {own: _spread(x.node, (*x.shape[:-1], 1, inputs))}
+    placeholders = []
+    for parameter in neuron.parameters:
+        given = parameters[parameter.name].node
+        per_input = parameter.role == "per_input"
+        expected = (inputs, units) if per_input else (units,)
+        if given.shape != expected:
+            raise ShapeError(
+                f"{neuron.name}: {parameter.name} is {given.type}",
+                f"expected {TensorType(given.dtype, expected)}",
+                "one number for each input and unit" if per_input else "one number for each unit",
+            )
+        shape = (inputs,) if per_input else ()
+        placeholder = leaf(parameter.name, TensorType(given.dtype, shape), "placeholder")
+        placeholders.append(Tensor(placeholder))
+        by_unit = transpose(given, (1, 0)) if per_input else given
+        mapped[placeholder] = _spread(by_unit, ((1,) * (lead - 1)) + (units, *shape))
+    number = neuron.applied(Tensor(own), *placeholders).node
+    result = lifted(number, mapped, lead)
+    return Tensor(broadcast_to(result, shape=(*x.shape[:-1], units)))
+
+
+def _spread(node: Node, shape: Shape) -> Node:
+    return reshape(node, shape=shape)
+
+
+def lifted(result: Node, mapped: Mapping[Node, Node], lead: int) -> Node:
+    """`result` for operands that have `lead` more leading axes.
+
+    Args:
+        result: a node.
+        mapped: the nodes that it depends on, with what stands for them: leading axes first.
+        lead: how many leading axes there are.
+
+    Returns:
+        A node with the leading axes first; a leading axis along which nothing changes has size 1.
+    """
+    known = dict(mapped)
+    for node in walk([result], frozenset(mapped)):
+        if node in known:
+            continue
+        changing = any(x in known and known[x] is not x for x in node.operands)
+        if not changing:  # the same for all: numbers, and tensors from outside the formula
+            known[node] = node
+            continue
+        operands = tuple(_led(x, known[x], lead, node) for x in node.operands)
+        with located(node.where):
+            known[node] = node.op.lift(node, operands, lead)
+    return _led(result, known[result], lead, result)
+
+
+def _led(x: Node, lifted: Node, lead: int, user: Node) -> Node:
+    """An operand with its leading axes: of size 1 where it does not change.
+
+    To elementwise ops a number without axes is left as it is: it broadcasts.
+    """
+    if lifted is not x or (not x.shape and isinstance(user.op, Row)):
+        return lifted
+    return reshape(x, shape=(1,) * lead + x.shape)
