@@ -1,0 +1,127 @@
+"""Contractions as matrix products: which are, and how their axes must lie."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from ..ir import Node
+from ..ops import linear, shape
+from ..types import FLOATS, Dim, product
+from .loops import Core
+
+Kind: TypeAlias = Literal["gemm", "loops", "elementwise"]
+
+
+def kind_of(node: Node) -> Kind:
+    """How a contraction is made: by a matrix product, by plain loops, or element by element."""
+    sizes, left, right, out = _thick(node)
+    over = [letter for letter in sizes if letter not in out]
+    if not over:
+        return "elementwise"
+    alone = [letter for letter in over if letter not in left or letter not in right]
+    rows = [letter for letter in out if letter not in right]
+    columns = [letter for letter in out if letter not in left]
+    if node.dtype in FLOATS and rows and columns and not alone:
+        return "gemm"
+    return "loops"
+
+
+def _thick(node: Node) -> tuple[dict[str, Dim], str, str, str]:
+    """The letters of a contraction less those of size 1, which change nothing."""
+    left, right, out = (node.attr(name) for name in ("left", "right", "out"))
+    a, b = node.operands
+    sizes = {
+        letter: size
+        for letter, size in zip(left + right, a.shape + b.shape, strict=True)
+        if size != 1
+    }
+    kept = ("".join(letter for letter in names if letter in sizes) for names in (left, right, out))
+    return (sizes, *kept)  # type: ignore[return-value]
+
+
+def standard(node: Node) -> Node:
+    """The node, with transposes around a matrix product whose axes do not lie in groups."""
+    if node.op is not linear.CONTRACT or kind_of(node) != "gemm" or _core(node) is not None:
+        return node
+    left, right, out = (node.attr(name) for name in ("left", "right", "out"))
+    batch = "".join(letter for letter in out if letter in left and letter in right)
+    rows = "".join(letter for letter in out if letter in left and letter not in right)
+    columns = "".join(letter for letter in out if letter not in left)
+    over = "".join(letter for letter in left if letter not in out)
+    a, b = node.operands
+    result = linear.contract(
+        _permuted(a, left, batch + rows + over),
+        _permuted(b, right, batch + over + columns),
+        batch + rows + over,
+        batch + over + columns,
+        batch + rows + columns,
+    )
+    return _permuted(result, batch + rows + columns, out)
+
+
+def _permuted(x: Node, have: str, want: str) -> Node:
+    return shape.transpose(x, axes=tuple(have.index(letter) for letter in want))
+
+
+def core(node: Node) -> Core:
+    """The matrix product that a contraction is."""
+    found = _core(node)
+    assert found is not None
+    return found
+
+
+def _core(node: Node) -> Core | None:
+    """The matrix product, if the axes of operands and result lie in groups."""
+    sizes, left, right, out = _thick(node)
+    batch = "".join(letter for letter in out if letter in left and letter in right)
+    rows = "".join(letter for letter in out if letter not in right)
+    columns = "".join(letter for letter in out if letter not in left)
+    swapped = out == batch + columns + rows
+    if not swapped and out != batch + rows + columns:
+        return None
+    a, b = node.operands
+    for over in dict.fromkeys(_orders(a, left, out) + _orders(b, right, out)):
+        first = _laid(a, node.attr("left"), sizes, batch, rows, over)
+        second = _laid(b, node.attr("right"), sizes, batch, over, columns)
+        if first is None or second is None:
+            continue
+        m, k, n = (
+            product(tuple(sizes[letter] for letter in names)) for names in (rows, over, columns)
+        )
+        size = tuple(sizes[letter] for letter in batch)
+        if swapped:
+            # (a b)' = b' a'
+            return Core(
+                "gemm", node, second[0], first[0], not second[1], not first[1], size, n, k, m
+            )
+        return Core("gemm", node, first[0], second[0], first[1], second[1], size, m, k, n)
+    return None
+
+
+def _orders(x: Node, letters: str, out: str) -> list[str]:
+    """The orders in which the summed letters may lie in an operand."""
+    own = "".join(letter for letter in letters if letter not in out)
+    if x.op is not shape.TRANSPOSE or len(letters) != x.type.ndim:
+        return [own]
+    _, below = _untransposed(x, letters)
+    return [own, "".join(letter for letter in below if letter not in out)]
+
+
+def _untransposed(x: Node, letters: str) -> tuple[Node, str]:
+    if x.op is not shape.TRANSPOSE:
+        return x, letters
+    order = x.attr("axes")
+    return x.operands[0], "".join(letters[order.index(i)] for i in range(len(order)))
+
+
+def _laid(
+    x: Node, letters: str, sizes: dict[str, Dim], batch: str, rows: str, columns: str
+) -> tuple[Node, bool] | None:
+    """The tensor in memory behind an operand, and whether its matrices are transposed there."""
+    for tensor, names in (_untransposed(x, letters), (x, letters)):
+        lies = "".join(letter for letter in names if letter in sizes)
+        if lies in (batch + rows + columns, batch + columns + rows):
+            while tensor.op is shape.RESHAPE:
+                tensor = tensor.operands[0]
+            return tensor, lies != batch + rows + columns
+    return None

@@ -1,0 +1,327 @@
+"""The language of a schedule: kernels made of loops over named axes, with scalar bodies.
+
+A body is a graph of nodes without axes. Beside the scalar rows it has a loop's position (`axis`), an
+element of a tensor (`load`), a position that is checked against its axis (`checked`) and a random
+number (`draw`). Nodes are interned, so a value that two statements of one loop need is one node,
+computed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from ..ir import CONST, LEAF, Node, Op, make
+from ..ops.convert import SIZE
+from ..types import Dim, Shape, TensorType, Where
+
+LETTERS = "ijklmnpqrstuvw"
+
+
+class Axis(Op):
+    """The position along a loop. attrs: depth, dim."""
+
+    name = "axis"
+
+    def infer(self, operands: tuple[Node, ...], **attrs: Any) -> TensorType:
+        """An integer."""
+        return TensorType("int64")
+
+
+class Load(Op):
+    """An element of a tensor. operands: tensor, positions, a guard if any. attrs: shape, guarded.
+
+    The tensor is seen in another `shape` of as many elements. Where the guard is false nothing is
+    read, and the value is 0.
+    """
+
+    name = "load"
+
+    def infer(self, operands: tuple[Node, ...], **attrs: Any) -> TensorType:
+        """The tensor's dtype."""
+        return TensorType(operands[0].dtype)
+
+
+class Checked(Op):
+    """A position that is inside an axis, or else 0 and a fault. operands: position, a guard if any.
+
+    attrs: dim, code.
+    """
+
+    name = "checked"
+
+    def infer(self, operands: tuple[Node, ...], **attrs: Any) -> TensorType:
+        """An integer."""
+        return TensorType("int64")
+
+
+class Draw(Op):
+    """A random number in [0, 1). operands: seed, step, position. attrs: stream, dtype."""
+
+    name = "draw"
+
+    def infer(self, operands: tuple[Node, ...], **attrs: Any) -> TensorType:
+        """A number."""
+        return TensorType(attrs["dtype"])
+
+
+AXIS, LOAD, CHECKED, DRAW = Axis(), Load(), Checked(), Draw()
+
+
+def axis(depth: int, dim: Dim) -> Node:
+    """The position along the loop at this depth."""
+    return make(AXIS, (), depth=depth, dim=dim)
+
+
+def load(tensor: Node, index: tuple[Node, ...], shape: Shape, guard: Node | None = None) -> Node:
+    """The element of `tensor`, seen in `shape`, at `index`."""
+    operands = (tensor, *index) if guard is None else (tensor, *index, guard)
+    return make(LOAD, operands, shape=shape, guarded=guard is not None)
+
+
+def positions(node: Node) -> tuple[Node, ...]:
+    """The positions of a load."""
+    return node.operands[1 : 1 + len(node.attr("shape"))]
+
+
+def scalars(roots: Iterable[Node]) -> list[Node]:
+    """The nodes of scalar bodies, operands first; tensors that are loaded from are not among them."""
+    seen: set[Node] = set()
+    order: list[Node] = []
+    stack: list[tuple[Node, bool]] = [(root, False) for root in reversed(list(roots))]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((x, False) for x in reversed(inner(node)) if x not in seen)
+    return order
+
+
+def inner(node: Node) -> tuple[Node, ...]:
+    """The operands of a scalar node that are scalar themselves."""
+    return node.operands[1:] if node.op is LOAD else node.operands
+
+
+def depth(node: Node, known: dict[Node, int]) -> int:
+    """How many loops must be around a scalar node."""
+    for x in scalars([node]):
+        if x not in known:
+            below = max((known[y] for y in inner(x)), default=0)
+            known[x] = max(below, x.attr("depth") + 1) if x.op is AXIS else below
+    return known[node]
+
+
+Combine: TypeAlias = Literal["", "sum", "prod", "max", "min", "any", "all", "argmax", "argmin"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statement:
+    """For all positions of a domain: target[index] = value, or is combined with it.
+
+    Attributes:
+        target: the tensor that is written; a parameter or state that is updated in place.
+        node: the tensor whose value it is.
+        domain: the loops' sizes, outermost first; axes of size 1 have none.
+        index: the element that is written.
+        value: what is written; combined with what is there if `combine` says so.
+        ready: how many of the loops an element needs around it: behind those further in, it is done.
+        local: whether the partial result of a reduction is one number, not an array.
+    """
+
+    target: Node
+    node: Node
+    domain: Shape
+    index: tuple[Node, ...]
+    value: Node
+    ready: int
+    combine: Combine = ""
+    local: bool = False
+
+    def loads(self) -> list[Node]:
+        """Every element that is read."""
+        return [node for node in scalars([self.value, *self.index]) if node.op is LOAD]
+
+    def __str__(self) -> str:
+        where = f"[{', '.join(map(show, self.index))}]" if self.index else ""
+        sign = f"{self.combine}=" if self.combine else "="
+        return f"{label(self.target)}{where} {sign} {show(self.value)}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """The empty value of a reduction, before its loops."""
+
+    statement: Statement
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finish:
+    """The end of a reduction to one number, behind its loops."""
+
+    statement: Statement
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loop:
+    """For every position along an axis."""
+
+    axis: Node
+    body: tuple[Entry, ...]
+
+
+Entry: TypeAlias = Statement | Start | Finish | Loop
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Core:
+    """A contraction as batches of matrix products, made by a routine that is named by `kind`.
+
+    `out[b] = left[b] @ right[b]`, each matrix transposed where it says so.
+
+    Attributes:
+        kind: which routine; `gemm` is the library's.
+        node: the contraction.
+        left, right: tensors in memory.
+        batch: sizes of the axes that the three share, in front.
+        m, k, n: rows of the result, the length of the sum, columns of the result.
+    """
+
+    kind: Literal["gemm"]
+    node: Node
+    left: Node
+    right: Node
+    left_transposed: bool
+    right_transposed: bool
+    batch: Shape
+    m: Dim
+    k: Dim
+    n: Dim
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kernel:
+    """One function: a contraction, if any, then loops."""
+
+    core: Core | None
+    body: tuple[Entry, ...]
+
+    def statements(self) -> list[Statement]:
+        """Every statement, in order."""
+        return list(statements(self.body))
+
+    def reads(self) -> dict[Node, None]:
+        """Tensors that are read, in order."""
+        found = {} if self.core is None else dict.fromkeys((self.core.left, self.core.right))
+        for statement in self.statements():
+            found.update(dict.fromkeys(node.operands[0] for node in statement.loads()))
+        return found
+
+    def writes(self) -> dict[Node, None]:
+        """Tensors that are written, in order."""
+        found = {} if self.core is None else {self.core.node: None}
+        found.update(dict.fromkeys(statement.target for statement in self.statements()))
+        return found
+
+    @property
+    def where(self) -> Where | None:
+        """The user's line that the kernel came from."""
+        if self.core is not None and self.core.node.where is not None:
+            return self.core.node.where
+        return next((s.node.where for s in self.statements() if s.node.where is not None), None)
+
+    def __str__(self) -> str:
+        lines = []
+        if self.core is not None:
+            c = self.core
+            t = ("'" if c.left_transposed else "", "'" if c.right_transposed else "")
+            lines.append(
+                f"{c.kind}: {label(c.node)} = {label(c.left)}{t[0]} {label(c.right)}{t[1]}"
+            )
+        return "\n".join(lines + list(_lines(self.body, "")))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Schedule:
+    """Kernels in order, and what they need.
+
+    Attributes:
+        kernels: functions, to be called one after the other.
+        stored: tensors that lie in memory between loops, other than inputs and the like.
+        faults: what to say where an index is outside its axis, by fault code.
+        bounds: sizes that must not be negative.
+        outputs: the tensor of each output.
+        names: what tensors and values are called in the graph.
+    """
+
+    kernels: tuple[Kernel, ...]
+    stored: tuple[Node, ...]
+    faults: tuple[tuple[str, Where | None], ...]
+    bounds: tuple[Dim, ...]
+    outputs: tuple[Node, ...]
+    names: Mapping[Node, str]
+
+    def __str__(self) -> str:
+        return "\n\n".join(map(str, self.kernels))
+
+
+def statements(entries: Iterable[Entry]) -> Iterator[Statement]:
+    """The statements of loops, in order."""
+    for entry in entries:
+        if isinstance(entry, Statement):
+            yield entry
+        elif isinstance(entry, Loop):
+            yield from statements(entry.body)
+
+
+def loops(entries: Iterable[Entry]) -> int:
+    """How many loops stand inside each other, at most, those of a start included."""
+    deepest = 0
+    for entry in entries:
+        if isinstance(entry, Loop):
+            deepest = max(deepest, 1 + loops(entry.body))
+        elif isinstance(entry, Start) and not entry.statement.local:
+            deepest = max(deepest, entry.statement.target.type.ndim)
+    return deepest
+
+
+def _lines(entries: Iterable[Entry], margin: str) -> Iterator[str]:
+    for entry in entries:
+        if isinstance(entry, Loop):
+            yield f"{margin}for {show(entry.axis)} < {entry.axis.attr('dim')}:"
+            yield from _lines(entry.body, margin + "    ")
+        elif isinstance(entry, Statement):
+            yield f"{margin}{entry}"
+        elif isinstance(entry, Start):
+            yield f"{margin}{label(entry.statement.target)} = empty {entry.statement.combine}"
+        else:
+            yield f"{margin}{label(entry.statement.target)} done"
+
+
+def in_place(tensor: Node) -> bool:
+    """Whether a tensor comes from outside, so that writing it overwrites a value in use."""
+    return tensor.op is LEAF and tensor.attr("role") != "placeholder"
+
+
+def label(tensor: Node) -> str:
+    """A short name of a tensor, for people who debug."""
+    if tensor.op is LEAF:
+        return str(tensor.attr("name"))
+    return f"{tensor.op.name}.{id(tensor) // 16 % 4096:x}"
+
+
+def show(node: Node) -> str:
+    """A scalar node as text, for people who debug."""
+    if node.op is AXIS:
+        return LETTERS[node.attr("depth")]
+    if node.op is CONST:
+        return f"{node.attr('value'):g}"
+    if node.op is SIZE:
+        return str(node.attr("dim"))
+    shown = ", ".join(map(show, inner(node)))
+    if node.op is LOAD:
+        return f"{label(node.operands[0])}[{shown}]"
+    return f"{node.op.name}({shown})"

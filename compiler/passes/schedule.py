@@ -1,0 +1,366 @@
+"""The schedule: what is stored, what is recomputed where it is used, and the loops that do it.
+
+Stored are results, the operands and results of matrix products, reductions, scatters, running sums,
+and values that are expensive and needed by several loops. Everything else is written into the loops
+of who uses it. `fuse` then shares loops, and drops the stores that nobody reads.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..ir import CONST, OPS, Graph, Node, is_leaf, leaf, transform
+from ..ops import convert, index, linear, random, reduce, shape
+from ..ops.base import Scalar
+from ..types import Dim, Shape, Size, divide, product, sub
+from .contractions import Kind, core, kind_of, standard
+from .fuse import fuse
+from .loops import Combine, Core, Schedule, Statement, axis, load
+from .pull import Index, Puller, factors, number
+
+# What a row costs where it is computed again, in additions; everything not named here is a call.
+CHEAP = {
+    name: 1.0
+    for name in (
+        "add subtract multiply negative square abs sign maximum minimum floor ceil round trunc equal "
+        "not_equal less less_equal greater greater_equal isnan isinf isfinite logical_and logical_or "
+        "logical_xor logical_not where"
+    ).split()
+} | {"divide": 4.0, "sqrt": 4.0}
+CALL = 10.0
+WORTH_STORING = 8.0
+# Longer chains are cut, so that no function becomes too long to compile.
+LONGEST = 60
+
+COMBINE: dict[object, Combine] = {
+    reduce.SUM: "sum",
+    reduce.PROD: "prod",
+    reduce.MAX: "max",
+    reduce.MIN: "min",
+    reduce.ANY: "any",
+    reduce.ALL: "all",
+    reduce.ARGMAX: "argmax",
+    reduce.ARGMIN: "argmin",
+}
+SCATTERS = (index.ADD_AT, index.ADD_ALONG)
+
+
+def schedule(graph: Graph) -> Schedule:
+    """The kernels of a graph whose ops a target spells itself."""
+    mapped = transform(graph.leaves + graph.roots, standard)
+    return _Scheduler(graph.map(mapped)).run()
+
+
+def _own_cost(node: Node) -> float:
+    if isinstance(node.op, Scalar):
+        return CHEAP.get(node.op.name, CALL)
+    return 1.0 if node.op in (index.TAKE, index.TAKE_ALONG, shape.PAD, shape.CONCAT) else 0.0
+
+
+def _bigger(domain: Shape, own: Shape) -> bool:
+    """Whether a domain has more positions than a tensor has elements."""
+    if not own:
+        return False
+    ratio = divide(product(domain), product(own))
+    return ratio is not None and ratio not in (0, 1)
+
+
+class _Scheduler:
+    """Decides what is stored, and writes a statement for each."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.nodes = graph.nodes()
+        self.kinds: dict[Node, Kind] = {
+            node: kind_of(node) for node in self.nodes if node.op is linear.CONTRACT
+        }
+        self.cores: dict[Node, Core] = {
+            node: core(node) for node, kind in self.kinds.items() if kind == "gemm"
+        }
+        self.stored: set[Node] = set()
+        self.pull = Puller(lambda node: is_leaf(node) or node in self.stored)
+
+    def run(self) -> Schedule:
+        """Decide, write, fuse."""
+        self._store_what_must_be()
+        self._store_what_is_worth_it()
+        groups: list[Core | list[Statement]] = []
+        for node in self.nodes:
+            if node in self.cores:
+                groups.append(self.cores[node])
+            elif node in self.stored:
+                statement = self._statement(node)
+                if statement is not None:
+                    groups.append([statement])
+        copies, outputs = self._outputs()
+        groups.extend([copy] for copy in copies)
+        groups.extend(self._updates())
+        kernels, kept = fuse(groups, outputs)
+        faults = tuple(self.pull.faults)
+        return Schedule(kernels, kept, faults, self._bounds(), outputs, self._names())
+
+    def _names(self) -> dict[Node, str]:
+        """Names of tensors, and of the scalar values that were written for them."""
+        names = dict(self.graph.names)
+        for scalar, tensor in self.pull.origin.items():
+            if tensor in self.graph.names:
+                names.setdefault(scalar, self.graph.names[tensor])
+        return names
+
+    # What is stored
+
+    def _reduces(self, node: Node) -> bool:
+        return (
+            node.op in COMBINE
+            or node.op is reduce.CUMULATIVE_SUM
+            or node.op in SCATTERS
+            or self.kinds.get(node) in ("gemm", "loops")
+        )
+
+    def _store_what_must_be(self) -> None:
+        for node in self.nodes:
+            if self._reduces(node):
+                self.stored.add(node)
+        for found in self.cores.values():
+            self.stored.update(x for x in (found.left, found.right) if not is_leaf(x))
+        for _, node in self.graph.outputs:
+            if not is_leaf(node) and node.op not in (CONST, convert.SIZE):
+                self.stored.add(node)
+        height: dict[Node, int] = {}
+        for node in self.nodes:
+            below = max((height[x] for x in node.operands), default=0)
+            if below >= LONGEST and not is_leaf(node):
+                self.stored.add(node)
+            height[node] = 0 if node in self.stored else below + 1
+
+    def _store_what_is_worth_it(self) -> None:
+        """An expensive value is stored if two loops need it, or a loop needs it again and again."""
+        cost: dict[Node, float] = {}
+        for node in self.nodes:
+            below = math.fsum(cost[x] for x in node.operands)
+            cost[node] = 0.0 if node in self.stored else min(_own_cost(node) + below, 1e6)
+        owners: dict[Node, set[Node]] = {node: set() for node in self.nodes}
+        for target, new in self.graph.updates:
+            if new not in self.stored:
+                owners[new].add(target)
+        for node in reversed(self.nodes):
+            if node in self.cores or is_leaf(node):
+                continue
+            own = owners[node]
+            if node not in self.stored and node.op not in (CONST, convert.SIZE, random.UNIFORM):
+                again = any(_bigger(self._domain_of(owner), node.shape) for owner in own)
+                if cost[node] >= WORTH_STORING and (len(own) > 1 or again):
+                    self.stored.add(node)
+            if node in self.stored:
+                own = {node}
+            for x in node.operands:
+                owners[x] |= own
+
+    def _domain_of(self, owner: Node) -> Shape:
+        if owner in self.kinds and self.kinds[owner] == "loops":
+            return tuple(linear_sizes(owner).values())
+        if owner.op in COMBINE or owner.op in SCATTERS:
+            return owner.operands[0].shape
+        return owner.shape
+
+    # Statements
+
+    def _statement(self, node: Node) -> Statement | None:
+        if node.op in COMBINE:
+            return self._reduction(node)
+        if node.op in SCATTERS:
+            return self._scatter(node)
+        if node.op is reduce.CUMULATIVE_SUM:
+            return self._running_sum(node)
+        if self.kinds.get(node) == "loops":
+            return self._contraction(node)
+        domain, at = positions_of(node.shape)
+        return _map(node, node, domain, at, self.pull.inside(node, at))
+
+    def _reduction(self, node: Node) -> Statement:
+        (x,) = node.operands
+        combine = COMBINE[node.op]
+        axes = node.attr("axes") if combine[:3] != "arg" else (node.attr("axis"),)
+        over = [a for a in axes if x.shape[a] != 1]
+        free = [a for a in range(x.type.ndim) if a not in axes and x.shape[a] != 1]
+        order = sorted(over + free)
+        trailing = all(a < b for a in free for b in over)
+        if combine != "sum":
+            order = free + over
+        at: list[Node] = [number(0)] * x.type.ndim
+        for depth, a in enumerate(order):
+            at[a] = axis(depth, x.shape[a])
+        target = tuple(at[a] for a in range(x.type.ndim) if a not in axes)
+        value = self.pull(x, tuple(at))
+        domain = tuple(x.shape[a] for a in order)
+        if not over:
+            value = convert.cast(number(0), "int64") if combine[:3] == "arg" else value
+            return _map(node, node, domain, target, value)
+        if combine[:3] == "arg" and x.dtype == "bool":
+            value = convert.cast(value, "int64")
+        local = trailing or combine != "sum"
+        ready = len(free) if local else order.index(min(over))
+        return Statement(node, node, domain, target, value, ready, combine, local)
+
+    def _contraction(self, node: Node) -> Statement:
+        """A sum of products in plain loops, in the order in which the larger operand lies."""
+        sizes = linear_sizes(node)
+        names = [letter for letter, size in sizes.items() if size != 1]
+        out, left, right = node.attr("out"), node.attr("left"), node.attr("right")
+        over = [letter for letter in names if letter not in out]
+        larger = max((left, right), key=len)
+        order = [letter for letter in larger if letter in names]
+        trailing = [letter for letter in order if letter not in over] + over
+        if set(order) != set(names) or node.dtype not in ("float32", "float64"):
+            order = [letter for letter in out if letter in names] + over
+        local = order == trailing or order[len(order) - len(over) :] == over
+        letters = {
+            letter: axis(order.index(letter), size) if letter in order else number(0)
+            for letter, size in sizes.items()
+        }
+        value = factors(self.pull, node, letters, None)
+        ready = len(order) - len(over) if local else min(map(order.index, over))
+        domain = tuple(sizes[letter] for letter in order)
+        target = tuple(letters[letter] for letter in out)
+        return Statement(node, node, domain, target, value, ready, "sum", local)
+
+    def _scatter(self, node: Node) -> Statement | None:
+        grad, places = node.operands
+        along = node.attr("axis")
+        if node.shape[along] == 0:
+            return None
+        domain, at = positions_of(grad.shape)
+        rank = places.type.ndim if node.op is index.ADD_AT else 1
+        own = at[along : along + rank] if node.op is index.ADD_AT else at
+        place = self.pull.checked(node, self.pull(places, own), node.shape[along], None)
+        ready = len([dim for dim in grad.shape[:along] if dim != 1])
+        target = (*at[:along], place, *at[along + rank :])
+        return Statement(node, node, domain, target, self.pull(grad, at), ready, "sum")
+
+    def _running_sum(self, node: Node) -> Statement:
+        domain, at = positions_of(node.shape)
+        along = node.attr("axis")
+        value = self.pull(node.operands[0], at)
+        if node.shape[along] != 1:
+            before = (*at[:along], OPS["subtract"](at[along], number(1)), *at[along + 1 :])
+            later = OPS["greater"](at[along], number(0))
+            value = OPS["add"](load(node, before, node.shape, later), value)
+        return _map(node, node, domain, at, value)
+
+    # Results
+
+    def _outputs(self) -> tuple[list[Statement], tuple[Node, ...]]:
+        """Copies of what is an output twice or not computed at all; the tensor of each output."""
+        copies: list[Statement] = []
+        tensors: list[Node] = []
+        for name, node in self.graph.outputs:
+            if node in self.stored and node not in tensors:
+                tensors.append(node)
+                continue
+            tensor = leaf(name, node.type, "placeholder")
+            domain, at = positions_of(node.shape)
+            copies.append(_map(tensor, node, domain, at, self.pull(node, at)))
+            tensors.append(tensor)
+        return copies, tuple(tensors)
+
+    def _updates(self) -> list[list[Statement]]:
+        """New values over the old ones; those that need each other's old values go together."""
+        updates = []
+        for target, new in self.graph.updates:
+            if new is target:
+                continue
+            domain, at = positions_of(target.shape)
+            updates.append(_map(target, new, domain, at, self.pull(new, at)))
+        apart: list[list[Statement]] = []
+        copies: list[list[Statement]] = []
+        while (crossing := _crossing(updates)) is not None:
+            # Someone needs old values elsewhere than where it writes: write aside, then copy.
+            updates.remove(crossing)
+            aside = leaf("new_" + crossing.target.attr("name"), crossing.target.type, "placeholder")
+            apart.append(
+                [_map(aside, crossing.node, crossing.domain, crossing.index, crossing.value)]
+            )
+            value = load(aside, crossing.index, aside.shape)
+            copies.append(
+                [_map(crossing.target, crossing.node, crossing.domain, crossing.index, value)]
+            )
+        return apart + _together(updates) + copies
+
+    def _bounds(self) -> tuple[Dim, ...]:
+        """Sizes that must not be negative: slices end inside, extremes are of something."""
+        found: dict[Dim, None] = {}
+        for node in self.nodes:
+            (x, *_) = node.operands or (node,)
+            if node.op is shape.SLICE:
+                for start, stop, size in zip(
+                    node.attr("starts"), node.attr("stops"), x.shape, strict=True
+                ):
+                    found.update(dict.fromkeys((start, sub(stop, start), sub(size, stop))))
+            elif node.op in (reduce.MAX, reduce.MIN):
+                found.update((sub(x.shape[a], 1), None) for a in node.attr("axes"))
+            elif node.op in (reduce.ARGMAX, reduce.ARGMIN):
+                found[sub(x.shape[node.attr("axis")], 1)] = None
+            elif node.op in SCATTERS:
+                found[sub(node.shape[node.attr("axis")], 1)] = None
+            for dim in node.shape:
+                found[dim] = None
+        return tuple(dim for dim in found if isinstance(dim, Size) and _may_be_negative(dim))
+
+
+def _may_be_negative(dim: Size) -> bool:
+    return any(factor < 0 for _, factor in dim.terms)
+
+
+def positions_of(dims: Shape) -> tuple[Shape, Index]:
+    """A loop for each axis that is not of size 1, and the position that they are at."""
+    at: list[Node] = []
+    domain: list[Dim] = []
+    for dim in dims:
+        at.append(number(0) if dim == 1 else axis(len(domain), dim))
+        if dim != 1:
+            domain.append(dim)
+    return tuple(domain), tuple(at)
+
+
+def linear_sizes(node: Node) -> dict[str, Dim]:
+    """The size of every letter of a contraction."""
+    letters = node.attr("left") + node.attr("right")
+    return dict(zip(letters, node.operands[0].shape + node.operands[1].shape, strict=True))
+
+
+def _map(target: Node, node: Node, domain: Shape, at: Index, value: Node) -> Statement:
+    return Statement(target, node, domain, at, value, len(domain))
+
+
+def _crossing(updates: list[Statement]) -> Statement | None:
+    """An update whose old values another one, or itself, needs at other places than it writes."""
+    for update in updates:
+        for reader in updates:
+            for found in reader.loads():
+                if found.operands[0] is update.target and (
+                    found is not load(update.target, update.index, update.target.shape)
+                    or reader.domain != update.domain
+                ):
+                    return update
+    return None
+
+
+def _together(updates: list[Statement]) -> list[list[Statement]]:
+    """Updates in groups: who reads what another one overwrites is in its group."""
+    groups: list[list[Statement]] = []
+    for update in updates:
+        reads = {found.operands[0] for found in update.loads()}
+        joined = [update]
+        apart = []
+        for group in groups:
+            linked = any(
+                member.target in reads
+                or any(found.operands[0] is update.target for found in member.loads())
+                for member in group
+            )
+            if linked:
+                joined = group + joined
+            else:
+                apart.append(group)
+        groups = [*apart, joined]
+    return groups

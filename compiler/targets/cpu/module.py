@@ -1,0 +1,288 @@
+"""The module of a program: its kernels, a step that calls them, and an epoch of steps."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...explain.formulas import display_names, equation
+from ...ir import Graph, Node, is_leaf
+from ...ops.linear import CONTRACT
+from ...passes.loops import LETTERS, Schedule, in_place, loops
+from ...passes.loops import Kernel as Nest
+from ...passes.memory import plan
+from ...passes.schedule import schedule
+from ...program import Buffer, Kernel, Program, Role
+from ...types import Size, TensorType, Where, symbols
+from ..spelling import Identifiers, comment, docstring
+from .kernel import KernelWriter
+from .spelling import CALLS
+
+LIBRARY = "chainrule.runtime.devices.cpu.library"
+RESERVED = {
+    *CALLS,
+    *"accumulate checked f32 f64 i32 i64 gather_rows inf nan kernel program view".split(),
+    *"matmul matmul_nt matmul_tn matmul_tt philox_uniform_f32 philox_uniform_f64".split(),
+    *"range bool min step epoch fault order totals first last batch_size rows start done".split(),
+}
+BATCH = "batch"
+WIDTH = 100
+
+
+def emit(graph: Graph, fingerprint: str) -> Program:
+    """The program of a lowered graph."""
+    return _Module(graph, schedule(graph)).program(fingerprint)
+
+
+@dataclass(frozen=True, slots=True)
+class _Argument:
+    """A buffer of the program, and its name in the text."""
+
+    buffer: Buffer
+    text: str
+
+
+class _Module:
+    def __init__(self, graph: Graph, planned: Schedule) -> None:
+        self.graph, self.schedule = graph, planned
+        self.names = display_names(graph)
+        deepest = max((loops(nest.body) for nest in planned.kernels), default=0)
+        self.reserved = {*RESERVED, *LETTERS[: max(deepest, 1)]}
+        self.identifiers = Identifiers(self.reserved)
+        self.symbols = self._symbols()
+        self.sizes = {name: self.identifiers.new(name) for name in self.symbols}
+        self.library: set[str] = {"kernel", "program"}
+        self.arguments: list[_Argument] = []
+        self.arrays: dict[Node, str] = {}
+        self.views: dict[Node, str] = {}
+        self._arguments()
+
+    # Names and buffers
+
+    def _symbols(self) -> tuple[str, ...]:
+        found: set[str] = set()
+        for node in self.graph.nodes():
+            found |= symbols(node.shape)
+            for _, value in node.attrs:
+                for dim in value if isinstance(value, tuple) else (value,):
+                    if isinstance(dim, Size):
+                        found |= dim.symbols()
+        # The batch first: it is what changes most.
+        return tuple(sorted(found, key=lambda name: (name != BATCH, name)))
+
+    def _batched(self, node: Node) -> bool:
+        return (
+            node.attr("role") == "input"
+            and bool(node.shape)
+            and isinstance(node.shape[0], Size)
+            and str(node.shape[0]) == BATCH
+        )
+
+    @property
+    def batch(self) -> str | None:
+        """The symbol of the batch, if there is an epoch: something to gather and to add up."""
+        gathered = any(map(self._batched, self.graph.inputs))
+        summed = any(not node.shape for _, node in self.graph.outputs)
+        return BATCH if gathered and summed else None
+
+    def _argument(self, name: str, role: Role, type: TensorType, where: Where | None) -> str:
+        text = self.identifiers.new(name)
+        self.arguments.append(_Argument(Buffer(name, role, type, where), text))
+        return text
+
+    def _arguments(self) -> None:
+        graph = self.graph
+        by_role = [
+            *(x for x in graph.inputs if x.attr("role") == "input"),
+            *(x for x in graph.inputs if x.attr("role") == "setting"),
+            *graph.params,
+            *graph.state,
+        ]
+        for x in by_role:
+            self.arrays[x] = self._argument(x.attr("name"), x.attr("role"), x.type, x.where)
+        for (name, node), tensor in zip(graph.outputs, self.schedule.outputs, strict=True):
+            text = self._argument(name, "output", node.type, node.where)
+            self.arrays[tensor] = text
+        if self.batch is not None:
+            for x in filter(self._batched, graph.inputs):
+                self._argument(f"{x.attr('name')}_batch", "scratch", x.type, None)
+        inner = [x for x in self.schedule.stored if x not in self.schedule.outputs]
+        for x in inner:
+            self.arrays[x] = self.identifiers.new(self._wanted(x))
+        for number, slot in enumerate(plan(self.schedule.kernels, inner), 1):
+            type_ = TensorType(slot.dtype, (slot.size,))
+            text = self._argument(f"scratch_{number}", "scratch", type_, None)
+            for x in slot.tensors:
+                self.views[x] = text
+        # Values that are never stored have names too.
+        for nest in self.schedule.kernels:
+            for x in nest.writes():
+                if x not in self.arrays:
+                    self.arrays[x] = self.identifiers.new(self._wanted(x))
+
+    def _wanted(self, node: Node) -> str:
+        """What a tensor is called: its own name, or that of what it is made of."""
+        if node in self.names:
+            return self.names[node]
+        if is_leaf(node):
+            return str(node.attr("name"))
+        if node.op is CONTRACT:
+            parts = [self._base(x) for x in node.operands]
+            if all(parts):
+                return "_".join(map(str, parts))
+            return "product"
+        base = self._base(node.operands[0]) if len(node.operands) == 1 else None
+        return f"{node.op.name}_{base}" if base else f"{node.op.name}_1"
+
+    def _base(self, node: Node) -> str | None:
+        while node not in self.names and node.op.name in ("transpose", "reshape", "cast"):
+            (node,) = node.operands
+        name = self.names.get(node) or self.arrays.get(node)
+        return name if name is not None and len(name) <= 12 else None
+
+    # Text
+
+    def program(self, fingerprint: str) -> Program:
+        """Everything together."""
+        kernels = [self._kernel(i, nest) for i, nest in enumerate(self.schedule.kernels, 1)]
+        parts = [kernel.source for kernel, _ in kernels]
+        parts.append(self._step([call for _, call in kernels]))
+        if self.batch is not None:
+            parts.append(self._epoch())
+        head = [f'"""{self._title(kernel.formula for kernel, _ in kernels)}"""', "", self._imports()]
+        source = "\n".join(head) + "\n\n\n" + "\n\n\n".join(parts) + "\n"
+        return Program(
+            name=self.graph.name,
+            target="cpu",
+            source=source,
+            buffers=tuple(argument.buffer for argument in self.arguments),
+            kernels=tuple(kernel for kernel, _ in kernels),
+            sizes=self.symbols,
+            batch=self.batch,
+            faults=self.schedule.faults,
+            bounds=self.schedule.bounds,
+            fingerprint=fingerprint,
+        )
+
+    def _title(self, formulas) -> str:  # type: ignore[no-untyped-def]
+        return docstring(f"{self.graph.name}: target cpu.") 
+
+    def _imports(self) -> str:
+        names = sorted(self.library, key=lambda name: (name.lower(), name))
+        line = f"from {LIBRARY} import {', '.join(names)}"
+        if len(line) <= WIDTH:
+            return line
+        return f"from {LIBRARY} import (\n" + "".join(f"    {name},\n" for name in names) + ")"
+
+    def _kernel(self, place: int, nest: Nest) -> tuple[Kernel, str]:
+        """A kernel, and its call."""
+        stored = frozenset(self.schedule.stored)
+        writer = KernelWriter(
+            nest,
+            self.arrays,
+            stored,
+            self.schedule.names,
+            self.sizes,
+            [*self.reserved, *self.arrays.values(), *self.sizes.values()],
+        )
+        self.library |= writer.library
+        reads = [x for x in nest.reads() if x in stored or is_leaf(x) and x not in nest.writes()]
+        writes = [x for x in nest.writes() if x in stored or in_place(x)]
+        tensors = dict.fromkeys([*reads, *writes])
+        arrays = [self.arrays[x] for x in tensors]
+        sizes = [self.sizes[name] for name in self.symbols if name in writer.symbols]
+        given = [*sizes, *arrays] + (["fault"] if writer.faults else [])
+        named = [x for x in writes if x in self.names] or writes
+        title = self.identifiers.new(f"k{place}_{self.arrays[named[-1]]}")
+        formulas = self._formulas(nest)
+        lines = [f"# {comment(line)}" for line in formulas]
+        head = _call(f"def {title}", given, ":")
+        source = "\n".join([*lines, "@kernel", head, *(writer.lines or ["    pass"])])
+        kernel = Kernel(
+            title,
+            source,
+            tuple(self.arrays[x] for x in reads),
+            tuple(self.arrays[x] for x in writes),
+            "\n".join(formulas),
+            nest.where,
+        )
+        return kernel, _call(f"    {title}", given, "")
+
+    def _formulas(self, nest: Nest) -> list[str]:
+        """What a kernel computes, a line for each tensor that has a name."""
+        lines = []
+        made = [] if nest.core is None else [(nest.core.node, nest.core.node)]
+        made += [(s.target, s.node) for s in nest.statements()]
+        for target, node in made:
+            if in_place(target):
+                text = equation(node, {**self.names, node: target.attr("name")})
+                text = text.replace(" = ", " <- ", 1)
+            elif node in self.names:
+                text = equation(node, self.names)
+            else:
+                continue
+            where = f"{node.where}   " if node.where else ""
+            lines.append(where + text)
+        return list(dict.fromkeys(lines)) or [self._fallback(nest)]
+
+    def _fallback(self, nest: Nest) -> str:
+        node = nest.core.node if nest.core is not None else nest.statements()[-1].node
+        return equation(node, {**self.names, node: self.arrays.get(node, "value")})
+
+    def _step(self, calls: Sequence[str]) -> str:
+        given = [*self.sizes.values(), *(argument.text for argument in self.arguments), "fault"]
+        lines = ["@program", _call("def step", given, ":")]
+        used = {x for nest in self.schedule.kernels for x in (*nest.reads(), *nest.writes())}
+        for x, flat in self.views.items():
+            if x in used:
+                self.library.add("view")
+                shape = KernelWriter.shape_text(x.shape, self.sizes)
+                lines.append(f"    {self.arrays[x]} = view({flat}, {shape})")
+        return "\n".join([*lines, *(calls or ["    pass"])])
+
+    def _epoch(self) -> str:
+        """Batches one after the other: gather rows, take a step, add up what has no axes."""
+        self.library |= {"view", "gather_rows", "f64"}
+        texts = [argument.text for argument in self.arguments]
+        given = ["first", "last", "batch_size", "order", *self.sizes.values(), "totals", *texts]
+        lines = ["@program", _call("def epoch", [*given, "fault"], ":"), "    done = 0"]
+        lines.append("    for k in range(first, last):")
+        lines.append("        start = k * batch_size")
+        lines.append("        rows = min(batch_size, order.shape[0] - start)")
+        by_name = {argument.buffer.name: argument for argument in self.arguments}
+        passed = dict(zip(texts, texts, strict=True))
+        sizes = {**self.sizes, BATCH: "rows"}
+        for x in filter(self._batched, self.graph.inputs):
+            flat = by_name[f"{x.attr('name')}_batch"].text
+            name = self.identifiers.new(f"{x.attr('name')}_rows")
+            shape = KernelWriter.shape_text(x.shape, sizes)
+            lines.append(f"        {name} = view({flat}, {shape})")
+            lines.append(f"        gather_rows({self.arrays[x]}, order, start, {name})")
+            passed[self.arrays[x]] = name
+        lines.append(_call("        step", [*sizes.values(), *passed.values(), "fault"], ""))
+        outputs = [argument for argument in self.arguments if argument.buffer.role == "output"]
+        stop = "fault[0] != 0"
+        first = outputs[0]
+        if not first.buffer.type.shape and first.buffer.type.is_float:
+            self.library.add("isfinite")
+            stop += f" or not isfinite({first.text}[0])"
+        lines += [f"        if {stop}:", "            break"]
+        for i, output in enumerate(x for x in outputs if not x.buffer.type.shape):
+            lines.append(f"        totals[{i}] += f64(rows) * f64({output.text}[0])")
+        return "\n".join([*lines, "        done += 1", "    return done"])
+
+
+def _call(head: str, given: Sequence[str], tail: str) -> str:
+    """A call or a definition, over several lines where it is long."""
+    line = f"{head}({', '.join(given)}){tail}"
+    margin = " " * (len(head) - len(head.lstrip()) + 4)
+    if len(line) <= WIDTH:
+        return line
+    lines: list[str] = []
+    for text in given:
+        if lines and len(lines[-1]) + len(text) + 2 <= WIDTH:
+            lines[-1] += f" {text},"
+        else:
+            lines.append(f"{margin}{text},")
+    return "\n".join([f"{head}(", *lines, f"{margin[4:]}){tail}"])
