@@ -1,4 +1,4 @@
-"""Compiled programs between runs: a private directory of files that are checked before they are used.
+"""Compiled programs between runs: a private directory of files that are checked before use.
 
 | file | content |
 | --- | --- |
@@ -6,17 +6,19 @@
 | `<name>_<hash of the text>.py` | its source, as it runs |
 | `<key>.o` | its native code |
 
-Files are written under another name and then renamed, so that several processes may write at once.
-The first line of a program or an object is the SHA-256 of the rest: what is truncated or altered is
-deleted and made again. That line is no secret; what keeps others out is that the directory, and every
-file in it that is read, belongs to the user and can be written by nobody else.
+Files are written under another name and then renamed, so that several processes may write at
+once. The first line of a program or an object is the SHA-256 of the rest: what is truncated or
+altered is deleted and made again. That line is no secret; what keeps others out is that the
+directory, and every file in it that is read, belongs to the user and nobody else can write to it.
 """
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import os
+import shutil
 import stat
 import sys
 import tempfile
@@ -46,7 +48,6 @@ class Cache:
     def __init__(self, folder: Path | None) -> None:
         """Use `folder`, which has been checked; see `Cache.open`."""
         self._folder = folder
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
 
     @classmethod
     def open(cls, folder: str | Path | None = None) -> Cache:
@@ -70,11 +71,7 @@ class Cache:
     @property
     def folder(self) -> Path:
         """The directory in use."""
-        if self._folder is not None:
-            return self._folder
-        if self._temporary is None:
-            self._temporary = tempfile.TemporaryDirectory(prefix="chainrule-")
-        return Path(self._temporary.name)
+        return _temporary_folder() if self._folder is None else self._folder
 
     @property
     def persistent(self) -> bool:
@@ -142,7 +139,7 @@ class Cache:
         self._write(name, _seal(body) + b"\n" + body)
 
     def _write(self, name: str, content: bytes) -> None:
-        """Write a file at once or not at all; a directory that fails is left for a temporary one."""
+        """Write a file at once or not at all; leave a directory that fails for a temporary one."""
         try:
             _replace(self.folder / name, content)
         except OSError as error:
@@ -272,6 +269,19 @@ def _sweep(folder: Path) -> None:
                 path.unlink()
         except OSError:
             continue  # another process was faster
+
+
+@cache
+def _temporary_folder() -> Path:
+    """A private directory of this process, which removes it at its end."""
+    folder, owner = tempfile.mkdtemp(prefix="chainrule-"), os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == owner:  # a forked child must leave it to its parent
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)
+    return Path(folder)
 
 
 @cache

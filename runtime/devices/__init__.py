@@ -31,6 +31,6 @@ def compiled(program: Program, cache: Cache | None = None) -> bool:
     """Whether `load` finds everything in the cache, so that it takes no time to speak of."""
     if program.target != "cpu":
         return True
-    from .cpu.device import object_key
+    from .cpu.key import object_key
 
     return (cache or Cache.open()).has_object(object_key(program))

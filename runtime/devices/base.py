@@ -231,8 +231,10 @@ def _check_kind(program: Program, buffer: Buffer, array: Array) -> None:
     if buffer.role in ("param", "state") and not array.flags.carray:
         raise UsageError(
             f"{program.name}: {buffer.name} cannot be updated in place",
-            f"expected a writable C-contiguous {buffer.type}, came {shown(array)}",
-            f"pass a copy: numpy.array({buffer.name})",
+            f"expected {buffer.type} writable and C-contiguous, came "
+            f"{shown(array)} {'with strides' if array.flags.writeable else 'read-only, strides'} "
+            f"{array.strides}",
+            f"pass a copy: numpy.array({buffer.name}, order='C')",
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from importlib.abc import InspectLoader
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from chainrule.compiler.program import Program
 
@@ -29,7 +29,7 @@ class _ProgramLoader(InspectLoader):
         """The file, for tracebacks."""
         return self._path
 
-    def get_code(self, fullname: str) -> object:
+    def get_code(self, fullname: str) -> CodeType:
         """The text, compiled."""
         return self.source_to_code(self._source, self._path)
 
@@ -40,10 +40,9 @@ def import_program(program: Program, cache: Cache) -> ModuleType:
     if name in sys.modules:
         return sys.modules[name]
     path = str(cache.source_path(program))
-    spec = importlib.util.spec_from_loader(
-        name, _ProgramLoader(program.source, path), origin=path
-    )
-    assert spec is not None and spec.loader is not None
+    spec = importlib.util.spec_from_loader(name, _ProgramLoader(program.source, path), origin=path)
+    assert spec is not None
+    assert spec.loader is not None
     spec.has_location = True
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module

@@ -50,7 +50,10 @@ class ReferenceExecutable(Executable):
         for k in range(first, last):
             rows = order[k * batch_size : (k + 1) * batch_size]
             outputs = self._evaluate(
-                [array[rows] if sliced else array for array, sliced in zip(data, batched, strict=True)]
+                [
+                    array[rows] if sliced else array
+                    for array, sliced in zip(data, batched, strict=True)
+                ]
             )
             if not np.all(np.isfinite(outputs[0])):
                 return k - first
@@ -58,15 +61,20 @@ class ReferenceExecutable(Executable):
                 totals[position] += len(rows) * float(outputs[i])
         return last - first
 
+    def _out_of_range(self, error: IndexError) -> IndexOutOfRange:
+        """NumPy's error in our words; which index it was can be told where there is only one."""
+        if len(self.program.faults) == 1:
+            ((what, where),) = self.program.faults
+            return IndexOutOfRange(what, str(error), where=where)
+        return IndexOutOfRange(f"{self.program.name}: an index is out of range", str(error))
+
     def _evaluate(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
         """The outputs as new arrays; new values are copied into parameters and state."""
         try:
             with np.errstate(all="ignore"):
                 results: Any = self._step(*arrays)
         except IndexError as error:
-            faults = self.program.faults
-            what, where = faults[0] if len(faults) == 1 else (f"{self.program.name}: bad index", None)
-            raise IndexOutOfRange(what, str(error), where=where) from None
+            raise self._out_of_range(error) from None
         count = len(self.outputs)
         # Everything is copied before anything is written: a result may be a view of a parameter.
         values = [np.array(value) for value in results]

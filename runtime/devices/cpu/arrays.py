@@ -15,7 +15,7 @@ INT64 = ir.IntType(64)
 
 
 def build_array(context: Any, builder: Any, array_type: Any, data: Any, shape: list[Any]) -> Any:
-    """A C-contiguous array over the memory at `data`: how Numba represents one, without an owner."""
+    """A C-contiguous array over the memory at `data`, as Numba represents one, without owner."""
     itemsize = context.get_constant(
         types.intp, context.get_abi_sizeof(context.get_data_type(array_type.dtype))
     )
@@ -95,11 +95,9 @@ def gather_rows(typing_context: Any, source: Any, order: Any, start: Any, target
 
 @kernel
 def checked(index, size, fault, code):  # type: ignore[no-untyped-def]
-    """`index`, counted from the end where it is negative; out of range: `fault` is set, and 0."""
-    if index < 0:
-        index += size
-    if index < 0 or index >= size:
-        if fault[0] == 0:
-            fault[0] = code
-        return 0
-    return index
+    """`index` where it is from 0 to `size` - 1; otherwise `fault` is set, once, and it is 0."""
+    if 0 <= index < size:
+        return index
+    if fault[0] == 0:
+        fault[0] = code
+    return 0

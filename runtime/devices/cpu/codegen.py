@@ -61,7 +61,7 @@ def kernel_codegen() -> KernelCodegen:
 
 
 @register_pass(mutates_CFG=False, analysis_only=True)
-class UseKernelLibrary(LoweringPass):  # type: ignore[misc]
+class UseKernelLibrary(LoweringPass):
     """Make the function's library before Numba would make one of its own kind."""
 
     _name = "use_kernel_library"

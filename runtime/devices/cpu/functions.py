@@ -1,7 +1,7 @@
-"""Functions of one element, under the names of the language: each is one call or a few instructions.
+"""Functions of one element, under the names of the language: one call or a few instructions each.
 
-Every function takes float32 and gives float32, or takes float64 and gives float64; the special values
-are those of C99, which are NumPy's.
+Every function takes float32 and gives float32, or takes float64 and gives float64; the special
+values are those of C99, which are NumPy's.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ sin, cos, tan = _function("llvm.sin"), _function("llvm.cos"), _function("tan")
 asin, acos, atan = map(_function, ("asin", "acos", "atan"))
 sinh, cosh, tanh = map(_function, ("sinh", "cosh", "tanh"))
 asinh, acosh, atanh = map(_function, ("asinh", "acosh", "atanh"))
-erf, erfc, lgamma = map(_function, ("erf", "erfc", "lgamma"))
+erf, erfc = _function("erf"), _function("erfc")
 atan2, hypot = _function("atan2", 2), _function("hypot", 2)
 copysign = _function("llvm.copysign", 2)
 
@@ -117,7 +117,16 @@ def _extremum(name: str, operator: str) -> Callable[..., Any]:
     return lower
 
 
+def _lgamma(builder: Any, arguments: list[Any], kind: Any) -> Any:
+    """C's lgamma, but at -inf, where there is no limit, SciPy's -inf."""
+    (x,) = arguments
+    least = ir.Constant(x.type, float("-inf"))
+    value = call(builder, by_type("lgamma", x.type), x.type, [x])
+    return builder.select(builder.fcmp_ordered("==", x, least), least, value)
+
+
 NUMBER = (types.Float, types.Integer)
+lgamma = _row(1, _lgamma, types.Float)
 abs = _row(1, _abs, NUMBER)
 sign = _row(1, _sign, NUMBER)
 maximum = _row(2, _extremum("maximum", ">"), NUMBER)
@@ -160,25 +169,22 @@ def _divided(builder: Any, x: Any, y: Any) -> tuple[Any, Any, Any]:
 
 
 def _remainder(builder: Any, arguments: list[Any], kind: Any) -> Any:
-    """The remainder with the sign of the divisor, as Python's and NumPy's; an integer's by 0 is 0."""
+    """The remainder with the sign of the divisor, as NumPy's; an integer's by 0 is 0."""
     x, y = arguments
     if isinstance(kind, types.Integer):
         _, rest, differs = _divided(builder, x, y)
         return builder.select(differs, builder.add(rest, y), rest)
     zero = ir.Constant(x.type, 0.0)
     rest = call(builder, by_type("fmod", x.type), x.type, [x, y])
-    unlike = builder.xor(
-        builder.fcmp_ordered("<", rest, zero), builder.fcmp_ordered("<", y, zero)
-    )
+    unlike = builder.xor(builder.fcmp_ordered("<", rest, zero), builder.fcmp_ordered("<", y, zero))
     some = builder.fcmp_unordered("!=", rest, zero)
     signed = call(builder, by_type("llvm.copysign", x.type), x.type, [zero, y])
     moved = builder.select(unlike, builder.fadd(rest, y), rest)
-    # NumPy gives NaN for a divisor of 0 whatever its sign, which fmod has done.
     return builder.select(some, moved, signed)
 
 
 def _floor_divide(builder: Any, arguments: list[Any], kind: Any) -> Any:
-    """The quotient rounded down, as NumPy's: (x - remainder) / y, brought to the nearest integer."""
+    """The quotient rounded down, as NumPy's: (x - remainder) / y, made an integer."""
     x, y = arguments
     if isinstance(kind, types.Integer):
         quotient, _, differs = _divided(builder, x, y)
@@ -205,31 +211,31 @@ floor_divide = _row(2, _floor_divide, NUMBER)
 
 
 def _power(builder: Any, arguments: list[Any], kind: Any) -> Any:
-    """C's pow; integers by squaring, wrapping as NumPy's; a negative exponent gives 0 but for ±1."""
+    """C's pow. Integers wrap around; a negative power of one is 1 / x^n, rounded to zero."""
     x, y = arguments
     if isinstance(kind, types.Float):
         return call(builder, by_type("llvm.pow", x.type), x.type, [x, y])
-    zero, one = ir.Constant(x.type, 0), ir.Constant(x.type, 1)
-    result, base, left = (
-        cgutils.alloca_once_value(builder, value) for value in (one, x, y)
-    )
-    condition, body, end = (builder.append_basic_block(f"power.{part}") for part in ("while", "body", "end"))
-    builder.branch(condition)
-    builder.position_at_end(condition)
-    builder.cbranch(builder.icmp_signed(">", builder.load(left), zero), body, end)
-    builder.position_at_end(body)
-    odd = builder.trunc(builder.load(left), BOOL)
-    factor = builder.select(odd, builder.load(base), one)
-    builder.store(builder.mul(builder.load(result), factor), result)
-    builder.store(builder.mul(builder.load(base), builder.load(base)), base)
-    builder.store(builder.lshr(builder.load(left), one), left)
-    builder.branch(condition)
+    zero, one, minus = (ir.Constant(x.type, value) for value in (0, 1, -1))
+    before = builder.block
+    loop, end = builder.append_basic_block("power"), builder.append_basic_block("power.end")
+    builder.cbranch(builder.icmp_signed(">", y, zero), loop, end)
+    builder.position_at_end(loop)
+    # Square and multiply: result * base^left = x^y all along.
+    result, base, left = (builder.phi(x.type) for _ in range(3))
+    factor = builder.select(builder.trunc(left, BOOL), base, one)
+    steps = (builder.mul(result, factor), builder.mul(base, base), builder.lshr(left, one))
+    for phi, first, later in zip((result, base, left), (one, x, y), steps, strict=True):
+        phi.add_incoming(first, before)
+        phi.add_incoming(later, loop)
+    builder.cbranch(builder.icmp_signed(">", steps[2], zero), loop, end)
     builder.position_at_end(end)
-    unit = builder.icmp_signed("==", builder.mul(x, x), one)
-    is_unit = builder.and_(unit, builder.or_(builder.icmp_signed("==", x, one), builder.icmp_signed("==", x, ir.Constant(x.type, -1))))
-    odd = builder.trunc(y, BOOL)
-    reciprocal = builder.select(is_unit, builder.select(odd, x, one), zero)
-    return builder.select(builder.icmp_signed("<", y, zero), reciprocal, builder.load(result))
+    power = builder.phi(x.type)
+    power.add_incoming(one, before)
+    power.add_incoming(steps[0], loop)
+    sign = builder.select(builder.trunc(y, BOOL), x, one)
+    is_unit = builder.or_(builder.icmp_signed("==", x, one), builder.icmp_signed("==", x, minus))
+    below = builder.select(is_unit, sign, zero)
+    return builder.select(builder.icmp_signed("<", y, zero), below, power)
 
 
 pow = _row(2, _power, NUMBER)
@@ -249,7 +255,7 @@ def where(typing_context: Any, condition: Any, x: Any, y: Any) -> Any:
 
 @intrinsic
 def accumulate(typing_context: Any, total: Any, term: Any) -> Any:
-    """`total + term`, where the terms of a sum may be added in any order: such a loop vectorizes."""
+    """`total + term`, where terms may be added in any order: such a loop vectorizes."""
     if total != term or not isinstance(total, types.Float):
         return None
 

@@ -36,7 +36,7 @@ def _statements(source: str) -> str:
 
 @cache
 def _toolchain() -> bytes:
-    """A hash of what turns source into native code here: packages, our own library, the processor."""
+    """A hash of what turns source into native code: packages, our own library, the processor."""
     from importlib.metadata import version
 
     import llvmlite.binding as llvm

@@ -4,10 +4,9 @@ Everything that such a module imports comes from here; it is compiled into the s
 module's own kernels.
 """
 
-from numba import float32 as f32
-from numba import float64 as f64
-from numba import int32 as i32
-from numba import int64 as i64
+from math import inf, nan
+
+from numba import float32 as f32, float64 as f64, int32 as i32, int64 as i64, uint64 as u64
 
 from .arrays import checked, gather_rows, view
 from .blas import (
@@ -65,3 +64,75 @@ from .functions import (
     trunc,
     where,
 )
+from .philox import philox, philox_uniform_f32, philox_uniform_f64
+from .special import digamma, zeta
+
+__all__ = [
+    "abs",
+    "accumulate",
+    "acos",
+    "acosh",
+    "add_matmul",
+    "add_matmul_nt",
+    "add_matmul_tn",
+    "add_matmul_tt",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "ceil",
+    "checked",
+    "copysign",
+    "cos",
+    "cosh",
+    "digamma",
+    "erf",
+    "erfc",
+    "exp",
+    "exp2",
+    "expm1",
+    "f32",
+    "f64",
+    "floor",
+    "floor_divide",
+    "gather_rows",
+    "hypot",
+    "i32",
+    "i64",
+    "inf",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "kernel",
+    "lgamma",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "matmul",
+    "matmul_nt",
+    "matmul_tn",
+    "matmul_tt",
+    "maximum",
+    "minimum",
+    "nan",
+    "philox",
+    "philox_uniform_f32",
+    "philox_uniform_f64",
+    "pow",
+    "program",
+    "remainder",
+    "round",
+    "sign",
+    "sin",
+    "sinh",
+    "sqrt",
+    "tan",
+    "tanh",
+    "trunc",
+    "u64",
+    "view",
+    "where",
+    "zeta",
+]

@@ -7,6 +7,7 @@ import importlib.machinery
 import importlib.util
 import itertools
 import sys
+import threading
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 # Symbols that are looked up in SciPy: `scipy_linalg_cython_blas__sgemm`.
 EXTERNAL = "scipy_"
 _names = itertools.count()
+_lock = threading.Lock()
 
 
 @cache
@@ -46,7 +48,8 @@ class NativeLibrary:
             builder.import_symbol(name, external_address(name))
         for name in entries:
             builder.export_symbol(name)
-        self._tracker = builder.link(_jit(), f"chainrule_{next(_names)}")
+        with _lock:
+            self._tracker = builder.link(_jit(), f"chainrule_{next(_names)}")
         # A CFUNCTYPE function runs without the GIL.
         kind = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
         self.entries = {name: kind(self._tracker[name]) for name in entries}
@@ -82,7 +85,8 @@ def _extension(package: str, name: str) -> ModuleType:
     if full in sys.modules:
         return sys.modules[full]
     scipy = importlib.util.find_spec("scipy")
-    assert scipy is not None and scipy.origin is not None
+    assert scipy is not None
+    assert scipy.origin is not None
     folder = Path(scipy.origin).parent.joinpath(*package.split(".")[1:])
     for suffix in importlib.machinery.EXTENSION_SUFFIXES:
         path = folder / (name + suffix)

@@ -88,13 +88,14 @@ def compile_program(program: Program, cache: Cache) -> tuple[bytes, tuple[str, .
     """Import a program's source and compile it; what fails there is our mistake, not the user's."""
     module = import_program(program, cache)
     try:
-        return compile_object(program, module)
+        code, imports = compile_object(program, module)
     except NumbaError as error:
         raise UsageError(
             f"the native code of {program.name} cannot be compiled",
             str(error),
             f"this is a defect of chainrule: please report it with {module.__file__}",
         ) from None
+    return code, imports
 
 
 @global_compiler_lock
