@@ -1,1 +1,31 @@
-"""The numpy target: one readable statement a node, the meaning of the graph."""
+"""Target `numpy`: a readable statement a node; what a graph means, what people read and export."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...ir import CONST, LEAF, Graph, Op
+from ...ops.base import Scalar
+from ...program import Program
+from .expressions import SPELLED
+from .module import emit
+
+
+@dataclass(frozen=True, slots=True)
+class NumPy:
+    """Spells a graph with NumPy and SciPy."""
+
+    name: str = "numpy"
+
+    def spells(self, op: Op) -> bool:
+        """What NumPy or SciPy has, as accurate as our own spelling and alike at the edges."""
+        if isinstance(op, Scalar):
+            return bool(op.numpy)
+        return op in SPELLED or op in (LEAF, CONST)
+
+    def emit(self, graph: Graph, fingerprint: str) -> Program:
+        """The program."""
+        return emit(graph, fingerprint)
+
+
+TARGET = NumPy()

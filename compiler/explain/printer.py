@@ -1,0 +1,379 @@
+"""From nodes to mathematics: what stands for what, whatever the notation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from ..ir import CONST, Node, is_const, is_leaf
+from ..ops import convert, index, linear, reduce, shape
+from ..ops.arithmetic import where
+from ..targets.spelling import matrix_product
+from ..types import Dim, FloorDiv, Shape, Size
+from .notation import POWER, SUM, Notation, Piece
+
+LONGEST = 240
+FLIPPED = {
+    "less": "greater_equal",
+    "less_equal": "greater",
+    "greater": "less_equal",
+    "greater_equal": "less",
+    "equal": "not_equal",
+    "not_equal": "equal",
+}
+
+
+class Factors(NamedTuple):
+    """A product taken apart."""
+
+    minus: bool
+    number: float
+    above: list[Piece]
+    below: list[Piece]
+
+
+class Printer:
+    """Prints nodes; named ones by their names.
+
+    Args:
+        names: what nodes are called. A name `dL_dh1` of known names prints as a derivative.
+        notation: how pieces are put together.
+        depth: how deep unnamed nodes are opened.
+    """
+
+    def __init__(self, names: Mapping[Node, str], notation: Notation, depth: int = 12) -> None:
+        """Start with nothing printed."""
+        self.names, self.notation, self.depth = names, notation, depth
+        self.words = set(names.values())
+        self.known: dict[tuple[Node, int], Piece] = {}
+
+    def formula(self, node: Node) -> str:
+        """The node, opened even if it has a name."""
+        return self.open(node, self.depth).text
+
+    def name(self, name: str) -> str:
+        """A name as it is printed."""
+        return self.named(name).text
+
+    def named(self, name: str) -> Piece:
+        """A name; `dL_dh1` is a derivative if L and h1 are names."""
+        for match in re.finditer("_d", name):
+            result, other = name[1 : match.start()], name[match.end() :]
+            if name.startswith("d") and other in self.words and result in self.words:
+                return self.notation.adjoint(result, other)
+        return self.notation.name(name)
+
+    def piece(self, node: Node, depth: int) -> Piece:
+        """The node as part of a formula: its name if it has one."""
+        if node in self.names:
+            return self.named(self.names[node])
+        if is_leaf(node):
+            return self.named(node.attr("name"))
+        if node.op is CONST:
+            return self.notation.number(node.attr("value"))
+        seen = seen_through(node)
+        if seen is not node:
+            return self.piece(seen, depth)
+        if depth <= 0:
+            return Piece(self.notation.dots)
+        key = node, depth
+        if key not in self.known:
+            piece = self.open(node, depth)
+            self.known[key] = piece if len(piece.text) <= LONGEST else Piece(self.notation.dots)
+        return self.known[key]
+
+    def open(self, node: Node, depth: int) -> Piece:
+        """The node's operation on its operands."""
+        name = node.op.name
+        if is_leaf(node) or node.op is CONST:
+            return self.piece(node, depth)
+        if name in ("add", "subtract"):
+            return self.notation.total(self._terms(node, depth, top=True))
+        if name in ("multiply", "divide", "negative") or node.op is where:
+            return self._product(node, depth)
+        if node.op in SPECIAL:
+            return SPECIAL[node.op](self, node, depth)
+        seen = seen_through(node)
+        if seen is not node:
+            return self.piece(seen, depth)
+        operands = [self.piece(x, depth - 1) for x in node.operands]
+        if name in self.notation.signs:
+            if name == "equal" and (hot := one_hot(node)) is not None:
+                return self.notation.call("onehot", [self.piece(hot, depth - 1)])
+            return self.notation.compare(name, operands[0], operands[1])
+        if name in UNARY:
+            return UNARY[name](self.notation, operands[0])
+        if name == "pow":
+            return self.notation.power(operands[0], operands[1])
+        return self.notation.call(CALLED.get(name, name), operands)
+
+    def _terms(self, node: Node, depth: int, top: bool = False) -> list[tuple[bool, Piece]]:
+        """The terms of a sum, from the left; True for those that are subtracted."""
+        node = node if top or node in self.names else seen_through(node)
+        if node.op.name in ("add", "subtract") and (top or node not in self.names) and depth > 0:
+            first, second = node.operands
+            terms = self._terms(first, depth - 1)
+            minus = node.op.name == "subtract"
+            if is_const(second) and second.attr("value") < 0:
+                return [*terms, (not minus, self.notation.number(-second.attr("value")))]
+            last = self._signed(second, depth - 1)
+            if minus and last[1].binds <= SUM:
+                return [*terms, (True, self.piece(second, depth - 1))]
+            return [*terms, (minus != last[0], last[1])]
+        return [self._signed(node, depth)]
+
+    def _signed(self, node: Node, depth: int) -> tuple[bool, Piece]:
+        """A term without its sign, and whether that was a minus."""
+        seen = seen_through(node)
+        if node not in self.names and seen.op.name in ("multiply", "divide", "negative"):
+            factors = self._factors(seen, depth)
+            return factors.minus, self._assembled(factors)
+        return False, self.piece(node, depth)
+
+    def _product(self, node: Node, depth: int) -> Piece:
+        factors = self._factors(node, depth, top=True)
+        piece = self._assembled(factors)
+        return self.notation.total([(True, piece)]) if factors.minus else piece
+
+    def _assembled(self, factors: Factors) -> Piece:
+        above = list(factors.above)
+        if factors.number != 1 or not above:
+            above.insert(0, self.notation.number(factors.number))
+        piece = self.notation.product(above)
+        if not factors.below:
+            return piece
+        return self.notation.fraction(piece, self.notation.product(factors.below))
+
+    def _factors(self, node: Node, depth: int, top: bool = False) -> Factors:
+        """A product with its number, its minus signs and its denominators apart."""
+        node = node if top or node in self.names else seen_through(node)
+        name = node.op.name
+        if node.op is CONST and not isinstance(node.attr("value"), bool):
+            value = node.attr("value")
+            return Factors(value < 0, abs(value), [], [])
+        if depth <= 0 or (node in self.names and not top):
+            return Factors(False, 1, [self.piece(node, depth)], [])
+        if name == "negative":
+            minus, number, above, below = self._factors(node.operands[0], depth - 1)
+            return Factors(not minus, number, above, below)
+        if name == "multiply":
+            a, b = (self._factors(x, depth - 1) for x in node.operands)
+            number, more = merged(a.number, b.number)
+            extra = [self.notation.number(more)] if more != 1 else []
+            return Factors(a.minus != b.minus, number, extra + a.above + b.above, a.below + b.below)
+        if name == "divide":
+            minus, number, above, below = self._factors(node.operands[0], depth - 1)
+            divisor = self.piece(node.operands[1], depth - 1)
+            return Factors(minus, number, above, [*below, divisor])
+        if node.op is where:
+            return self._choice(node, depth)
+        return Factors(False, 1, [self.open(node, depth) if top else self.piece(node, depth)], [])
+
+    def _choice(self, node: Node, depth: int) -> Factors:
+        """`where` with a zero is a product with a condition, in brackets, that is 1 or 0."""
+        condition, first, second = node.operands
+        for kept, dropped, holds in ((first, second, True), (second, first, False)):
+            if is_const(seen_through(dropped), 0):
+                minus, number, above, below = self._factors(kept, depth - 1)
+                shown = self._condition(condition, depth - 1, holds)
+                return Factors(minus, number, [self.notation.indicator(shown), *above], below)
+        pieces = [self.piece(x, depth - 1) for x in node.operands]
+        return Factors(False, 1, [self.notation.choice(*pieces)], [])
+
+    def _condition(self, node: Node, depth: int, holds: bool) -> Piece:
+        if holds or node in self.names:
+            piece = self.piece(node, depth)
+            return piece if holds else self.notation.negation(piece)
+        if node.op.name == "logical_not":
+            return self.piece(node.operands[0], depth)
+        if node.op.name in FLIPPED and one_hot(node) is None:
+            first, second = (self.piece(x, depth - 1) for x in node.operands)
+            return self.notation.compare(FLIPPED[node.op.name], first, second)
+        return self.notation.negation(self.piece(node, depth))
+
+    def size(self, dim: Dim) -> Piece:
+        """A size: `2 batch`."""
+        if isinstance(dim, int):
+            return self.notation.number(dim)
+        terms = []
+        for atoms, factor in dim.terms:
+            pieces = [
+                self.notation.call(
+                    "floor", [self.notation.fraction(self.size(a.size), Piece(str(a.by)))]
+                )
+                if isinstance(a, FloorDiv)
+                else self.notation.name(a)
+                for a in atoms
+            ]
+            if abs(factor) != 1 or not pieces:
+                pieces.insert(0, self.notation.number(abs(factor)))
+            terms.append((factor < 0, self.notation.product(pieces)))
+        return terms[0][1] if len(terms) == 1 and not terms[0][0] else self.notation.total(terms)
+
+    def labels(self, x: Node, axes: Sequence[int]) -> list[str]:
+        """What the axes of a reduction are called; nothing if it runs over all."""
+        if len(axes) == x.type.ndim:
+            return []
+        return [
+            str(dim) if isinstance(dim, Size) and str(dim) in dim.symbols() else f"axis{axis}"
+            for axis, dim in enumerate(x.shape)
+            if axis in axes
+        ]
+
+
+def merged(a: float, b: float) -> tuple[float, float]:
+    """Two numbers as one, where that is no longer to read; else both."""
+    if len(f"{a * b!r}") <= max(len(f"{a!r}"), len(f"{b!r}")) + 1:
+        return a * b, 1
+    return a, b
+
+
+def seen_through(node: Node) -> Node:
+    """The node without what does not show in a formula: broadcasting, axes of size 1, casts."""
+    while True:
+        if node.op is shape.BROADCAST_TO:
+            node = node.operands[0]
+        elif node.op is shape.RESHAPE and _long(node.shape) == _long(node.operands[0].shape):
+            node = node.operands[0]
+        elif node.op is convert.CAST and node.operands[0].dtype != "bool" and node.type.is_float:
+            node = node.operands[0]
+        else:
+            return node
+
+
+def _long(dims: Shape) -> tuple[Dim, ...]:
+    return tuple(dim for dim in dims if dim != 1)
+
+
+def one_hot(node: Node) -> Node | None:
+    """The positions, if the node says of each place along an axis whether it is the one."""
+    for places, positions in (node.operands, node.operands[::-1]):
+        if seen_through(places).op is convert.IOTA:
+            return positions
+    return None
+
+
+def _contract(printer: Printer, node: Node, depth: int) -> Piece:
+    notation = printer.notation
+    pieces = [printer.piece(x, depth - 1) for x in node.operands]
+    left, right, out = (node.attr(side) for side in ("left", "right", "out"))
+    plan = matrix_product(node)
+    if plan is not None:
+        first, second = pieces[plan.first], pieces[plan.second]
+        if not out and len(left) == 1:
+            return notation.dot(first, second)
+        first = notation.transpose(first) if plan.transposed[0] else first
+        second = notation.transpose(second) if plan.transposed[1] else second
+        product = notation.matrix_product([first, second])
+        return notation.transpose(product) if plan.transposed[2] else product
+    if len(left) == len(right) == 1 and len(out) == 2:
+        first, second = pieces if out == left + right else pieces[::-1]
+        return notation.matrix_product([first, notation.transpose(second)])
+    if set(out) == set(left) | set(right):
+        return notation.product(pieces)
+    if left == right:
+        axes = [axis for axis, letter in enumerate(left) if letter not in out]
+        labels = printer.labels(node.operands[0], axes)
+        return notation.reduction("sum", labels, notation.product(pieces))
+    return notation.einsum(f"{left},{right}→{out}", pieces)
+
+
+def _reduction(printer: Printer, node: Node, depth: int) -> Piece:
+    (x,) = node.operands
+    axes = dict(node.attrs).get("axes") or (node.attr("axis"),)
+    piece = printer.piece(x, depth - 1)
+    labels = printer.labels(x, axes)
+    if node.op is reduce.NORM:
+        return printer.notation.norm(piece, printer.notation.over(labels))
+    return printer.notation.reduction(node.op.name, labels, piece)
+
+
+def _along(printer: Printer, node: Node, depth: int) -> Piece:
+    """Functions along an axis, which is the last unless the formula says so."""
+    (x,) = node.operands
+    axes = dict(node.attrs).get("axes") or (node.attr("axis"),)
+    piece = printer.piece(x, depth - 1)
+    labels = [] if axes == (x.type.ndim - 1,) else printer.labels(x, axes)
+    return printer.notation.call(node.op.name + "".join(f"_{label}" for label in labels), [piece])
+
+
+def _cast(printer: Printer, node: Node, depth: int) -> Piece:
+    (x,) = node.operands
+    piece = printer.piece(x, depth - 1)
+    if x.dtype == "bool":
+        return piece if x.op.name == "equal" and one_hot(x) else printer.notation.indicator(piece)
+    return printer.notation.call(node.dtype, [piece]) if not node.type.is_float else piece
+
+
+def _transpose(printer: Printer, node: Node, depth: int) -> Piece:
+    piece = printer.piece(node.operands[0], depth - 1)
+    if node.type.ndim == 2:
+        return printer.notation.transpose(piece)
+    return printer.notation.call("permute", [piece, _plain(node.attr("axes"))])
+
+
+def _slice(printer: Printer, node: Node, depth: int) -> Piece:
+    (x,) = node.operands
+    parts = []
+    for size, start, stop, step in zip(
+        x.shape, node.attr("starts"), node.attr("stops"), node.attr("steps"), strict=True
+    ):
+        first = "" if start == 0 else printer.size(start).text
+        last = "" if stop == size else printer.size(stop).text
+        parts.append(f"{first}:{last}" + (f":{step}" if step != 1 else ""))
+    piece = printer.notation.within(printer.piece(x, depth - 1), POWER)
+    return Piece(f"{piece}[{', '.join(parts)}]")
+
+
+def _taken(printer: Printer, node: Node, depth: int) -> Piece:
+    x, positions = (printer.piece(operand, depth - 1) for operand in node.operands)
+    return Piece(f"{printer.notation.within(x, POWER)}[{positions.text}]")
+
+
+def _shaped(printer: Printer, node: Node, depth: int) -> Piece:
+    piece = printer.piece(node.operands[0], depth - 1)
+    sizes = ", ".join(printer.size(dim).text for dim in node.shape)
+    return printer.notation.call(node.op.name, [piece, Piece(f"[{sizes}]")])
+
+
+def _size(printer: Printer, node: Node, depth: int) -> Piece:
+    return printer.size(node.attr("dim"))
+
+
+def _iota(printer: Printer, node: Node, depth: int) -> Piece:
+    return printer.notation.call("range", [printer.size(node.attr("dim"))])
+
+
+def _plain(numbers: Sequence[int]) -> Piece:
+    return Piece("(" + ", ".join(map(str, numbers)) + ")")
+
+
+SPECIAL: dict[object, Callable[[Printer, Node, int], Piece]] = {
+    linear.CONTRACT: _contract,
+    **dict.fromkeys((reduce.SUM, reduce.PROD, reduce.MAX, reduce.MIN), _reduction),
+    **dict.fromkeys((reduce.ANY, reduce.ALL, reduce.MEAN, reduce.NORM), _reduction),
+    **dict.fromkeys((reduce.ARGMAX, reduce.ARGMIN, reduce.LOGSUMEXP), _along),
+    **dict.fromkeys((reduce.SOFTMAX, reduce.LOG_SOFTMAX, reduce.CUMULATIVE_SUM), _along),
+    convert.CAST: _cast,
+    convert.SIZE: _size,
+    convert.IOTA: _iota,
+    shape.TRANSPOSE: _transpose,
+    shape.SLICE: _slice,
+    shape.RESHAPE: lambda printer, node, depth: (
+        printer.piece(node.operands[0], depth)
+        if seen_through(node) is not node
+        else _shaped(printer, node, depth)
+    ),
+    shape.PAD: _shaped,
+    index.TAKE: _taken,
+    index.TAKE_ALONG: _taken,
+}
+UNARY: dict[str, Callable[[Notation, Piece], Piece]] = {
+    "square": lambda notation, x: notation.power(x, Piece("2")),
+    "sqrt": lambda notation, x: notation.root(x),
+    "abs": lambda notation, x: notation.absolute(x),
+    "logical_not": lambda notation, x: notation.negation(x),
+    "stop_gradient": lambda notation, x: notation.call("constant", [x]),
+}
+CALLED = {"maximum": "max", "minimum": "min", "floor_divide": "floordiv", "remainder": "mod"}

@@ -1,0 +1,388 @@
+"""One node as one NumPy expression."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from ...ir import CONST, Node
+from ...ops import convert, index, linear, random, reduce, shape
+from ...ops.arithmetic import pow, square
+from ...ops.base import Scalar
+from ...types import Dim, Shape
+from ..spelling import matrix_product
+
+# How tightly the outermost operation of an expression binds. A matrix product binds as a product
+# in Python; here it stands below, so that it gets parentheses inside one.
+COMPARE, SUM, MATRIX, PRODUCT, MINUS, POWER, ATOM = range(7)
+
+INFIX: dict[str, tuple[str, int]] = {
+    "add": (" + ", SUM),
+    "subtract": (" - ", SUM),
+    "multiply": (" * ", PRODUCT),
+    "divide": (" / ", PRODUCT),
+    "equal": (" == ", COMPARE),
+    "not_equal": (" != ", COMPARE),
+    "less": (" < ", COMPARE),
+    "less_equal": (" <= ", COMPARE),
+    "greater": (" > ", COMPARE),
+    "greater_equal": (" >= ", COMPARE),
+}
+# An array to one of these powers is computed without `pow`, which rounds differently.
+SHORTCUTS = (-1, 0, 0.5, 1, 2)
+
+
+class Code(NamedTuple):
+    """An expression and how tightly it binds; `weak` for a Python number, which has no dtype."""
+
+    text: str
+    binds: int = ATOM
+    weak: bool = False
+
+    def within(self, binds: int) -> str:
+        """The text, in parentheses if it binds less tightly than asked for."""
+        return self.text if self.binds >= binds else f"({self.text})"
+
+
+class Scope(Protocol):
+    """What an expression needs to know of the function that it stands in."""
+
+    def code(self, node: Node) -> Code:
+        """The node as an operand: a name, or an expression."""
+
+    def inlined(self, node: Node) -> bool:
+        """Whether the node is written where it is used, rather than as a statement of its own."""
+
+    def size(self, dim: Dim) -> Code:
+        """A size as an expression."""
+
+    def use(self, helper: str) -> str:
+        """The name of a helper function, which is then part of the module."""
+
+
+def number(value: Any, dtype: str) -> Code:
+    """A Python number; without a decimal point where it is whole."""
+    if isinstance(value, bool):
+        return Code(str(value), weak=True)
+    if value != value or value in (float("inf"), -float("inf")):
+        text = {"nan": "np.nan", "inf": "np.inf", "-inf": "-np.inf"}[str(float(value))]
+    elif value == int(value) and abs(value) < 1e15 and str(value) != "-0.0":
+        text = str(int(value))
+    else:
+        text = repr(value)
+    return Code(text, MINUS if text[0] == "-" else ATOM, weak=True)
+
+
+def typed(code: Code, dtype: str) -> Code:
+    """A Python number with a dtype."""
+    return Code(f"{numpy_dtype(dtype)}({code.text})") if code.weak else code
+
+
+def numpy_dtype(dtype: str) -> str:
+    """A dtype's name in NumPy."""
+    return "np.bool_" if dtype == "bool" else f"np.{dtype}"
+
+
+def expression(scope: Scope, node: Node) -> Code:
+    """The node's operation on its operands."""
+    if node.op is CONST:
+        return number(node.attr("value"), node.dtype)
+    if isinstance(node.op, Scalar):
+        return _scalar(scope, node, node.op)
+    return SPELLED[node.op](scope, node)
+
+
+def _scalar(scope: Scope, node: Node, row: Scalar) -> Code:
+    codes = [scope.code(x) for x in node.operands]
+    first = 1 if row.kind == "select" else 0
+    if all(code.weak for code in codes[first:]):
+        # NumPy would compute with float64: one operand has to say the dtype.
+        codes[first] = typed(codes[first], node.operands[first].dtype)
+    if row.kind == "select" and codes[0].weak:
+        codes[0] = typed(codes[0], "bool")
+    if row.name in INFIX:
+        mark, binds = INFIX[row.name]
+        low = binds + 1 if binds == COMPARE else binds
+        left = PRODUCT if binds == PRODUCT else low
+        return Code(f"{codes[0].within(left)}{mark}{codes[1].within(binds + 1)}", binds)
+    if row.name == "negative":
+        return Code(f"-{codes[0].within(MINUS)}", MINUS)
+    if row is square and node.type.ndim:
+        return Code(f"{codes[0].within(ATOM)}**2", POWER)
+    if row is pow and node.type.ndim and codes[1].weak and node.operands[1].op is CONST:
+        if node.operands[1].attr("value") not in SHORTCUTS:
+            return Code(f"{codes[0].within(ATOM)}**{codes[1].text}", POWER)
+    if row.numpy.startswith("special."):
+        codes = [
+            Code(repr(float(x.attr("value")))) if code.weak and x.op is CONST else code
+            for code, x in zip(codes, node.operands, strict=True)
+        ]
+    return call(row.numpy, *codes)
+
+
+def call(function: str, *arguments: Code | str) -> Code:
+    """A function's call."""
+    texts = [x if isinstance(x, str) else x.text for x in arguments]
+    return Code(f"{function}({', '.join(texts)})")
+
+
+def operand(scope: Scope, node: Node) -> Code:
+    """A node as an operand that must have its dtype."""
+    return typed(scope.code(node), node.dtype)
+
+
+def tuple_of(scope: Scope, dims: Shape) -> str:
+    """A shape."""
+    texts = [scope.size(dim).text for dim in dims]
+    return f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"
+
+
+def _cast(scope: Scope, node: Node) -> Code:
+    (x,) = node.operands
+    code, dtype = operand(scope, x), numpy_dtype(node.dtype)
+    if not node.type.ndim and node.type.is_float:
+        return call(dtype, code)
+    if not node.type.ndim:
+        return Code(f"np.asarray({code.text}).astype({dtype})")
+    return Code(f"{code.within(ATOM)}.astype({dtype})")
+
+
+def _iota(scope: Scope, node: Node) -> Code:
+    dtype = "" if node.dtype == "int64" else f", dtype={numpy_dtype(node.dtype)}"
+    return Code(f"np.arange({scope.size(node.attr('dim')).text}{dtype})")
+
+
+def _reshape(scope: Scope, node: Node) -> Code:
+    (x,) = node.operands
+    if x.op in REDUCTIONS and scope.inlined(x) and node.shape == _kept(x):
+        return _reduction(scope, x, keepdims=True)
+    code = operand(scope, x)
+    index = inserted(x.shape, node.shape) if x.type.ndim else None
+    if index is None:
+        return call("np.reshape", code, tuple_of(scope, node.shape))
+    return Code(f"{code.within(ATOM)}[{', '.join(index)}]")
+
+
+def inserted(old: Shape, new: Shape) -> list[str] | None:
+    """The subscripts that insert and drop axes of size 1, if that is all that a reshape does."""
+    subscripts: list[str] = []
+    i = 0
+    for dim in new:
+        while i < len(old) and old[i] == 1 != dim:
+            subscripts.append("0")
+            i += 1
+        if i < len(old) and old[i] == dim:
+            subscripts.append(":")
+            i += 1
+        elif dim == 1:
+            subscripts.append("None")
+        else:
+            return None
+    rest = old[i:]
+    return subscripts + ["0"] * len(rest) if all(dim == 1 for dim in rest) else None
+
+
+def _kept(reduced: Node) -> Shape:
+    axes = reduced.attr("axes")
+    return tuple(1 if i in axes else dim for i, dim in enumerate(reduced.operands[0].shape))
+
+
+def _transpose(scope: Scope, node: Node) -> Code:
+    axes = node.attr("axes")
+    code = operand(scope, node.operands[0])
+    if axes == (1, 0):
+        return Code(f"{code.within(ATOM)}.T")
+    return call("np.transpose", code, str(axes))
+
+
+def _broadcast(scope: Scope, node: Node) -> Code:
+    (x,) = node.operands
+    shown = tuple_of(scope, node.shape)
+    if x.op is CONST:
+        dtype, value = numpy_dtype(node.dtype), number(x.attr("value"), node.dtype).text
+        if value in ("0", "1"):
+            return call("np.zeros" if value == "0" else "np.ones", shown, dtype)
+        return call("np.full", shown, value, dtype)
+    return call("np.broadcast_to", operand(scope, x), shown)
+
+
+def _slice(scope: Scope, node: Node) -> Code:
+    (x,) = node.operands
+    parts = []
+    for size, start, stop, step in zip(
+        x.shape, node.attr("starts"), node.attr("stops"), node.attr("steps"), strict=True
+    ):
+        first = "" if start == 0 else scope.size(start).text
+        last = "" if stop == size else scope.size(stop).text
+        parts.append(f"{first}:{last}" + (f":{step}" if step != 1 else ""))
+    while len(parts) > 1 and parts[-1] == ":":
+        parts.pop()
+    return Code(f"{operand(scope, x).within(ATOM)}[{', '.join(parts)}]")
+
+
+def _pad(scope: Scope, node: Node) -> Code:
+    code = operand(scope, node.operands[0])
+    lows, highs, inner = (node.attr(name) for name in ("lows", "highs", "inner"))
+    value = number(node.attr("value"), node.dtype).text
+    if any(inner):
+        places = tuple_of(scope, lows), str(inner), value
+        return call(scope.use("spread"), code, tuple_of(scope, node.shape), *places)
+    sides = ", ".join(
+        f"({scope.size(low).text}, {scope.size(high).text})"
+        for low, high in zip(lows, highs, strict=True)
+    )
+    ending = "," if len(lows) == 1 else ""
+    more = "" if value == "0" else f", constant_values={value}"
+    return Code(f"np.pad({code.text}, ({sides}{ending}){more})")
+
+
+def _flip(scope: Scope, node: Node) -> Code:
+    return call("np.flip", operand(scope, node.operands[0]), _axis(node.attr("axes")))
+
+
+def _concat(scope: Scope, node: Node) -> Code:
+    parts = ", ".join(operand(scope, x).text for x in node.operands)
+    return call("np.concatenate", f"({parts})", f"axis={node.attr('axis')}")
+
+
+def _axis(axes: Sequence[int]) -> str:
+    return f"axis={axes[0] if len(axes) == 1 else tuple(axes)}"
+
+
+def _reduction(scope: Scope, node: Node, keepdims: bool = False) -> Code:
+    (x,) = node.operands
+    axes, arguments = node.attr("axes"), [operand(scope, x).text]
+    if len(axes) != x.type.ndim:
+        arguments.append(_axis(axes))
+    if node.dtype == "int32" and node.op in (reduce.SUM, reduce.PROD):
+        arguments.append("dtype=np.int32")
+    if keepdims:
+        arguments.append("keepdims=True")
+    return call(REDUCTIONS[node.op], *arguments)
+
+
+def _along(scope: Scope, node: Node) -> Code:
+    """A function along axes that keeps them."""
+    axes = node.attr("axes")
+    return call(ALONG[node.op], operand(scope, node.operands[0]), _axis(axes))
+
+
+def _position(scope: Scope, node: Node) -> Code:
+    (x,) = node.operands
+    return call(f"np.{node.op.name}", operand(scope, x), f"axis={node.attr('axis')}")
+
+
+def _running(scope: Scope, node: Node) -> Code:
+    (x,) = node.operands
+    dtype = ["dtype=np.int32"] if node.dtype == "int32" else []
+    return call("np.cumsum", operand(scope, x), f"axis={node.attr('axis')}", *dtype)
+
+
+def _contract(scope: Scope, node: Node) -> Code:
+    codes = [operand(scope, x) for x in node.operands]
+    left, right, out = (node.attr(side) for side in ("left", "right", "out"))
+    plan = matrix_product(node)
+    if plan is not None:
+        first, second = codes[plan.first], codes[plan.second]
+        turn = [_turned(node.operands[i], i == plan.first, plan.transposed) for i in (0, 1)]
+        a = f"{first.within(ATOM)}{turn[plan.first]}" if turn[plan.first] else first.within(MATRIX)
+        b = f"{second.within(ATOM)}{turn[plan.second]}"
+        if not turn[plan.second]:
+            b = second.within(MINUS)
+        product = Code(f"{a} @ {b}", MATRIX)
+        if not plan.transposed[2]:
+            return product
+        return Code(f"({product.text}).{'T' if node.type.ndim == 2 else 'mT'}")
+    if set(out) == set(left) | set(right) and out and len(set(out)) == len(out):
+        sides = [
+            _spread(code, letters, out) for code, letters in zip(codes, (left, right), strict=True)
+        ]
+        if None not in sides:
+            return Code(" * ".join(str(side) for side in sides), PRODUCT)
+    return call("np.einsum", f'"{left},{right}->{out}"', *codes)
+
+
+def _turned(x: Node, first: bool, transposed: tuple[bool, bool, bool]) -> str:
+    if not transposed[0 if first else 1]:
+        return ""
+    return ".T" if x.type.ndim == 2 else ".mT"
+
+
+def _spread(code: Code, letters: str, out: str) -> str | None:
+    """An operand of a product without sums, with axes inserted where the other has its own."""
+    if letters != "".join(letter for letter in out if letter in letters):
+        return None
+    if out.endswith(letters):
+        return code.within(MINUS)
+    subscripts = ", ".join(":" if letter in letters else "None" for letter in out)
+    return f"{code.within(ATOM)}[{subscripts}]"
+
+
+def _checked(scope: Scope, positions: Node, dim: Dim) -> Code:
+    """Positions that are known to be in range."""
+    return call(scope.use("in_range"), operand(scope, positions), scope.size(dim))
+
+
+def _take(scope: Scope, node: Node) -> Code:
+    x, positions = node.operands
+    axis = node.attr("axis")
+    found = _checked(scope, positions, x.shape[axis])
+    return call("np.take", operand(scope, x), found, f"axis={axis}")
+
+
+def _take_along(scope: Scope, node: Node) -> Code:
+    x, positions = node.operands
+    axis = node.attr("axis")
+    found = _checked(scope, positions, x.shape[axis])
+    return call("np.take_along_axis", operand(scope, x), found, f"axis={axis}")
+
+
+def _add_at(scope: Scope, node: Node) -> Code:
+    grad, positions = node.operands
+    axis = node.attr("axis")
+    found = _checked(scope, positions, node.attr("dim"))
+    helper = scope.use("add_at" if node.op is index.ADD_AT else "add_along")
+    return call(helper, tuple_of(scope, node.shape), found, operand(scope, grad), str(axis))
+
+
+def _uniform(scope: Scope, node: Node) -> Code:
+    seed, step = (operand(scope, x) for x in node.operands)
+    where = str(node.attr("stream")), tuple_of(scope, node.shape), numpy_dtype(node.dtype)
+    return call(scope.use("uniform"), seed, step, *where)
+
+
+REDUCTIONS: dict[object, str] = {
+    reduce.SUM: "np.sum",
+    reduce.PROD: "np.prod",
+    reduce.MAX: "np.max",
+    reduce.MIN: "np.min",
+    reduce.ANY: "np.any",
+    reduce.ALL: "np.all",
+    reduce.MEAN: "np.mean",
+    reduce.LOGSUMEXP: "special.logsumexp",
+}
+# SciPy's log_softmax differs from ours at infinities, and has no place here for that reason.
+ALONG: dict[object, str] = {reduce.SOFTMAX: "special.softmax"}
+SPELLED: dict[object, Callable[[Scope, Node], Code]] = {
+    convert.CAST: _cast,
+    convert.SIZE: lambda scope, node: scope.size(node.attr("dim"))._replace(weak=True),
+    convert.IOTA: _iota,
+    shape.RESHAPE: _reshape,
+    shape.TRANSPOSE: _transpose,
+    shape.BROADCAST_TO: _broadcast,
+    shape.SLICE: _slice,
+    shape.PAD: _pad,
+    shape.FLIP: _flip,
+    shape.CONCAT: _concat,
+    linear.CONTRACT: _contract,
+    **dict.fromkeys(REDUCTIONS, _reduction),
+    **dict.fromkeys(ALONG, _along),
+    reduce.ARGMAX: _position,
+    reduce.ARGMIN: _position,
+    reduce.CUMULATIVE_SUM: _running,
+    index.TAKE: _take,
+    index.ADD_AT: _add_at,
+    index.TAKE_ALONG: _take_along,
+    index.ADD_ALONG: _add_at,
+    random.UNIFORM: _uniform,
+}

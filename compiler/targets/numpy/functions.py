@@ -1,0 +1,272 @@
+"""Nodes as the statements of a function, with the mathematics and the model's line beside them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ...explain.notation import Text
+from ...explain.printer import Printer
+from ...ir import CONST, LEAF, Node, is_leaf, walk
+from ...ops import convert, index, shape
+from ...types import SHORT as SHORT_DTYPE, Dim, Size, Where
+from ..spelling import Identifiers, comment, size_text
+from .expressions import ATOM, SUM, Code, expression, typed
+
+CODE_WIDTH = 64  # what is longer is split into statements
+LINE_WIDTH = 100
+ALIGNED = 48  # up to this width the formulas stand below each other
+SHORT = 14  # as long as an expression of one name may be to be written out at each use
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One line: code, and the mathematics of it."""
+
+    code: str
+    formula: str
+    where: Where | None
+    node: Node | None = None
+
+
+@dataclass(slots=True)
+class Function:
+    """A function of the module.
+
+    Attributes:
+        name: what it is called.
+        arguments: leaves and other nodes that it gets.
+        results: nodes that it returns.
+        statements: its lines, less the last, which returns.
+        returned: what it returns, as code.
+    """
+
+    name: str
+    arguments: tuple[Node, ...]
+    results: tuple[Node, ...]
+    statements: list[Statement]
+    returned: list[str]
+    doc: str = ""
+    sizes: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Module:
+    """What the functions of a module share: names in code, names in formulas, helpers."""
+
+    identifiers: Identifiers
+    names: dict[Node, str]
+    display: dict[Node, str]
+    symbols: Mapping[str, tuple[Node, int]]
+    updated: Mapping[Node, str] = field(default_factory=dict)
+    helpers: dict[str, str] = field(default_factory=dict)
+    faults: list[tuple[str, Where | None]] = field(default_factory=list)
+
+    def identifier(self, node: Node) -> str:
+        """The node's name in the code, the same in every function."""
+        if node not in self.names:
+            wanted = self.display.get(node) or self.updated.get(node) or described(node, self.names)
+            self.names[node] = self.identifiers.new(wanted)
+            if node not in self.display and node not in self.updated:
+                # Formulas call it as the code does, and do not show that it was cast.
+                cast = node.op is convert.CAST and node.operands[0] in self.display
+                self.display[node] = self.display[node.operands[0]] if cast else self.names[node]
+        return self.names[node]
+
+
+WORDS = {
+    "add": "total",
+    "subtract": "difference",
+    "multiply": "product",
+    "divide": "ratio",
+    "negative": "minus",
+    "contract": "product",
+    "broadcast_to": "full",
+    "reshape": "shaped",
+    "equal": "same",
+    "where": "chosen",
+}
+
+
+def described(node: Node, names: Mapping[Node, str]) -> str:
+    """A name for a node that has none: after its operation and its operand, if there is one."""
+    word = WORDS.get(node.op.name, node.op.name)
+    inner = [x for x in node.operands if x.op is not CONST]
+    if node.op is convert.CAST and inner and inner[0] in names:
+        return f"{names[inner[0]]}_{SHORT_DTYPE[node.dtype]}"
+    if len(inner) == 1 and inner[0] in names and len(names[inner[0]]) <= 8:
+        return f"{word}_{names[inner[0]]}"
+    return word
+
+
+class Body:
+    """Writes the statements of one function. It is the scope of their expressions."""
+
+    def __init__(self, module: Module, known: Iterable[Node], roots: Sequence[Node]) -> None:
+        """Decide which nodes are statements.
+
+        Args:
+            module: the module's names.
+            known: nodes that have a name in the function from the start.
+            roots: nodes that it returns.
+        """
+        self.module, self.known = module, set(known)
+        self.statements: list[Statement] = []
+        self.leaves: set[Node] = set()
+        self.sizes: set[str] = set()
+        self.codes: dict[Node, Code] = {}
+        order = walk(roots, frozenset(self.known))
+        uses = Counter(x for node in order if node not in self.known for x in node.operands)
+        named = {*module.display, *roots}
+        self.stated = {
+            node
+            for node in order
+            if node not in self.known
+            and node.op not in (CONST, convert.SIZE)
+            and not is_leaf(node)
+            and (node in named or uses[node] > 1)
+        }
+        for node in order:
+            if node not in self.known and not is_leaf(node):
+                self.write(node)
+
+    def code(self, node: Node) -> Code:
+        """The node as an operand."""
+        if node in self.known and not is_leaf(node):
+            return Code(self.module.identifier(node))
+        if node.op is LEAF:
+            self.leaves.add(node)
+            return Code(self.module.identifier(node))
+        return self.codes[node]
+
+    def inlined(self, node: Node) -> bool:
+        """Whether the node has no statement of its own."""
+        return node not in self.stated and node not in self.known and not is_leaf(node)
+
+    def size(self, dim: Dim) -> Code:
+        """A size, read off the shape of an argument."""
+        symbols: dict[str, str] = {}
+        if isinstance(dim, Size):
+            for name in sorted(dim.symbols()):
+                leaf, axis = self.module.symbols[name]
+                self.leaves.add(leaf)
+                self.sizes.add(name)
+                symbols[name] = f"{self.module.identifier(leaf)}.shape[{axis}]"
+        text, atom = size_text(dim, symbols)
+        return Code(text, ATOM if atom else SUM)
+
+    def use(self, helper: str) -> str:
+        """A helper's name; the module will have it."""
+        if helper not in self.module.helpers:
+            self.module.helpers[helper] = self.module.identifiers.new(helper)
+        return self.module.helpers[helper]
+
+    def write(self, node: Node) -> None:
+        """The node as a statement, or kept as text for where it is used."""
+        code = expression(self, node)
+        while len(code.text) > CODE_WIDTH and (operand := self._longest(node)) is not None:
+            self.state(operand, self.codes[operand])
+            for x in node.operands:  # the operand may be within one of these
+                if self.inlined(x):
+                    self.codes[x] = expression(self, x)
+            code = expression(self, node)
+        if node.op in INDEXED:
+            fault = f"{node.op.name}: an index is out of range", node.where
+            if fault not in self.module.faults:
+                self.module.faults.append(fault)
+        if self._trivial(node, code):
+            self.stated.discard(node)
+        if node in self.stated:
+            self.state(node, code)
+        else:
+            self.codes[node] = code
+
+    def _trivial(self, node: Node, code: Code) -> bool:
+        """Whether a node that is used often is as short as a name would be."""
+        return (
+            node not in self.module.display
+            and node.op in (shape.TRANSPOSE, shape.RESHAPE)
+            and len(code.text) <= SHORT
+        )
+
+    def _longest(self, node: Node) -> Node | None:
+        """The operand whose text takes most room in the node's."""
+        inner: list[Node] = []
+        for x in node.operands:
+            if self.inlined(x) and x.op not in (CONST, convert.SIZE):
+                inner.append(x)
+            if self.inlined(x) and x.op in (shape.RESHAPE, shape.TRANSPOSE, shape.BROADCAST_TO):
+                inner += [y for y in x.operands if self.inlined(y) and y.op is not CONST]
+        inner = [x for x in inner if len(self.codes[x].text) > SHORT]
+        return max(inner, key=lambda x: len(self.codes[x].text), default=None)
+
+    def state(self, node: Node, code: Code) -> None:
+        """Write a statement."""
+        self.stated.add(node)
+        name = self.module.identifier(node)
+        self.statements.append(
+            Statement(
+                f"{name} = {typed(code, node.dtype).text}",
+                formula_of(self.module, node),
+                node.where,
+                node,
+            )
+        )
+        self.codes[node] = Code(name)
+
+    def result(self, node: Node) -> str:
+        """A node as it is returned."""
+        return typed(self.code(node), node.dtype).text
+
+
+INDEXED = (index.TAKE, index.ADD_AT, index.TAKE_ALONG, index.ADD_ALONG)
+
+
+def formula_of(module: Module, node: Node) -> str:
+    """The equation that stands beside a statement."""
+    printer = Printer(module.display, Text())
+    right = printer.formula(node)
+    if len(right) > LINE_WIDTH:
+        right = "…"
+    if node in module.updated and node not in module.display:
+        return f"{module.updated[node].removeprefix('new_')} ← {right}"
+    left = printer.name(module.display[node])
+    return f"{left} = {right}" if left != right else ""
+
+
+def lines_of(function: Function, module: Module) -> list[str]:
+    """The text of a function."""
+    names = [module.identifier(x) for x in function.arguments]
+    lines = wrapped(f"def {function.name}(", names, "):")
+    if function.doc:
+        lines.append(f'    """{function.doc}"""')
+    lengths = [len(s.code) for s in function.statements if s.formula]
+    width = max((length for length in lengths if length <= ALIGNED), default=ALIGNED)
+    place_width = max((len(str(s.where)) for s in function.statements if s.where), default=0)
+    last: Where | None = None
+    for statement in function.statements:
+        code = f"    {statement.code}"
+        if statement.formula:
+            shown = str(statement.where) if statement.where and statement.where != last else ""
+            last = statement.where or last
+            place = f"{shown:<{place_width}}   " if place_width else ""
+            code = f"{code:<{width + 4}}  # {comment(place + statement.formula)}"
+        lines.extend(code.split("\n"))
+    lines += wrapped("    return ", function.returned, "", parentheses=True)
+    return lines
+
+
+def wrapped(head: str, items: Sequence[str], tail: str, parentheses: bool = False) -> list[str]:
+    """Items with commas between them, on one line or, where that is too long, on several."""
+    line = head + ", ".join(items) + tail
+    if len(line) <= LINE_WIDTH:
+        return [line]
+    indent = " " * (len(head) - len(head.lstrip()))
+    lines, inner = [head + "(" if parentheses else head], f"{indent}    "
+    for item in items:
+        if lines[-1].startswith(inner) and len(lines[-1]) + len(item) + 2 <= LINE_WIDTH:
+            lines[-1] += f" {item},"
+        else:
+            lines.append(f"{inner}{item},")
+    return [*lines, f"{indent}{')' if parentheses else ''}{tail}"]
