@@ -235,6 +235,7 @@ def test_training_stops_when_a_callback_says_so(
     assert history.epoch == list(range(epochs))
     assert model.arrays["step"] == steps
     assert history.partial is None
+    assert model.trainer.fit(data(), epochs=5, verbose=0).epoch == [0, 1, 2, 3, 4]
 
 
 class Adds(Callback):
@@ -274,6 +275,7 @@ def test_early_stopping_restores_the_best_weights(model: Any, data: Make) -> Non
     )
     best = int(np.argmin(history.history["val_loss"]))
     assert len(history.epoch) < 30
+    assert model.stop_training
     assert best == stopping.best_epoch != history.epoch[-1]
     for weight, expected in zip(model.get_weights(), kept[best], strict=True):
         np.testing.assert_array_equal(weight, expected)

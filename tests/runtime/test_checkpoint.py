@@ -169,6 +169,23 @@ def test_a_wrong_checksum(tmp_path: Path) -> None:
         checkpoint.load(tmp_path / "file")
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b'"F32","shape":[2,3]', b'"I32","shape":[2,3]'),
+        (b'"F32","shape":[2,3]', b'"F32","shape":[3,2]'),
+        (b'"dense.w"', b'"dense.v"'),
+        (b'\\"units\\": 3', b'\\"units\\": 4'),
+    ],
+)
+def test_a_changed_header_with_the_same_numbers(file: Path, before: bytes, after: bytes) -> None:
+    blob = file.read_bytes()
+    assert blob.count(before) == 1
+    file.write_bytes(blob.replace(before, after))
+    with pytest.raises(FileError, match="checksum"):
+        checkpoint.load(file)
+
+
 def test_a_dtype_that_no_program_has(tmp_path: Path) -> None:
     forge(tmp_path / "file", {"w": np.zeros(2, np.uint8)}, WHOLE)
     with pytest.raises(FileError, match="dtype uint8"):

@@ -28,6 +28,8 @@ from chainrule.runtime.callbacks import Callback
 from chainrule.runtime.chunks import CHUNK_SECONDS, Pace, Quantity
 from chainrule.runtime.data import TrainingData, layer_seed, permutation
 from chainrule.runtime.devices import load
+from chainrule.runtime.divergence import Rewind
+from chainrule.runtime.interrupts import Interrupts
 from chainrule.runtime.trainer import Trainer
 
 Array = npt.NDArray[Any]
@@ -229,6 +231,13 @@ def diverge(model: Any, data: TrainingData, **options: Any) -> str:
     return text
 
 
+@pytest.fixture(params=["often", "each epoch"])
+def copies(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When copies of the weights are made, which otherwise depends on their cost."""
+    monkeypatch.setattr(Rewind, "due", request.param == "often")
+
+
+@pytest.mark.usefixtures("copies")
 @pytest.mark.parametrize("steps", [0, 1, 5, 9, 10, 25])
 def test_weights_are_those_before_the_batch_that_diverged(
     build: Build, data: Make, steps: int
@@ -245,6 +254,7 @@ def test_weights_are_those_before_the_batch_that_diverged(
     assert (model.history.partial.epoch, model.history.partial.batches) == (epoch, batch)
 
 
+@pytest.mark.usefixtures("copies")
 @pytest.mark.parametrize("steps", [0, 1, 5, 9, 10, 25, 29])
 def test_weights_that_a_finite_loss_leaves_infinite(build: Build, data: Make, steps: int) -> None:
     model = build()
@@ -255,13 +265,19 @@ def test_weights_that_a_finite_loss_leaves_infinite(build: Build, data: Make, st
     assert weights(model) == weights(after(build(), data(), steps))
 
 
-def test_with_batch_hooks_weights_are_finite(build: Build, data: Make) -> None:
-    model = build()
+def test_steps_between_which_a_callback_acts_are_not_repeated(
+    build: Build, data: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Rewind, "due", False)
+    model, kept = build(), []
     model.train.infinite_from = 15
     callback: Any = Callback()
-    callback.on_train_batch_end = lambda batch, logs: None
-    assert "in epoch 2, batch 6 of 10" in diverge(model, data(), epochs=4, callbacks=[callback])
-    assert 10 <= model.arrays["step"] <= 15
+    callback.on_epoch_begin = lambda epoch, logs: kept.append(weights(model))
+    callback.on_train_batch_end = lambda batch, logs: model.arrays["rate"].fill(batch)
+    text = diverge(model, data(), epochs=4, callbacks=[callback])
+    assert "in epoch 2, batch 6 of 10" in text
+    assert "before batch 1" in text
+    assert weights(model) == kept[1]
 
 
 def test_the_cause_is_the_learning_rate(model: Any, data: Make) -> None:
@@ -402,6 +418,15 @@ def test_a_programs_own_handler_is_asked(model: Any, data: Make, handler: list[i
     model.train.before_batch = lambda batch: interrupt() if batch == 3 else None
     fit(model, data())
     assert handler == [signal.SIGINT]
+
+
+@pytest.mark.parametrize("action", [signal.SIG_IGN, signal.SIG_DFL])
+def test_what_the_system_does_with_ctrl_c_stays(
+    handler: list[int], action: signal.Handlers
+) -> None:
+    signal.signal(signal.SIGINT, action)
+    with Interrupts():
+        assert signal.getsignal(signal.SIGINT) == action
 
 
 def test_an_ignored_ctrl_c_is_ignored(model: Any, data: Make, handler: list[int]) -> None:
