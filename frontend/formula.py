@@ -26,7 +26,6 @@ from .kinds import (
     NeuronParameter,
     Regularizer,
     named,
-    table,
 )
 from .names import identifier
 from .signature import PerInput, Scalar, State, Step, signature
@@ -247,8 +246,6 @@ def metric(given: Any = None, **options: Any) -> Any:  # noqa: D417 - the overlo
         >>> rms.conclude(9.0)
         3.0
     """
-    if isinstance(given, str) and given not in table("metric") and given in table("loss"):
-        given = named("loss", given)
     if isinstance(given, Loss):
         name = options.get("name") or given.name
         return Metric(name, given.function, given.signature, given.settings)

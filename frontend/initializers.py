@@ -377,7 +377,9 @@ def initializer(given: Initializer | type[Initializer] | str | float) -> Initial
         name = ALIASES.get(given, given)
         if name not in INITIALIZERS:
             raise UnknownNameError(
-                f"unknown initializer {given!r}", hint=nearest(given, [*INITIALIZERS, *ALIASES])
+                f"unknown initializer {given!r}",
+                "expected the name of a built-in initializer",
+                nearest(given, [*INITIALIZERS, *ALIASES]),
             )
         return INITIALIZERS[name]
     if isinstance(given, type) and issubclass(given, Initializer):

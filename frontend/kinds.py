@@ -78,8 +78,9 @@ class Formula(ABC):
     @property
     def builtin(self) -> bool:
         """Whether the formula is found by its name."""
-        known = table(self.kind).get(self.name)
-        return known is not None and known.function is self.function
+        known = table(self.kind)
+        found = known.get(self.name) or known.get(self.name.lower())
+        return found is not None and found.function is self.function
 
     def configured(self: Self, **settings: Any) -> Self:
         """A copy with other settings.
@@ -156,7 +157,7 @@ class Activation(Formula):
     kind = "activation"
     operands = ("x",)
 
-    rows: dict[tuple[tuple[str, Any], ...], Row | None] = field(default_factory=dict)
+    probed: dict[tuple[tuple[str, Any], ...], tuple[bool, Row | None]] = field(default_factory=dict)
 
     def __call__(self, *operands: Like, **settings: Any) -> Any:
         """The activation of a tensor; without one, a copy with other settings."""
@@ -167,27 +168,42 @@ class Activation(Formula):
     def applied(self, x: Like) -> Tensor:
         """The activation of a tensor."""
         given = as_tensor(x)
-        row = self.row()
+        row = self._probe()[1]
         if row is not None:
             return apply(row, given)
         return self.tensor(self.trace(given))
 
-    def row(self) -> Row | None:
-        """The elementwise function that this is; None if it is none, or one that has a name."""
-        key = tuple(self.settings.items())
-        if key not in self.rows:
-            self.rows[key] = self._row()
-        return self.rows[key]
+    @property
+    def elementwise(self) -> bool:
+        """Whether each element of the result depends on the same element of the tensor alone."""
+        return self._probe()[0]
 
-    def _row(self) -> Row | None:
+    def _probe(self) -> tuple[bool, Row | None]:
+        """Whether it is elementwise, and the row that it then is, if it is not one already."""
+        key = tuple(self.settings.items())
+        if key not in self.probed:
+            self.probed[key] = self._probed()
+        return self.probed[key]
+
+    def _probed(self) -> tuple[bool, Row | None]:
         x = leaf("x", TensorType("float64", (symbol("rows"), symbol("columns"))), "placeholder")
         try:
             result = self.trace(Tensor(x))
         except ChainruleError:
-            return None  # it needs a tensor of its own: whether it takes that, the call will tell
+            return False, None  # whether it takes the tensor that it is given, the call will tell
         if not isinstance(result, Tensor) or not _elementwise(result.node, x):
-            return None
-        return Row(self.name, formula=self._of_node, doc=_first_line(self.function))
+            return False, None
+        op = result.node.op
+        if result.node is x or (result.node.operands == (x,) and op.name in (self.name, *OPS)):
+            return True, None
+        if self.name in OPS:
+            raise UsageError(
+                f"an activation called {self.name}",
+                f"{self.name} is a function of the language, and another one",
+                "give it a name of its own: cr.activation(..., name='my_" + self.name + "')",
+                self.signature.where,
+            )
+        return True, Row(self.name, formula=self._of_node, doc=_first_line(self.function))
 
     def _of_node(self, x: Node) -> Node:
         result = self.tensor(self.trace(Tensor(x)))
@@ -195,11 +211,11 @@ class Activation(Formula):
 
 
 def _elementwise(result: Node, x: Node) -> bool:
-    """Whether a result is made of elementwise functions of `x` and numbers, more than one."""
-    named = result is x or (result.operands == (x,) and OPS.get(result.op.name) is result.op)
-    if named or result.type != x.type:
-        return False
-    return all(node is x or is_const(node) or isinstance(node.op, Row) for node in walk([result]))
+    """Whether a result is made of elementwise functions of `x` and numbers."""
+    nodes = walk([result])
+    return result.type == x.type and all(
+        node is x or is_const(node) or isinstance(node.op, Row) for node in nodes
+    )
 
 
 def _first_line(function: Callable[..., Any]) -> str:
@@ -395,7 +411,11 @@ def named(kind: str, name: str) -> Any:
     known = table(kind)
     found = known.get(name) or known.get(name.lower())
     if found is None:
-        raise UnknownNameError(f"unknown {kind} {name!r}", hint=nearest(name, known))
+        raise UnknownNameError(
+            f"unknown {kind} {name!r}",
+            f"expected the name of a built-in {kind}, or a formula",
+            nearest(name, known),
+        )
     return found
 
 

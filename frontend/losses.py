@@ -1,8 +1,8 @@
 """Losses, as formulas of target and prediction: one value for each sample.
 
 Names, defaults and values are Keras 3's, with one difference: probabilities that come straight from
-a softmax or sigmoid are not clipped to [1e-7, 1 - 1e-7] before the logarithm is taken: it is computed
-exactly from what goes into the activation, so its gradient never vanishes.
+a softmax or sigmoid are not clipped to [1e-7, 1 - 1e-7] before the logarithm is taken: it is
+computed exactly from what goes into the activation, so its gradient never vanishes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .indexing import take_along_axis
 from .reductions import sum
 from .shaping import expand_dims, squeeze
 from .statistics import mean
-from .tensor import Tensor
+from .tensor import Tensor, as_tensor
 
 EPSILON = 1e-7
 
@@ -347,7 +347,7 @@ def _log_probabilities(p: Tensor) -> Tensor:
 def _smoothed(target: Tensor, label_smoothing: float) -> Tensor:
     if not label_smoothing:
         return target
-    return target * (1 - label_smoothing) + label_smoothing / target.shape[-1]  # type: ignore[operator]
+    return target * (1 - label_smoothing) + as_tensor(label_smoothing) / target.shape[-1]
 
 
 def _of_class(values: Tensor, classes: Tensor) -> Tensor:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from . import losses
-from .elementwise import equal, sqrt
+from .elementwise import abs, equal, sqrt, square
 from .formula import Metric, metric
+from .losses import LOSSES
 from .reductions import argmax
 from .shaping import squeeze
 from .statistics import mean
@@ -69,7 +69,7 @@ def mean_absolute_error(target: Tensor, prediction: Tensor) -> Tensor:
         >>> cr.metric("mae")(y, p).shape
         (batch,)
     """
-    return losses.mean_absolute_error.function(target, prediction)
+    return mean(abs(target - prediction), axis=-1)
 
 
 @metric
@@ -89,7 +89,7 @@ def mean_squared_error(target: Tensor, prediction: Tensor) -> Tensor:
         >>> cr.metric("mse")(y, p).shape
         (batch,)
     """
-    return losses.mean_squared_error.function(target, prediction)
+    return mean(square(target - prediction), axis=-1)
 
 
 @metric(finish=sqrt)
@@ -108,15 +108,19 @@ def root_mean_squared_error(target: Tensor, prediction: Tensor) -> Tensor:
         >>> cr.metric("rmse").conclude(4.0)
         2.0
     """
-    return losses.mean_squared_error.function(target, prediction)
+    return mean(square(target - prediction), axis=-1)
 
 
-METRICS: Mapping[str, Metric] = {
-    formula.name: formula
-    for formula in (accuracy, mean_absolute_error, mean_squared_error, root_mean_squared_error)
-} | {
-    "acc": accuracy,
-    "mae": mean_absolute_error,
-    "mse": mean_squared_error,
-    "rmse": root_mean_squared_error,
-}
+METRICS: Mapping[str, Metric] = (
+    {name: metric(loss) for name, loss in LOSSES.items()}
+    | {
+        formula.name: formula
+        for formula in (accuracy, mean_absolute_error, mean_squared_error, root_mean_squared_error)
+    }
+    | {
+        "acc": accuracy,
+        "mae": mean_absolute_error,
+        "mse": mean_squared_error,
+        "rmse": root_mean_squared_error,
+    }
+)

@@ -192,7 +192,8 @@ def configured(
         if name not in defaults:
             raise UnknownNameError(
                 f"{what} has no setting {name!r}",
-                hint=nearest(name, defaults) if defaults else "it has no settings",
+                f"its settings are {', '.join(defaults) or 'none'}",
+                nearest(name, defaults) if defaults else "a setting is an argument with a default",
             )
         result[name] = _checked(what, name, defaults[name], value)
     return result

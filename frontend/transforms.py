@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from .elementwise import clip, maximum, sqrt, square
 from .reductions import sum
 from .statistics import vector_norm
-from .tensor import Like, Tensor
+from .tensor import Tensor
 
 
-def clip_by_value(g: Tensor, limit: Like) -> Tensor:
+def clip_by_value(g: Tensor, limit: Tensor | float) -> Tensor:
     """Each element brought into [-limit, limit]: `min(max(g, -limit), limit)`.
 
     Args:
@@ -29,10 +29,10 @@ def clip_by_value(g: Tensor, limit: Like) -> Tensor:
         >>> clip_by_value(cr.tensor("g", (3,)), 0.5).shape
         (3,)
     """
-    return clip(g, -limit, limit)  # type: ignore[operator]
+    return clip(g, -limit, limit)
 
 
-def clip_by_norm(g: Tensor, limit: Like) -> Tensor:
+def clip_by_norm(g: Tensor, limit: Tensor | float) -> Tensor:
     """A gradient whose norm exceeds `limit` is scaled to it: `g limit / max(|g|, limit)`.
 
     Args:
@@ -54,7 +54,7 @@ def clip_by_norm(g: Tensor, limit: Like) -> Tensor:
     return g * (limit / maximum(vector_norm(g), limit))
 
 
-def clip_by_global_norm(gradients: Sequence[Tensor], limit: Like) -> list[Tensor]:
+def clip_by_global_norm(gradients: Sequence[Tensor], limit: Tensor | float) -> list[Tensor]:
     """All gradients scaled alike, so that the norm of all their elements is at most `limit`.
 
     Args:
@@ -82,7 +82,7 @@ def clip_by_global_norm(gradients: Sequence[Tensor], limit: Like) -> list[Tensor
     return [g * scale.astype(g.dtype) for g in gradients]
 
 
-def decay_weights(p: Tensor, rate: Like, learning_rate: Like) -> Tensor:
+def decay_weights(p: Tensor, rate: Tensor | float, learning_rate: Tensor | float) -> Tensor:
     """A parameter a little nearer to 0: `p - learning_rate rate p`, apart from its gradient.
 
     Args:
@@ -102,4 +102,4 @@ def decay_weights(p: Tensor, rate: Like, learning_rate: Like) -> Tensor:
     Source:
         Loshchilov and Hutter 2019, "Decoupled weight decay regularization", algorithm 2, line 12.
     """
-    return p - (learning_rate * rate) * p  # type: ignore[operator]
+    return p - (learning_rate * rate) * p

@@ -80,6 +80,11 @@ class Optimizer(Formula):
         others = [argument.name for argument in self.signature.of("state", "scalar", "step")]
         return chosen.trace(*values[:2], **dict(zip(others, values[2:], strict=True)))
 
+    @property
+    def states(self) -> list[str]:
+        """The names of its states, in order."""
+        return [argument.name for argument in self.signature.of("state", "scalar")]
+
     def apply(self, params: Sequence[Tensor], grads: Sequence[Tensor]) -> Update:
         """The step of all parameters.
 
@@ -143,19 +148,19 @@ class Optimizer(Formula):
         leaves = [self._state(argument, p, name) for argument in states]
         given = {a.name: Tensor(x, a.role == "scalar") for a, x in zip(states, leaves, strict=True)}
         given |= {argument.name: t for argument in self.signature.of("step")}
-        result = self._traced(self._decayed(p, values), g, {**values, **given})
+        result = self.results(self._decayed(p, values), g, {**values, **given})
         updates, kept = [(p.node, self._new(result[0], p.node, "the new parameter"))], []
         for argument, node, new in zip(states, leaves, result[1:], strict=True):
             if new is not None:
                 updates.append((node, self._new(new, node, f"the new {argument.name}")))
-                kept.append((node, self._start(argument)))
+                kept.append((node, self.start(argument)))
         return updates, kept
 
     def _state(self, argument: Argument, p: Tensor, name: str) -> Node:
         whole = p.node.type if argument.role == "state" else TensorType("float64")
         return leaf(f"{self.name.lower()}_{argument.name}_{name}", whole, "state")
 
-    def _start(self, argument: Argument) -> float:
+    def start(self, argument: Argument) -> float:
         """What a state starts from: a number, or the value of a setting."""
         start = 0.0 if argument.default is REQUIRED else argument.default
         return float(self.settings[start] if isinstance(start, str) else start)
@@ -175,13 +180,18 @@ class Optimizer(Formula):
             )
         return decay_weights(p, values["weight_decay"], rate)
 
-    def _traced(self, p: Tensor, g: Tensor, values: Mapping[str, Any]) -> tuple[Any, ...]:
+    def results(self, p: Tensor, g: Tensor, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """What the formula returns: the new parameter, then a new state or None for each state.
+
+        Raises:
+            UsageError: it is another number of results.
+        """
         result = self.trace(p, g, **values)
         results = tuple(result) if isinstance(result, tuple | list) else (result,)
-        names = [argument.name for argument in self.signature.of("state", "scalar")]
+        names = self.states
         if len(results) != 1 + len(names):
             raise UsageError(
-                f"{self.name}: {len(results) - 1} new states returned",
+                f"{self.name}: new states returned: {len(results) - 1}",
                 f"expected {len(names)}: the new parameter, then {', '.join(names) or 'nothing'}",
                 "return them in the order of the arguments; None for one that is not needed",
                 self.signature.where,
