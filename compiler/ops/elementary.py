@@ -144,7 +144,7 @@ asin: Scalar = _row(
         1,
         "np.arcsin",
         "asin",
-        grads=lambda out, x: (1 / sqrt((1 - x) * (1 + x)),),
+        grads=lambda out, x: (1 / sqrt(1 - square(x)),),
         domain=((-0.99, 0.99),),
         doc="The inverse sine, in [-pi/2, pi/2].",
     )
@@ -156,7 +156,7 @@ acos: Scalar = _row(
         1,
         "np.arccos",
         "acos",
-        grads=lambda out, x: (-1 / sqrt((1 - x) * (1 + x)),),
+        grads=lambda out, x: (-1 / sqrt(1 - square(x)),),
         domain=((-0.99, 0.99),),
         doc="The inverse cosine, in [0, pi].",
     )
@@ -187,6 +187,19 @@ atan2: Scalar = _row(
         ),
     )
 )
+# Differentiated as a quotient, x / r would give 1/r - x^2/r^3, which cancels where y is small.
+direction: Scalar = Scalar(
+    "direction",
+    "float",
+    2,
+    formula=lambda x, y: _over(x, hypot(x, y)),
+    grads=lambda out, x, y: (
+        _over(square(direction(y, x)), hypot(x, y)),
+        -_over(out * direction(y, x), hypot(x, y)),
+    ),
+    domain=((0.1, 20.0), (-20.0, 20.0)),
+    doc="The cosine x / sqrt(x^2 + y^2) of the direction of (x, y); 0 at the origin.",
+)
 hypot: Scalar = _row(
     Scalar(
         "hypot",
@@ -194,7 +207,7 @@ hypot: Scalar = _row(
         2,
         "np.hypot",
         formula=lambda x, y: sqrt(square(x) + square(y)),
-        grads=lambda out, x, y: (_over(x, out), _over(y, out)),
+        grads=lambda out, x, y: (direction(x, y), direction(y, x)),
         domain=((0.1, 20.0), (-20.0, 20.0)),
         doc="The length sqrt(x^2 + y^2). Both derivatives at the origin are 0.",
     )
@@ -264,7 +277,7 @@ atanh: Scalar = _row(
         1,
         "np.arctanh",
         "atanh",
-        grads=lambda out, x: (1 / ((1 - x) * (1 + x)),),
+        grads=lambda out, x: (1 / (1 - square(x)),),
         domain=((-0.99, 0.99),),
         doc="The inverse hyperbolic tangent log((1 + x) / (1 - x)) / 2.",
     )
