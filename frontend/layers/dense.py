@@ -72,8 +72,15 @@ class Layer(BaseLayer):
         )
         if self.activation is not None and self.activation.name == "linear":
             self.activation = None
-        self._initializers = self._known("initializers", initializers)
-        self._regularizers = self._known("regularizers", regularizers)
+        first = self._known("initializers", initializers)
+        extra = self._known("regularizers", regularizers)
+        self._initializers = {
+            p.name: find_initializer(first.get(p.name, p.initializer))
+            for p in self.neuron.parameters
+        }
+        self._regularizers: dict[str, Regularizer] = {
+            name: find_regularizer(given) for name, given in extra.items()
+        }
         self.letter = "z" if self.activation is None else "h"
 
     def _known(self, what: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -105,12 +112,13 @@ class Layer(BaseLayer):
             )
         values = {}
         for p in self.neuron.parameters:
-            regularizer: Regularizer | None = None
-            if p.name in self._regularizers:
-                regularizer = find_regularizer(self._regularizers[p.name])
-            first = find_initializer(self._initializers.get(p.name, p.initializer))
-            shape = p.shape(x.shape[-1], self.units)
-            values[p.name] = self.parameter(p.name, shape, x.dtype, first, regularizer)
+            values[p.name] = self.parameter(
+                p.name,
+                p.shape(x.shape[-1], self.units),
+                x.dtype,
+                self._initializers[p.name],
+                self._regularizers.get(p.name),
+            )
         result: Tensor = replicate(self.neuron, x, self.units, values)
         if self.activation is None:
             return result
