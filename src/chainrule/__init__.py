@@ -11,6 +11,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from chainrule.frontend import (
+        activations as activations,
+        initializers as initializers,
+        losses as losses,
+        metrics as metrics,
+        neurons as neurons,
+        optimizers as optimizers,
+        regularizers as regularizers,
+    )
+    from chainrule.frontend.activations import (
+        elu as elu,
+        gelu as gelu,
+        hard_sigmoid as hard_sigmoid,
+        leaky_relu as leaky_relu,
+        linear as linear,
+        mish as mish,
+        selu as selu,
+        silu as silu,
+        softsign as softsign,
+    )
     from chainrule.frontend.creation import (
         arange as arange,
         asarray as asarray,
@@ -94,6 +114,18 @@ if TYPE_CHECKING:
         trunc as trunc,
         where as where,
     )
+    from chainrule.frontend.formula import (
+        PerInput as PerInput,
+        Scalar as Scalar,
+        State as State,
+        Step as Step,
+        activation as activation,
+        loss as loss,
+        metric as metric,
+        neuron as neuron,
+        optimizer as optimizer,
+        regularizer as regularizer,
+    )
     from chainrule.frontend.indexing import (
         one_hot as one_hot,
         take as take,
@@ -119,6 +151,40 @@ if TYPE_CHECKING:
         tensordot as tensordot,
         vecdot as vecdot,
     )
+    from chainrule.frontend.losses import (
+        binary_crossentropy as binary_crossentropy,
+        binary_crossentropy_from_logits as binary_crossentropy_from_logits,
+        categorical_crossentropy as categorical_crossentropy,
+        categorical_crossentropy_from_logits as categorical_crossentropy_from_logits,
+        hinge as hinge,
+        huber as huber,
+        kl_divergence as kl_divergence,
+        log_cosh as log_cosh,
+        mean_absolute_error as mean_absolute_error,
+        mean_squared_error as mean_squared_error,
+        poisson as poisson,
+        sparse_categorical_crossentropy as sparse_categorical_crossentropy,
+        sparse_categorical_crossentropy_from_logits as sparse_categorical_crossentropy_from_logits,
+    )
+    from chainrule.frontend.metrics import (
+        accuracy as accuracy,
+        root_mean_squared_error as root_mean_squared_error,
+    )
+    from chainrule.frontend.neurons import (
+        radial as radial,
+        weighted_sum as weighted_sum,
+    )
+    from chainrule.frontend.optimizers import (
+        SGD as SGD,
+        Adadelta as Adadelta,
+        Adagrad as Adagrad,
+        Adam as Adam,
+        Adamax as Adamax,
+        AdamW as AdamW,
+        Lion as Lion,
+        Nadam as Nadam,
+        RMSprop as RMSprop,
+    )
     from chainrule.frontend.reductions import (
         all as all,
         any as any,
@@ -129,6 +195,11 @@ if TYPE_CHECKING:
         min as min,
         prod as prod,
         sum as sum,
+    )
+    from chainrule.frontend.regularizers import (
+        L1 as L1,
+        L1L2 as L1L2,
+        L2 as L2,
     )
     from chainrule.frontend.shaping import (
         broadcast_to as broadcast_to,
@@ -317,6 +388,68 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "Multiply",
         "Reshape",
     ),
+    "chainrule.frontend.formula": (
+        "PerInput",
+        "Scalar",
+        "State",
+        "Step",
+        "activation",
+        "loss",
+        "metric",
+        "neuron",
+        "optimizer",
+        "regularizer",
+    ),
+    "chainrule.frontend.activations": (
+        "elu",
+        "gelu",
+        "hard_sigmoid",
+        "leaky_relu",
+        "linear",
+        "mish",
+        "selu",
+        "silu",
+        "softsign",
+    ),
+    "chainrule.frontend.losses": (
+        "binary_crossentropy",
+        "binary_crossentropy_from_logits",
+        "categorical_crossentropy",
+        "categorical_crossentropy_from_logits",
+        "hinge",
+        "huber",
+        "kl_divergence",
+        "log_cosh",
+        "mean_absolute_error",
+        "mean_squared_error",
+        "poisson",
+        "sparse_categorical_crossentropy",
+        "sparse_categorical_crossentropy_from_logits",
+    ),
+    "chainrule.frontend.metrics": (
+        "accuracy",
+        "root_mean_squared_error",
+    ),
+    "chainrule.frontend.neurons": (
+        "radial",
+        "weighted_sum",
+    ),
+    "chainrule.frontend.optimizers": (
+        "SGD",
+        "Adadelta",
+        "Adagrad",
+        "Adam",
+        "AdamW",
+        "Adamax",
+        "Lion",
+        "Nadam",
+        "RMSprop",
+    ),
+    "chainrule.frontend.regularizers": (
+        "L1",
+        "L1L2",
+        "L2",
+    ),
     "chainrule.model": ("Model", "Sequential"),
     "chainrule.runtime.callbacks": ("Callback", "EarlyStopping"),
     "chainrule.runtime.history": ("History",),
@@ -325,6 +458,13 @@ _NAMES: dict[str, tuple[str, ...]] = {
 
 _MODULES = {
     "datasets": "chainrule.datasets",
+    "activations": "chainrule.frontend.activations",
+    "initializers": "chainrule.frontend.initializers",
+    "losses": "chainrule.frontend.losses",
+    "metrics": "chainrule.frontend.metrics",
+    "neurons": "chainrule.frontend.neurons",
+    "optimizers": "chainrule.frontend.optimizers",
+    "regularizers": "chainrule.frontend.regularizers",
 }
 
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
