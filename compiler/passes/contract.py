@@ -1,16 +1,17 @@
-"""Find the matrix products: a sum of products becomes one contraction, and takes up what moves axes.
+"""Find the matrix products: a sum of products becomes a contraction, and takes up what moves axes.
 
 `sum(x[:, None, :] * w[None, :, :], 2)` is `x @ w.T`. In letters: each axis that does not repeat its
-operand's elements gets a letter of the result's axis, so axes of size 1 and broadcasts vanish, and a
-transpose only permutes letters.
+operand's elements gets a letter of the result's axis, so axes of size 1 and broadcasts vanish, and
+a transpose only permutes letters.
 """
 
 from __future__ import annotations
 
 import string
+from collections import Counter
 from dataclasses import dataclass
 
-from ..ir import Graph, Node, transform
+from ..ir import Graph, Node, rebuilt, walk
 from ..ops.arithmetic import multiply, square
 from ..ops.linear import CONTRACT, contract
 from ..ops.reduce import SUM
@@ -34,14 +35,27 @@ class Contractions:
 
         def visit(node: Node) -> Node:
             while True:
-                after = contraction(node)
+                after = None if _summed(node) in stored else contraction(node)
                 if after is None or after is node:
                     return node
                 if trace is not None:
                     trace.rule("contraction", WHY, node, after)
                 node = after
 
-        return graph.map(transform((*graph.leaves, *graph.roots, *graph.names), visit))
+        nodes = walk((*graph.leaves, *graph.roots, *graph.names))
+        uses = Counter(x for node in nodes for x in node.operands)
+        stored: set[Node] = set()
+        mapped: dict[Node, Node] = {}
+        for node in nodes:
+            mapped[node] = visit(rebuilt(node, tuple(mapped[x] for x in node.operands)))
+            if uses[node] > 1 or node in graph.names:
+                stored.add(mapped[node])
+        return graph.map(mapped)
+
+
+def _summed(node: Node) -> Node | None:
+    """What a sum adds up. A product that others need too is there anyway: its sum stays a sum."""
+    return node.operands[0] if node.op is SUM else None
 
 
 def contraction(node: Node) -> Node | None:

@@ -41,7 +41,7 @@ def emit(graph: Graph, fingerprint: str) -> Program:
     helpers = [source(helper, name) for helper, name in module.helpers.items()]
     body = "\n\n\n".join([*helpers, *texts, step])
     imports = [line for used, line in IMPORTS if used in body or used == "np."]
-    text = f'"""{_heading(graph, module)}"""\n\n' + "\n".join(imports) + f"\n\n\n{body}\n"
+    text = f'"""{_heading(graph)}"""\n\n' + "\n".join(imports) + f"\n\n\n{body}\n"
     kernels = [
         _kernel(function, module, text) for function, text in zip(functions, texts, strict=True)
     ]
@@ -233,13 +233,14 @@ def _step(graph: Graph, module: Module, functions: Sequence[Function]) -> str:
     return "\n".join(lines)
 
 
-def _heading(graph: Graph, module: Module) -> str:
+def _heading(graph: Graph) -> str:
     """The module's docstring: what it is, and the model's formulas where they have a line."""
-    printer = Printer(module.display, Text())
+    names = display_names(graph)
+    printer = Printer(names, Text())
     rows = []
     outputs = [node for _, node in graph.outputs]
     for node in walk(outputs):
-        name = display_names(graph).get(node)
+        name = names.get(node)
         if name is not None and not is_leaf(node) and node.where is not None:
             formula = f"{printer.name(name)} = {printer.formula(node)}"
             rows.append((str(node.where), formula, node.where.layer))
