@@ -59,6 +59,10 @@ class Size:
             parts.append("*".join(names))
         return " + ".join(parts).replace("+ -", "- ")
 
+    def __repr__(self) -> str:
+        """As it prints, so that a shape prints as `(batch, 3)`."""
+        return str(self)
+
     def __lt__(self, other: Size) -> bool:
         return str(self) < str(other)
 

@@ -184,7 +184,7 @@ class VarianceScaling(Initializer):
     Example:
         >>> from chainrule.frontend.initializers import VarianceScaling, generator
         >>> W = VarianceScaling(2.0)(generator(0, "W1"), (400, 300))
-        >>> abs(W.var() * 400 / 2 - 1) < 0.02
+        >>> bool(abs(W.var() * 400 / 2 - 1) < 0.02)
         True
 
     Source:
