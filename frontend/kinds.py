@@ -196,7 +196,7 @@ class Activation(Formula):
         op = result.node.op
         if result.node is x or (result.node.operands == (x,) and op.name in (self.name, *OPS)):
             return True, None
-        if self.name in OPS:
+        if self.name in OPS and not self.builtin:
             raise UsageError(
                 f"an activation called {self.name}",
                 f"{self.name} is a function of the language, and another one",
