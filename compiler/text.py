@@ -29,6 +29,7 @@ from typing import Any
 from .errors import UsageError
 from .ir import CONST, LEAF, OPS, Graph, Node, Op, is_leaf, leaf, make, walk
 from .ops.base import Scalar
+from .ops.convert import Data
 from .text_parser import RESERVED, parse
 from .types import SHORT, Dim, FloorDiv, Size, TensorType, Where
 
@@ -213,10 +214,13 @@ def _value(value: Any) -> str:
         return shown_type(value)
     if value is None:
         return "none"
+    if isinstance(value, Data):
+        type_ = TensorType(value.dtype, value.shape)
+        return f"@{shown_type(type_)} {json.dumps(value.content.hex())}"
     raise UsageError(
         "an attribute cannot be written as text",
         f"{value!r} is a {type(value).__name__}",
-        "attributes are numbers, strings, sizes, types and tuples of these",
+        "attributes are numbers, strings, sizes, types, arrays and tuples of these",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn, TypeVar
@@ -10,6 +11,7 @@ from typing import Any, NoReturn, TypeVar
 from .errors import ChainruleError, FileError, nearest
 from .ir import CONST, LEAF, OPS, Graph, Node, Op, const, leaf, make, substitute, walk
 from .ops.base import Kind, Scalar
+from .ops.convert import Data
 from .types import LONG, Dim, TensorType, Where, add, floordiv, mul, sub, symbol
 
 RESERVED = frozenset({"true", "false", "none", "nan", "inf", "const", "row"})
@@ -17,6 +19,7 @@ ROLES = ("input", "setting", "param", "state", "placeholder")
 KINDS: tuple[Kind, ...] = (
     "float", "number", "integer", "logic", "compare", "predicate", "select",
 )  # fmt: skip
+WIDTH = {"bool": 1, "int32": 4, "int64": 8, "float32": 4, "float64": 8}  # bytes of an element
 PARTS = ("formula", "stable", "grads")
 TOKEN = re.compile(
     r"""(?P<string>"(?:[^"\\]|\\.)*")
@@ -130,11 +133,23 @@ class _Line:
             return float(self.next("float"))
         if self.skip("("):
             return tuple(self.several(self.value, ")"))
+        if self.skip("@"):
+            return self.data()
         constants = {"true": True, "false": False, "none": None}
         if token in constants:
             self.skip(token)
             return constants[token]
         return self.dim()
+
+    def data(self) -> Data:
+        """The elements of an array, in hexadecimal digits."""
+        type_ = self.type()
+        digits = json.loads(self.next("string"))
+        shape = tuple(size for size in type_.shape if isinstance(size, int))
+        size = WIDTH[type_.dtype] * math.prod(shape)
+        if len(shape) != type_.ndim or not re.fullmatch(f"[0-9a-f]{{{2 * size}}}", digits):
+            self.fail("an array's elements do not fit its type", f"expected {2 * size} digits")
+        return Data(type_.dtype, shape, bytes.fromhex(digits))
 
     def dim(self) -> Dim:
         """A polynomial in symbols."""

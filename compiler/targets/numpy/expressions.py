@@ -152,6 +152,20 @@ def _iota(scope: Scope, node: Node) -> Code:
     return Code(f"np.arange({scope.size(node.attr('dim')).text}{dtype})")
 
 
+def _literal(scope: Scope, node: Node) -> Code:
+    """The elements, in nested lists."""
+
+    def listed(values: Any) -> str:
+        if isinstance(values, list):
+            return f"[{', '.join(map(listed, values))}]"
+        return number(values, node.dtype).text
+
+    array = node.attr("data").array()
+    if not array.size:
+        return call("np.empty", tuple_of(scope, node.shape), numpy_dtype(node.dtype))
+    return call("np.array", listed(array.tolist()), numpy_dtype(node.dtype))
+
+
 def _reshape(scope: Scope, node: Node) -> Code:
     (x,) = node.operands
     if x.op in REDUCTIONS and scope.inlined(x) and node.shape == _kept(x):
@@ -367,6 +381,7 @@ SPELLED: dict[object, Callable[[Scope, Node], Code]] = {
     convert.CAST: _cast,
     convert.SIZE: lambda scope, node: scope.size(node.attr("dim"))._replace(weak=True),
     convert.IOTA: _iota,
+    convert.LITERAL: _literal,
     shape.RESHAPE: _reshape,
     shape.TRANSPOSE: _transpose,
     shape.BROADCAST_TO: _broadcast,
