@@ -27,6 +27,10 @@ class Fold:
         """The graph with its numbers computed."""
         return graph.map(transform((*graph.leaves, *graph.roots, *graph.names), fold))
 
+    def node(self, root: Node) -> Node:
+        """One node with its numbers computed."""
+        return transform([root], fold)[root]
+
 
 def fold(node: Node) -> Node:
     """The number that a node is, or the node."""

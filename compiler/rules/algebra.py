@@ -1,14 +1,26 @@
 """Equations of elementary algebra: they save work and bring formulas into one form.
 
-Each keeps the value of every finite input up to the last rounding (the sign of a zero aside), and none
-rounds more often than what it replaces. Where a side divides by 0 or leaves a function's domain, it
-is no equation; `domain` then says where it is. Products with zero stay: 0 times infinity is not 0.
+Each keeps the value of every finite input up to the last rounding (the sign of a zero aside), and
+none rounds more often than what it replaces. Where a side divides by 0 or leaves a function's
+domain it is no equation; `domain` says where it is. Products with zero stay: 0 times infinity is
+not 0.
 """
 
 from __future__ import annotations
 
 from ..ir import CONST, const
-from ..ops.arithmetic import abs, logical_not, maximum, minimum, pow, sign, sqrt, square, where
+from ..ops.arithmetic import (
+    abs,
+    logical_not,
+    maximum,
+    minimum,
+    negative,
+    pow,
+    sign,
+    sqrt,
+    square,
+    where,
+)
 from ..ops.elementary import asinh, atan, cos, cosh, hypot, sin, sinh, tan, tanh
 from ..ops.special import erf
 from .movement import MOVEMENTS
@@ -50,7 +62,7 @@ NEUTRAL = (
     ),
 )
 SIGNS = (
-    Rule("minus minus", lambda x: (-(-x), x), LESS),
+    Rule("minus minus", lambda x: (negative(negative(x)), x), LESS),
     Rule("plus minus", lambda x, y: (x + -y, x - y), FORM),
     Rule("minus of minus", lambda x, y: (x - -y, x + y), FORM),
     Rule("minus a difference", lambda x, y: (-(x - y), y - x), FORM),

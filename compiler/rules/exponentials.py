@@ -110,12 +110,14 @@ LOGISTIC = (
         lambda k, m, x: (k * sigmoid(x) - m, m * tanh(0.5 * x)),
         CANCELS,
         when=lambda k, m: number(k) == 2 * number(m),
+        given={"k": lambda m: 2 * m},
     ),
     Rule(
         "minus tanh from sigmoid",
         lambda k, m, x: (m - k * sigmoid(x), minus(m) * tanh(0.5 * x)),
         CANCELS,
         when=lambda k, m: number(k) == 2 * number(m),
+        given={"k": lambda m: 2 * m},
     ),
     Rule("centered sigmoid", lambda x: (sigmoid(x) - 0.5, 0.5 * tanh(0.5 * x)), CANCELS),
     Rule(
@@ -148,12 +150,14 @@ HYPERBOLIC = (
         lambda k, m, x: (exp(k * x) - exp(m * x), 2 * sinh(k * x)),
         CANCELS,
         when=lambda k, m: number(k) == -number(m),
+        given={"m": lambda k: -k},
     ),
     Rule(
         "exp plus exp of minus, multiples",
         lambda k, m, x: (exp(k * x) + exp(m * x), 2 * cosh(k * x)),
         "less work",
         when=lambda k, m: number(k) == -number(m),
+        given={"m": lambda k: -k},
     ),
     Rule("sinh over cosh", lambda x: (sinh(x) / cosh(x), tanh(x)), "both overflow above 710"),
 )

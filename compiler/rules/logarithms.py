@@ -209,6 +209,7 @@ OF_PRODUCTS = (
         "the larger of two logarithms, each taken well",
         when=lambda x, y: has_plain_log(maximum(x, y)),
         domain={"x": ABOVE, "y": ABOVE},
+        proof="50 digits",
     ),
     Rule(
         "log of minimum",
@@ -216,6 +217,7 @@ OF_PRODUCTS = (
         "the smaller of two logarithms, each taken well",
         when=lambda x, y: has_plain_log(minimum(x, y)),
         domain={"x": ABOVE, "y": ABOVE},
+        proof="50 digits",
     ),
     Rule(
         "log of where",
@@ -249,25 +251,30 @@ DIFFERENCES = (
     Rule("logaddexp with 0", lambda x: (logaddexp(x, 0), softplus(x)), "less work"),
     Rule(
         "logaddexp of x and -x",
-        lambda x: (logaddexp(x, -x), log_cosh(x) + LN2),
+        lambda x: (logaddexp(x, -x), log_cosh(x) + log(const(2, x.dtype))),
         "near 0 the two halves of the derivative cancel",
     ),
     Rule(
         "softplus from its stable parts",
         lambda x: (maximum(x, 0) + softplus(-abs(x)), softplus(x)),
         "the two halves of the derivative cancel",
+        proof="50 digits",
     ),
     Rule(
         "softplus from its stable parts, with relu",
         lambda x: (relu(x) + softplus(-abs(x)), softplus(x)),
         "the two halves of the derivative cancel",
+        proof="50 digits",
     ),
     Rule(
         "log cosh from softplus",
         lambda x: (x + softplus(-2 * x) - LN2, log_cosh(x)),
         "near 0 all three cancel",
+        proof="50 digits",
     ),
-    Rule("log cosh of abs", lambda x: (log_cosh(abs(x)), log_cosh(x)), "less work"),
+    Rule(
+        "log cosh of abs", lambda x: (log_cosh(abs(x)), log_cosh(x)), "less work", proof="50 digits"
+    ),
     Rule("log cosh of minus", lambda x: (log_cosh(-x), log_cosh(x)), "less work"),
     Rule(
         "x minus logsumexp",

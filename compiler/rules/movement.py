@@ -42,7 +42,7 @@ def transposed(node: Node) -> Node:
 
 
 def repeated(node: Node) -> Node:
-    """broadcast_to(broadcast_to(x)) = broadcast_to(x); axes of 1 at the left need not be put first."""
+    """broadcast_to(broadcast_to(x)) = broadcast_to(x); axes of 1 need not be put in front."""
     (x,) = node.operands
     while x.op is BROADCAST_TO or leads_with_ones(x):
         (x,) = x.operands
@@ -135,7 +135,7 @@ def _narrow(x: Node) -> Node:
 def lone(node: Node) -> Node | None:
     """reshape(number) = number, broadcast: the other operands broadcast it."""
     number = plain(node)
-    if number is node or node.op is BROADCAST_TO and node.operands[0] is number:
+    if number is node or (node.op is BROADCAST_TO and node.operands[0] is number):
         return None
     return broadcast_to(number, shape=node.shape)
 

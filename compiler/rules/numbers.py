@@ -63,7 +63,7 @@ def root_is_exact(k: Node) -> bool:
 
 
 def is_moderate(k: Node) -> bool:
-    """Whether multiplying by k first or last neither overflows nor underflows where the other does not."""
+    """Whether a product with k overflows or underflows much as it would without."""
     return 1e-4 <= abs(number(k)) <= 1e4
 
 

@@ -158,12 +158,14 @@ DIFFERENCES = (
         lambda k, m, x: (k - maximum(x, m), minimum(k - x, k - m)),
         "what 1 - x loses near 1 another rule can then keep",
         when=lambda x: has_plain_log(x),
+        proof="50 digits",
     ),
     Rule(
         "1 minus minimum",
         lambda k, m, x: (k - minimum(x, m), maximum(k - x, k - m)),
         "what 1 - x loses near 1 another rule can then keep",
         when=lambda x: has_plain_log(x),
+        proof="50 digits",
     ),
 )
 ROOTS: tuple[AnyRule, ...] = NORMS + RATIOS + DIFFERENCES

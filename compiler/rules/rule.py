@@ -1,8 +1,8 @@
 """What a rule is: an equation between formulas, read from left to right.
 
 An equation is written once, as a function of its variables, and used three ways: called with
-placeholders it is the pattern; called with what the variables stand for it is the replacement; called
-with samples it is proved. What a variable may stand for, its name says:
+placeholders it is the pattern; called with what the variables stand for it is the replacement;
+called with samples it is proved. What a variable may stand for, its name says:
 
 | name | stands for |
 | --- | --- |
@@ -75,6 +75,7 @@ class Rule:
         when: a condition on some of the variables, by name.
         domain: intervals of variables for which it is an equation; elsewhere one side is not
             finite. Others are sampled from (-5, 5).
+        given: what a number is in terms of the others, where `when` ties them.
         proof: how the equation was proved.
     """
 
@@ -83,6 +84,7 @@ class Rule:
     why: str
     when: Callable[..., bool] = always
     domain: Mapping[str, Interval] = field(default_factory=dict)
+    given: Mapping[str, Callable[..., Node]] = field(default_factory=dict)
     proof: Proof = "sympy"
 
     @property

@@ -1,4 +1,4 @@
-"""What is known of a node's values without computing them: signs, and whether a log of it is easy."""
+"""What is known of a node's values without computing them: signs, and logarithms that are easy."""
 
 from __future__ import annotations
 
