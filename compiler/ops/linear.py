@@ -13,7 +13,7 @@ from ..errors import DTypeError, ShapeError
 from ..ir import Node, Op, make, register
 from ..types import Dim, TensorType
 from .base import broadcast_dims
-from .shape import reshape
+from .shape import broadcast_to, reshape
 
 
 class Contract(Op):
@@ -22,7 +22,7 @@ class Contract(Op):
     name = "contract"
 
     def infer(self, operands: tuple[Node, ...], **attrs: Any) -> TensorType:
-        """Sizes of equal letters agree; every letter is in two of the three."""
+        """Sizes of equal letters agree; every letter of the result is in one of them."""
         a, b = operands
         left, right, out = attrs["left"], attrs["right"], attrs["out"]
         if a.dtype != b.dtype or a.dtype == "bool":
@@ -51,8 +51,8 @@ class Contract(Op):
             node.attr("out"),
         )
         return (
-            contract(out_grad, b, out, right, left),
-            contract(a, out_grad, left, out, right),
+            _share(out_grad, b, out, right, a, left),
+            _share(a, out_grad, left, out, b, right),
         )
 
     def lift(self, node: Node, operands: tuple[Node, ...], lead: int) -> Node:
@@ -68,6 +68,18 @@ class Contract(Op):
         present = "".join(letter for letter in letters if letter in left + right)
         product = contract(a, b, left, right, present + node.attr("out"))
         return reshape(product, shape=shape + node.shape)
+
+
+def _share(a: Node, b: Node, left: str, right: str, x: Node, letters: str) -> Node:
+    """The gradient for `x`: a contraction, repeated along axes that were only summed over."""
+    common = "".join(letter for letter in letters if letter in left + right)
+    grad = contract(a, b, left, right, common)
+    if common == letters:
+        return grad
+    ones = tuple(
+        size if letter in common else 1 for letter, size in zip(letters, x.shape, strict=True)
+    )
+    return broadcast_to(reshape(grad, shape=ones), shape=x.shape)
 
 
 CONTRACT = register(Contract())
