@@ -1,0 +1,230 @@
+"""The public names and where they live: for type checkers, and for `__init__.py`."""
+
+from chainrule.frontend import (
+    activations as activations,
+    initializers as initializers,
+    losses as losses,
+    metrics as metrics,
+    neurons as neurons,
+    optimizers as optimizers,
+    regularizers as regularizers,
+)
+from chainrule.frontend.activations import (
+    elu as elu,
+    gelu as gelu,
+    hard_sigmoid as hard_sigmoid,
+    leaky_relu as leaky_relu,
+    linear as linear,
+    mish as mish,
+    selu as selu,
+    silu as silu,
+    softsign as softsign,
+)
+from chainrule.frontend.creation import (
+    arange as arange,
+    asarray as asarray,
+    eye as eye,
+    full as full,
+    full_like as full_like,
+    ones as ones,
+    ones_like as ones_like,
+    zeros as zeros,
+    zeros_like as zeros_like,
+)
+from chainrule.frontend.derivatives import (
+    grad as grad,
+    hvp as hvp,
+    jvp as jvp,
+    vjp as vjp,
+)
+from chainrule.frontend.elementwise import (
+    abs as abs,
+    acos as acos,
+    acosh as acosh,
+    add as add,
+    asin as asin,
+    asinh as asinh,
+    astype as astype,
+    atan as atan,
+    atan2 as atan2,
+    atanh as atanh,
+    ceil as ceil,
+    clip as clip,
+    cos as cos,
+    cosh as cosh,
+    digamma as digamma,
+    divide as divide,
+    equal as equal,
+    erf as erf,
+    erfc as erfc,
+    exp as exp,
+    expm1 as expm1,
+    floor as floor,
+    floor_divide as floor_divide,
+    greater as greater,
+    greater_equal as greater_equal,
+    hypot as hypot,
+    isfinite as isfinite,
+    isinf as isinf,
+    isnan as isnan,
+    less as less,
+    less_equal as less_equal,
+    lgamma as lgamma,
+    log as log,
+    log1p as log1p,
+    log2 as log2,
+    log10 as log10,
+    logaddexp as logaddexp,
+    logical_and as logical_and,
+    logical_not as logical_not,
+    logical_or as logical_or,
+    logical_xor as logical_xor,
+    maximum as maximum,
+    minimum as minimum,
+    multiply as multiply,
+    negative as negative,
+    not_equal as not_equal,
+    positive as positive,
+    pow as pow,
+    relu as relu,
+    remainder as remainder,
+    round as round,
+    sigmoid as sigmoid,
+    sign as sign,
+    sin as sin,
+    sinh as sinh,
+    softplus as softplus,
+    sqrt as sqrt,
+    square as square,
+    stop_gradient as stop_gradient,
+    subtract as subtract,
+    tan as tan,
+    tanh as tanh,
+    trunc as trunc,
+    where as where,
+)
+from chainrule.frontend.formula import (
+    PerInput as PerInput,
+    Scalar as Scalar,
+    State as State,
+    Step as Step,
+    activation as activation,
+    loss as loss,
+    metric as metric,
+    neuron as neuron,
+    optimizer as optimizer,
+    regularizer as regularizer,
+)
+from chainrule.frontend.indexing import (
+    one_hot as one_hot,
+    take as take,
+    take_along_axis as take_along_axis,
+)
+from chainrule.frontend.layers import (
+    Activation as Activation,
+    Add as Add,
+    BaseLayer as BaseLayer,
+    Concatenate as Concatenate,
+    Dense as Dense,
+    Dropout as Dropout,
+    Flatten as Flatten,
+    Input as Input,
+    Layer as Layer,
+    Multiply as Multiply,
+    Reshape as Reshape,
+)
+from chainrule.frontend.linear import (
+    einsum as einsum,
+    matmul as matmul,
+    matrix_transpose as matrix_transpose,
+    tensordot as tensordot,
+    vecdot as vecdot,
+)
+from chainrule.frontend.losses import (
+    binary_crossentropy as binary_crossentropy,
+    binary_crossentropy_from_logits as binary_crossentropy_from_logits,
+    categorical_crossentropy as categorical_crossentropy,
+    categorical_crossentropy_from_logits as categorical_crossentropy_from_logits,
+    hinge as hinge,
+    huber as huber,
+    kl_divergence as kl_divergence,
+    log_cosh as log_cosh,
+    mean_absolute_error as mean_absolute_error,
+    mean_squared_error as mean_squared_error,
+    poisson as poisson,
+    sparse_categorical_crossentropy as sparse_categorical_crossentropy,
+    sparse_categorical_crossentropy_from_logits as sparse_categorical_crossentropy_from_logits,
+)
+from chainrule.frontend.metrics import (
+    accuracy as accuracy,
+    root_mean_squared_error as root_mean_squared_error,
+)
+from chainrule.frontend.neurons import (
+    radial as radial,
+    weighted_sum as weighted_sum,
+)
+from chainrule.frontend.optimizers import (
+    SGD as SGD,
+    Adadelta as Adadelta,
+    Adagrad as Adagrad,
+    Adam as Adam,
+    Adamax as Adamax,
+    AdamW as AdamW,
+    Lion as Lion,
+    Nadam as Nadam,
+    RMSprop as RMSprop,
+)
+from chainrule.frontend.reductions import (
+    all as all,
+    any as any,
+    argmax as argmax,
+    argmin as argmin,
+    cumulative_sum as cumulative_sum,
+    max as max,
+    min as min,
+    prod as prod,
+    sum as sum,
+)
+from chainrule.frontend.regularizers import (
+    L1 as L1,
+    L1L2 as L1L2,
+    L2 as L2,
+)
+from chainrule.frontend.shaping import (
+    broadcast_to as broadcast_to,
+    concat as concat,
+    expand_dims as expand_dims,
+    flip as flip,
+    pad as pad,
+    permute_dims as permute_dims,
+    reshape as reshape,
+    roll as roll,
+    squeeze as squeeze,
+    stack as stack,
+    tril as tril,
+    triu as triu,
+)
+from chainrule.frontend.statistics import (
+    log_softmax as log_softmax,
+    logsumexp as logsumexp,
+    mean as mean,
+    softmax as softmax,
+    std as std,
+    var as var,
+    vector_norm as vector_norm,
+)
+from chainrule.frontend.tensor import (
+    Tensor as Tensor,
+    tensor as tensor,
+)
+from chainrule.runtime.callbacks import Callback as Callback, EarlyStopping as EarlyStopping
+from chainrule.runtime.history import History as History
+
+from . import datasets as datasets
+from ._function import (
+    function as function,
+)
+from .model import Model as Model, Sequential as Sequential
+from .saving import load_model as load_model
+
+__version__: str
