@@ -181,7 +181,7 @@ def fingerprint_of_environment() -> str:
     """
     from importlib.metadata import PackageNotFoundError, version
 
-    from chainrule import compiler
+    from chainrule.compiler import program
 
     digest = hashlib.sha256(f"{CACHE_FORMAT} {FORMAT} {sys.version_info[:2]}".encode())
     for package in SHAPED_BY:
@@ -189,7 +189,7 @@ def fingerprint_of_environment() -> str:
             digest.update(f" {package} {version(package)}".encode())
         except PackageNotFoundError:
             digest.update(f" {package} -".encode())
-    for folder in (Path(compiler.__path__[0]), Path(__file__).parent / "devices"):
+    for folder in (Path(program.__file__).parent, Path(__file__).parent / "devices"):
         for path in sorted(folder.rglob("*.py")):
             digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()
