@@ -107,7 +107,7 @@ def _examples() -> tuple[Node, ...]:
 MOVED = (
     Movement(
         "where, moved",
-        ("reshape", "transpose", "broadcast_to", "slice", "flip", "cast"),
+        ("reshape", "transpose", "slice", "flip", "cast"),
         moved,
         LEAKS,
         _examples,
