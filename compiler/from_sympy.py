@@ -8,6 +8,7 @@ from functools import cache, reduce
 from typing import Any
 
 from .ir import OPS, Node, const
+from .ops.base import Scalar
 from .symbolic import NoExpressionError
 
 Build = Callable[..., Node]
@@ -39,7 +40,11 @@ def functions() -> Mapping[Any, str]:
     import sympy as sp
     from sympy.codegen import cfunctions as c
 
-    named = {getattr(sp, row.sympy): name for name, row in OPS.items() if getattr(row, "sympy", "")}
+    named = {
+        getattr(sp, row.sympy): name
+        for name, row in OPS.items()
+        if isinstance(row, Scalar) and row.sympy
+    }
     return {
         **named,
         sp.Abs: "abs",
@@ -144,7 +149,8 @@ class _Reader:
         return const(float(value), self.dtype)
 
     def _sum(self, e: Any) -> Node:
-        plus, minus = [], []
+        plus: list[Any] = []
+        minus: list[Any] = []
         for term in e.as_ordered_terms():
             negative = term.as_coeff_Mul()[0].is_negative
             (minus if negative else plus).append(-term if negative else term)
@@ -157,11 +163,11 @@ class _Reader:
         number, rest = e.as_coeff_Mul()
         if number.is_negative:
             return -self.read(-e)
-        above, below = [], []
+        above: list[Any] = []
+        below: list[Any] = []
         for factor in rest.as_ordered_factors():
-            base, power = factor.as_base_exp() if factor.is_Pow else (factor, 1)
-            inverted = factor.is_Pow and power.is_number and power.is_negative
-            (below if inverted else above).append(base**-power if inverted else factor)
+            inverted = factor.is_Pow and factor.exp.is_number and factor.exp.is_negative
+            (below if inverted else above).append(1 / factor if inverted else factor)
         if number.is_Rational and number.p == 1 and not _is_dyadic(number):
             below.append(number.q)  # x / 3 rounds once, x * (1/3) twice
             number = number * number.q

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ..ir import register
-from .arithmetic import abs, greater, less, sign, square, where
+from .arithmetic import abs, greater, less, square, where
 from .base import Scalar
 from .elementary import cosh, exp, expm1, log, log1p, sinh, tanh
 

@@ -12,15 +12,13 @@ from collections import Counter
 from dataclasses import dataclass
 
 from ..ir import Graph, Node, rebuilt, walk
-from ..ops.arithmetic import multiply, square
+from ..ops.arithmetic import multiply
 from ..ops.linear import CONTRACT, contract
-from ..ops.reduce import SUM
+from ..ops.reduce import SUM, sum as total
 from ..ops.shape import BROADCAST_TO, TRANSPOSE, reshape
 from ..trace import Trace
-from ..types import Shape
 
 WHY = "a sum of products is one contraction: no product is stored"
-MOVED = "axes are permuted by letters, not in memory"
 FLOATS = ("float32", "float64")
 
 
@@ -35,7 +33,7 @@ class Contractions:
 
         def visit(node: Node) -> Node:
             while True:
-                after = None if _summed(node) in stored else contraction(node)
+                after = None if _inner(node) in stored else contraction(node)
                 if after is None or after is node:
                     return node
                 if trace is not None:
@@ -53,9 +51,9 @@ class Contractions:
         return graph.map(mapped)
 
 
-def _summed(node: Node) -> Node | None:
-    """What a sum adds up. A product that others need too is there anyway: its sum stays a sum."""
-    return node.operands[0] if node.op is SUM else None
+def _inner(node: Node) -> Node | None:
+    """What a sum adds up or a transpose moves. If others need it too, it is there anyway."""
+    return node.operands[0] if node.op in (SUM, TRANSPOSE) else None
 
 
 def contraction(node: Node) -> Node | None:
@@ -66,43 +64,57 @@ def contraction(node: Node) -> Node | None:
         return absorbed(node)
     if node.op is TRANSPOSE and node.operands[0].op is CONTRACT:
         (x,) = node.operands
+        a, b = x.operands
         out = "".join(x.attr("out")[axis] for axis in node.attr("axes"))
-        return contract(*x.operands, x.attr("left"), x.attr("right"), out)
+        return contract(a, b, x.attr("left"), x.attr("right"), out)
     return None
 
 
 def sum_of_product(node: Node) -> Node | None:
-    """sum(a * b, axes) as a contraction."""
+    """sum(a * b, axes) as a contraction, where it is not a product of two tensors of one shape.
+
+    The sum of such a product is one pass over both in either form, and reads better as it stands.
+    """
     (product,) = node.operands
-    if product.op is square:
-        a = b = product.operands[0]
-    elif product.op is multiply:
-        a, b = product.operands
-    else:
+    if product.op is not multiply:
         return None
-    if not a.shape or not b.shape:
-        return None
+    a, b = product.operands
     letters = string.ascii_letters[: product.type.ndim]
-    (a, left), (b, right) = (_lettered(x, letters, product.shape) for x in (a, b))
-    axes = node.attr("axes")
-    # A letter of neither side stands for repeated products: the sum then counts them.
-    if any(letters[axis] not in left + right for axis in axes):
+    (a, left), (b, right) = (_lettered(x, letters) for x in (a, b))
+    if set(left) == set(right) or not left or not right:
         return None
+    # A letter of neither side would stand for repeated products, which the sum counts.
+    sizes = zip(letters, product.shape, strict=True)
+    if any(size != 1 and letter not in left + right for letter, size in sizes):
+        return None
+    axes = node.attr("axes")
     out = "".join(x for i, x in enumerate(letters) if i not in axes and x in left + right)
-    found = contract(a, b, left, right, out)
-    return reshape(found, shape=node.shape)
+    if not set(left) & set(right) - set(out):
+        return None
+    return reshape(lean(a, b, left, right, out), shape=node.shape)
 
 
-def _lettered(x: Node, letters: str, shape: Shape) -> tuple[Node, str]:
-    """`x` without the axes along which it is repeated, and the letters of the others."""
+def _lettered(x: Node, letters: str) -> tuple[Node, str]:
+    """`x` without its axes of size 1, and the letters of the others."""
     own = letters[len(letters) - x.type.ndim :]
-    full = shape[len(shape) - x.type.ndim :]
-    keep = [i for i, size in enumerate(x.shape) if size != 1 or full[i] == 1]
-    # An axis of size 1 in the result too is dropped where the other operand can hold it: here it
-    # is dropped always, and put back by the reshape of the result.
-    keep = [i for i in keep if x.shape[i] != 1]
+    while x.op is BROADCAST_TO:
+        (inner,) = x.operands
+        own = own[len(own) - inner.type.ndim :]
+        x = inner
+    keep = [i for i, size in enumerate(x.shape) if size != 1]
     thin = reshape(x, shape=tuple(x.shape[i] for i in keep))
     return thin, "".join(own[i] for i in keep)
+
+
+def lean(a: Node, b: Node, left: str, right: str, out: str) -> Node:
+    """The contraction, after summing each operand over the letters that it alone has."""
+    sides = []
+    for x, own, other in ((a, left, right), (b, right, left)):
+        alone = tuple(i for i, y in enumerate(own) if y not in other + out)
+        kept = "".join(y for i, y in enumerate(own) if i not in alone)
+        sides.append((total(x, axes=alone), kept))
+    (a, left), (b, right) = sides
+    return contract(a, b, left, right, out)
 
 
 def absorbed(node: Node) -> Node | None:
@@ -114,7 +126,7 @@ def absorbed(node: Node) -> Node | None:
     b2, right2 = _unrepeated(b2, right2, left2, out)
     if a2 is a and b2 is b:
         return None
-    return contract(a2, b2, left2, right2, out)
+    return lean(a2, b2, left2, right2, out)
 
 
 def _untransposed(x: Node, letters: str) -> tuple[Node, str]:

@@ -77,7 +77,7 @@ def _agree(rule: Rule) -> None:
 def _sample(rule: Rule, name: str, x: Node, draw: random.Random) -> Any:
     import mpmath as mp
 
-    shape = tuple(int(str(size)) for size in x.shape)
+    shape = _shape(x)
     if name in CONDITIONS:
         return np.array([draw.random() < 0.5 for _ in range(int(np.prod(shape)))]).reshape(shape)
     low, high = rule.domain.get(name, DEFAULT)
@@ -91,6 +91,10 @@ def _sample(rule: Rule, name: str, x: Node, draw: random.Random) -> Any:
     return values
 
 
+def _shape(x: Node) -> tuple[int, ...]:
+    return tuple(int(str(size)) for size in x.shape)
+
+
 def _simplifies(rule: Rule) -> bool:
     """Whether SymPy brings the difference of the sides to 0, with bounded effort."""
     import sympy as sp
@@ -99,8 +103,8 @@ def _simplifies(rule: Rule) -> bool:
     # Elementwise rules are proved for one element, rules over axes for each of a few.
     values = {}
     for name, x in leaves.items():
-        array = np.empty(x.shape, object)
-        for at in np.ndindex(*array.shape):
+        array: Any = np.empty(_shape(x), object)
+        for at in np.ndindex(array.shape):
             array[at] = _symbol(rule, name, x, at)
         values[x] = array
     left, right = evaluate([lhs, rhs], values, expressions(), expression)
