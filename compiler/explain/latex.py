@@ -55,7 +55,7 @@ class Latex(Notation):
     def name(self, name: str) -> Piece:
         """One letter with an index, a Greek letter, or upright text."""
         match = re.fullmatch(r"([A-Za-z]+?)_?(\d*)", name)
-        if match is None:
+        if match is None or not match.group(1):
             return Piece(rf"\mathrm{{{escaped(name)}}}")
         word, index = match.groups()
         if word in GREEK:

@@ -19,7 +19,7 @@ class Piece(NamedTuple):
 
 SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 SIGNS = {
-    "less": "<", "less_equal": "≤", "greater": ">", "greater_equal": "≥", "equal": "=",
+    "less": "<", "less_equal": "≤", "greater": ">", "greater_equal": "≥", "equal": "==",
     "not_equal": "≠", "logical_and": "∧", "logical_or": "\N{LOGICAL OR}", "logical_xor": "⊕",
 }  # fmt: skip
 
@@ -38,7 +38,7 @@ class Notation:
 
     def name(self, name: str) -> Piece:
         """A name."""
-        return Piece(name)
+        return Piece(name or "_")
 
     def adjoint(self, result: str, name: str) -> Piece:
         """The derivative of one name for another."""

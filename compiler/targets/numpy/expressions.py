@@ -278,7 +278,9 @@ def _reduction(scope: Scope, node: Node, keepdims: bool = False) -> Code:
 def _along(scope: Scope, node: Node) -> Code:
     """A function along axes that keeps them."""
     axes = node.attr("axes")
-    return call(ALONG[node.op], operand(scope, node.operands[0]), _axis(axes))
+    function = ALONG[node.op]
+    name = function if "." in function else scope.use(function)
+    return call(name, operand(scope, node.operands[0]), _axis(axes))
 
 
 def _position(scope: Scope, node: Node) -> Code:
@@ -375,8 +377,11 @@ REDUCTIONS: dict[object, str] = {
     reduce.MEAN: "np.mean",
     reduce.LOGSUMEXP: "special.logsumexp",
 }
-# SciPy's log_softmax differs from ours at infinities, and has no place here for that reason.
-ALONG: dict[object, str] = {reduce.SOFTMAX: "special.softmax"}
+# SciPy's log_softmax differs from ours at infinities: the module brings its own along.
+ALONG: dict[object, str] = {
+    reduce.SOFTMAX: "special.softmax",
+    reduce.LOG_SOFTMAX: "log_softmax",
+}
 SPELLED: dict[object, Callable[[Scope, Node], Code]] = {
     convert.CAST: _cast,
     convert.SIZE: lambda scope, node: scope.size(node.attr("dim"))._replace(weak=True),

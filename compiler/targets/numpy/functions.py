@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ...errors import UsageError
 from ...explain.notation import Text
-from ...explain.printer import Printer
-from ...ir import CONST, LEAF, Node, is_leaf, walk
+from ...explain.printer import Printer, one_hot
+from ...ir import CONST, LEAF, Node, is_const, is_leaf, walk
 from ...ops import convert, index, shape
 from ...types import SHORT as SHORT_DTYPE, Dim, Size, Where
 from ..spelling import Identifiers, comment, size_text
@@ -60,7 +61,7 @@ class Module:
     display: dict[Node, str]
     symbols: Mapping[str, tuple[Node, int]]
     updated: Mapping[Node, str] = field(default_factory=dict)
-    helpers: dict[str, str] = field(default_factory=dict)
+    helpers: set[str] = field(default_factory=set)
     faults: list[tuple[str, Where | None]] = field(default_factory=list)
 
     def identifier(self, node: Node) -> str:
@@ -68,7 +69,7 @@ class Module:
         if node not in self.names:
             wanted = self.display.get(node) or self.updated.get(node) or described(node, self.names)
             self.names[node] = self.identifiers.new(wanted)
-            if node not in self.display and node not in self.updated:
+            if node not in self.display:
                 # Formulas call it as the code does, and do not show that it was cast.
                 cast = node.op is convert.CAST and node.operands[0] in self.display
                 self.display[node] = self.display[node.operands[0]] if cast else self.names[node]
@@ -86,15 +87,26 @@ WORDS = {
     "reshape": "shaped",
     "equal": "same",
     "where": "chosen",
+    "take": "taken",
+    "take_along_axis": "taken",
+    "add_at": "added",
+    "add_along_axis": "added",
 }
 
 
 def described(node: Node, names: Mapping[Node, str]) -> str:
     """A name for a node that has none: after its operation and its operand, if there is one."""
-    word = WORDS.get(node.op.name, node.op.name)
     inner = [x for x in node.operands if x.op is not CONST]
-    if node.op is convert.CAST and inner and inner[0] in names:
-        return f"{names[inner[0]]}_{SHORT_DTYPE[node.dtype]}"
+    if node.op is convert.CAST and inner:
+        own = names.get(inner[0]) or described(inner[0], names)
+        return f"{own}_{SHORT_DTYPE[node.dtype]}"
+    if node.op is shape.RESHAPE and inner and inner[0] not in names:
+        return described(inner[0], names)
+    if node.op.name == "equal" and one_hot(node) is not None:
+        return "one_hot"
+    if node.op.name == "subtract" and is_const(node.operands[0], 1) and inner[0] in names:
+        return f"one_minus_{names[inner[0]]}"
+    word = WORDS.get(node.op.name, node.op.name)
     if len(inner) == 1 and inner[0] in names and len(names[inner[0]]) <= 8:
         return f"{word}_{names[inner[0]]}"
     return word
@@ -149,6 +161,12 @@ class Body:
         symbols: dict[str, str] = {}
         if isinstance(dim, Size):
             for name in sorted(dim.symbols()):
+                if name not in self.module.symbols:
+                    raise UsageError(
+                        f"no argument has an axis of size {name}",
+                        f"the size {dim} is needed",
+                        "pass an array that shows it",
+                    )
                 leaf, axis = self.module.symbols[name]
                 self.leaves.add(leaf)
                 self.sizes.add(name)
@@ -158,9 +176,8 @@ class Body:
 
     def use(self, helper: str) -> str:
         """A helper's name; the module will have it."""
-        if helper not in self.module.helpers:
-            self.module.helpers[helper] = self.module.identifiers.new(helper)
-        return self.module.helpers[helper]
+        self.module.helpers.add(helper)
+        return helper
 
     def write(self, node: Node) -> None:
         """The node as a statement, or kept as text for where it is used."""
@@ -229,7 +246,7 @@ def formula_of(module: Module, node: Node) -> str:
     right = printer.formula(node)
     if len(right) > LINE_WIDTH:
         right = "…"
-    if node in module.updated and node not in module.display:
+    if node in module.updated:
         return f"{module.updated[node].removeprefix('new_')} ← {right}"
     left = printer.name(module.display[node])
     return f"{left} = {right}" if left != right else ""
@@ -251,16 +268,34 @@ def lines_of(function: Function, module: Module) -> list[str]:
             shown = str(statement.where) if statement.where and statement.where != last else ""
             last = statement.where or last
             place = f"{shown:<{place_width}}   " if place_width else ""
-            code = f"{code:<{width + 4}}  # {comment(place + statement.formula)}"
+            aligned = f"{code:<{width + 4}}  # {comment(place + statement.formula)}"
+            shorter = f"{code}  # {comment((place if shown else '') + statement.formula)}"
+            if len(aligned) <= LINE_WIDTH:
+                code = aligned
+            elif len(shorter) <= LINE_WIDTH:
+                code = shorter
+            else:
+                lines.append(f"    # {comment((place if shown else '') + statement.formula)}")
         lines.extend(code.split("\n"))
     lines += wrapped("    return ", function.returned, "", parentheses=True)
     return lines
 
 
-def wrapped(head: str, items: Sequence[str], tail: str, parentheses: bool = False) -> list[str]:
+def assigned(names: Sequence[str], function: str, arguments: Sequence[str]) -> list[str]:
+    """The lines of a call whose results get names."""
+    left = f"    {', '.join(names)} = "
+    if len(left) > LINE_WIDTH - 40:
+        *first, last = wrapped("    ", names, "", parentheses=True, broken=True)
+        return [*first, *wrapped(f"{last} = {function}(", arguments, ")")]
+    return wrapped(f"{left}{function}(", arguments, ")")
+
+
+def wrapped(
+    head: str, items: Sequence[str], tail: str, parentheses: bool = False, broken: bool = False
+) -> list[str]:
     """Items with commas between them, on one line or, where that is too long, on several."""
     line = head + ", ".join(items) + tail
-    if len(line) <= LINE_WIDTH:
+    if len(line) <= LINE_WIDTH and not broken:
         return [line]
     indent = " " * (len(head) - len(head.lstrip()))
     lines, inner = [head + "(" if parentheses else head], f"{indent}    "

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-IN_RANGE = '''
-def {in_range}(positions, size):
+IN_RANGE = '''\
+def in_range(positions, size):
     """The positions, if all lie in 0 ... size - 1."""
     if np.size(positions) and not 0 <= np.min(positions) <= np.max(positions) < size:
-        found = f"{{np.min(positions)}} to {{np.max(positions)}}"
-        raise IndexError(f"positions from {{found}} on an axis of size {{size}}")
-    return positions
-'''
+        found = f"{np.min(positions)} to {np.max(positions)}"
+        raise IndexError(f"positions from {found} on an axis of size {size}")
+    return positions'''
 
-ADD_AT = '''
-def {add_at}(shape, positions, values, axis):
+ADD_AT = '''\
+def add_at(shape, positions, values, axis):
     """Zeros, to which values are added at positions along an axis."""
     total = np.zeros(shape, values.dtype)
     np.add.at(total, (slice(None),) * axis + (positions,), values)
-    return total
-'''
+    return total'''
 
-ADD_ALONG = '''
-def {add_along}(shape, positions, values, axis):
+ADD_ALONG = '''\
+def add_along(shape, positions, values, axis):
     """Zeros, to which values are added at positions along an axis, row by row."""
     total = np.zeros(shape, values.dtype)
     places = list(np.indices(positions.shape, sparse=True))
     places[axis] = positions
     np.add.at(total, tuple(places), values)
-    return total
-'''
+    return total'''
 
-SPREAD = '''
-def {spread}(x, shape, lows, inner, value):
+SPREAD = '''\
+def spread(x, shape, lows, inner, value):
     """`value` everywhere, and the elements of x from `lows` on with `inner` places between them."""
     result = np.full(shape, value, x.dtype)
     where = tuple(
@@ -38,11 +35,16 @@ def {spread}(x, shape, lows, inner, value):
         for low, n, gap in zip(lows, x.shape, inner)
     )
     result[where] = x
-    return result
-'''
+    return result'''
 
-UNIFORM = '''
-def {uniform}(seed, step, stream, shape, dtype):
+LOG_SOFTMAX = '''\
+def log_softmax(x, axis):
+    """x - log(sum(exp(x))) over an axis, or several. The largest is taken out and stays out."""
+    shifted = x - np.max(x, axis=axis, keepdims=True)
+    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))'''
+
+UNIFORM = '''\
+def uniform(seed, step, stream, shape, dtype):
     """Numbers in [0, 1): Philox4x32-10 (Salmon et al. 2011) of position, step, stream and seed."""
     low, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
     at = np.arange(int(np.prod(shape, dtype=np.int64)), dtype=np.uint64)
@@ -56,18 +58,14 @@ def {uniform}(seed, step, stream, shape, dtype):
         k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
     if dtype == np.float32:
         return ((c0 >> np.uint64(8)).astype(np.float32) * np.float32(2.0**-24)).reshape(shape)
-    return ((((c0 << shift) | c1) >> np.uint64(11)).astype(np.float64) * 2.0**-53).reshape(shape)
-'''
+    return ((((c0 << shift) | c1) >> np.uint64(11)).astype(np.float64) * 2.0**-53).reshape(shape)'''
 
 HELPERS = {
     "in_range": IN_RANGE,
     "add_at": ADD_AT,
     "add_along": ADD_ALONG,
     "spread": SPREAD,
+    "log_softmax": LOG_SOFTMAX,
     "uniform": UNIFORM,
 }
 
-
-def source(helper: str, name: str) -> str:
-    """A helper's text, under the name that it has in the module."""
-    return HELPERS[helper].format(**{helper: name}).strip("\n")

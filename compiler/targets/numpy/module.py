@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from ...errors import ShapeError, UsageError
+from ...errors import ShapeError
 from ...explain.formulas import display_names, gradient_nodes
 from ...explain.notation import Text
 from ...explain.printer import Printer
@@ -12,10 +12,10 @@ from ...ir import Graph, Node, is_leaf, make, transform, walk
 from ...ops.base import Scalar, broadcast_dims
 from ...ops.shape import BROADCAST_TO, RESHAPE
 from ...program import Buffer, Kernel, Program
-from ...types import Dim, Shape, Size, symbols
+from ...types import Dim, Shape, Size
 from ..spelling import Identifiers, docstring
-from .functions import Body, Function, Module, Statement, lines_of, wrapped
-from .helpers import HELPERS, source
+from .functions import Body, Function, Module, Statement, assigned, lines_of, wrapped
+from .helpers import HELPERS
 
 BATCH = "batch"
 # Names that mean something in the module.
@@ -38,9 +38,10 @@ def emit(graph: Graph, fingerprint: str) -> Program:
     functions = _training(graph, module) or _plain(graph, module)
     step = _step(graph, module, functions)
     texts = ["\n".join(lines_of(function, module)) for function in functions]
-    helpers = [source(helper, name) for helper, name in module.helpers.items()]
+    helpers = [HELPERS[helper] for helper in HELPERS if helper in module.helpers]
     body = "\n\n\n".join([*helpers, *texts, step])
-    imports = [line for used, line in IMPORTS if used in body or used == "np."]
+    code = "\n".join(line.split("  # ")[0] for line in body.splitlines())
+    imports = [line for used, line in IMPORTS if used in code or used == "np."]
     text = f'"""{_heading(graph)}"""\n\n' + "\n".join(imports) + f"\n\n\n{body}\n"
     kernels = [
         _kernel(function, module, text) for function, text in zip(functions, texts, strict=True)
@@ -67,6 +68,10 @@ def broadcast_by_itself(graph: Graph) -> Graph:
             return node
         operands = list(node.operands)
         for i in range(len(operands)):
+            number = _repeated(operands[i], graph.names)
+            shapes = [*(y.shape for y in operands[:i]), (), *(y.shape for y in operands[i + 1 :])]
+            if number is not None and _fits(tuple(shapes), node.shape):
+                operands[i] = number
             while (x := operands[i]).op in (BROADCAST_TO, RESHAPE) and x not in graph.names:
                 inner = x.operands[0].shape
                 shapes = [
@@ -85,6 +90,13 @@ def broadcast_by_itself(graph: Graph) -> Graph:
     return graph.map(transform(graph.roots + graph.leaves + tuple(graph.names), visit))
 
 
+def _repeated(x: Node, names: Mapping[Node, str]) -> Node | None:
+    """The number that a tensor only repeats."""
+    while x.shape and x.op in (BROADCAST_TO, RESHAPE) and x not in names:
+        (x,) = x.operands
+    return x if not x.shape else None
+
+
 def _fits(shapes: tuple[Shape, ...], shape: Shape) -> bool:
     try:
         return broadcast_dims("", shapes) == shape
@@ -99,23 +111,29 @@ def _module(graph: Graph) -> Module:
         for axis, dim in enumerate(leaf.shape):
             if isinstance(dim, Size) and str(dim) in dim.symbols():
                 found.setdefault(str(dim), (leaf, axis))
-    for node in graph.nodes():
-        for name in symbols(node.shape) - found.keys():
-            raise UsageError(
-                f"no argument has an axis of size {name}",
-                f"{node.type} needs it",
-                "pass an array that shows the size",
-                node.where,
-            )
     updated = {
         new: f"new_{old.attr('name')}"
         for old, new in graph.updates
         if not is_leaf(new) and new not in graph.names
     }
-    module = Module(identifiers, {}, display_names(graph), found, updated)
+    module = Module(identifiers, {}, _told_apart(display_names(graph), graph), found, updated)
     for leaf in graph.leaves:
         module.identifier(leaf)
     return module
+
+
+def _told_apart(names: Mapping[Node, str], graph: Graph) -> dict[Node, str]:
+    """Names for formulas, with a number behind those that are taken; leaves come first."""
+    apart, taken = {}, set()
+    for node in graph.nodes():
+        if node in names:
+            name, number = names[node], 1
+            while name in taken:
+                number += 1
+                name = f"{names[node]}_{number}"
+            taken.add(name)
+            apart[node] = name
+    return apart
 
 
 def _function(
@@ -140,20 +158,22 @@ def _function(
     """
     given = set(known) | (set(call.results) if call else set())
     body = Body(module, given, results)
+    returned = [body.result(x) for x in results]
     needed = body.leaves | (set(call.arguments) if call else set())
     needed |= {x for x in walk(results, frozenset(given)) if x in set(known)}
     statements = body.statements
     if call is not None:
-        left = ", ".join(module.identifier(x) for x in call.results)
-        names = [module.identifier(x) for x in call.arguments]
-        line = "\n".join(wrapped(f"    {left} = {call.name}(", names, ")"))
+        left, names = (
+            [module.identifier(x) for x in nodes] for nodes in (call.results, call.arguments)
+        )
+        line = "\n".join(assigned(left, call.name, names))
         statements = [Statement(line.removeprefix("    "), "", None), *statements]
     return Function(
         name,
         tuple(x for x in order if x in needed),
         tuple(results),
         statements,
-        [body.result(x) for x in results],
+        returned,
         doc,
     )
 
@@ -222,7 +242,7 @@ def _step(graph: Graph, module: Module, functions: Sequence[Function]) -> str:
                 lefts.append(module.identifier(x))
                 known[x] = lefts[-1]
         if lefts:
-            lines += wrapped(f"    {', '.join(lefts)} = {function.name}(", arguments, ")")
+            lines += assigned(lefts, function.name, arguments)
     new = dict(graph.updates)
     results = [known[node] for _, node in graph.outputs]
     results += [known[new.get(leaf, leaf)] for leaf in graph.params + graph.state]

@@ -1,0 +1,159 @@
+"""train: target cpu."""
+
+from chainrule.runtime.devices.cpu.library import (
+    accumulate,
+    f32,
+    f64,
+    gather_rows,
+    isfinite,
+    kernel,
+    matmul,
+    matmul_nt,
+    matmul_tn,
+    maximum,
+    philox_uniform_f32,
+    program,
+    view,
+    where,
+)
+
+
+# h1_2 = [uniform(seed, draws) ≥ 0.5] * h1 / 0.5
+@kernel
+def k1_h1_2(batch, x, W1, seed, draws, x_W1, b1, h1_2):
+    matmul(x, W1, x_W1)
+    seed_0 = seed[0]
+    draws_0 = draws[0]
+    for i in range(batch):
+        t_2 = i * 6
+        for j in range(6):
+            t_3 = philox_uniform_f32(seed_0, draws_0, 0, t_2 + j) >= f32(0.5)
+            h1_2_ij = where(t_3, maximum(x_W1[i, j] + b1[j], f32(0.0)) / f32(0.5), f32(0.0))
+            h1_2[i, j] = h1_2_ij
+
+
+# net.py:11   dL/dy = -2 (t - y) / (2 batch)
+# net.py:9   dL/db2 = sum_batch dL/dy
+# net.py:11   b2 <- b2 - learning_rate * dL/db2
+# L = sum((t - y)²) / (2 batch)
+@kernel
+def k2_loss(batch, h1_2, W2, t, h1_2_W2, dL_dy, learning_rate, dL_db2, b2, loss):
+    matmul(h1_2, W2, h1_2_W2)
+    total = f64(0.0)
+    for i in range(2):
+        dL_db2[i] = f32(0.0)
+    for i in range(batch):
+        for j in range(2):
+            t_2 = t[i, j] - (h1_2_W2[i, j] + b2[j])
+            total = accumulate(total, f64(t_2 * t_2))
+            dL_dy_ij = f32(-2.0) * (t_2 / f32(2 * batch))
+            dL_dy[i, j] = dL_dy_ij
+            dL_db2[j] = dL_db2[j] + dL_dy_ij
+    sum_1_0 = f32(total)
+    t_3 = f32(learning_rate[0])
+    for i in range(2):
+        b2[i] = b2[i] - t_3 * dL_db2[i]
+    loss[0] = sum_1_0 / f32(2 * batch)
+
+
+# dL/dh1_2 = dL/dy W2ᵀ
+# net.py:7   dL/dz1 = [z1 > 0] * dL/dh1
+# net.py:7   dL/db1 = sum_batch dL/dz1
+@kernel
+def k3_dL_db1(batch, dL_dy, W2, x_W1, b1, seed, draws, dL_dh1_2, dL_dz1, dL_db1):
+    matmul_nt(dL_dy, W2, dL_dh1_2)
+    for i in range(6):
+        dL_db1[i] = f32(0.0)
+    seed_0 = seed[0]
+    draws_0 = draws[0]
+    for i in range(batch):
+        t_2 = i * 6
+        for j in range(6):
+            t_3 = philox_uniform_f32(seed_0, draws_0, 0, t_2 + j) >= f32(0.5)
+            dL_dz1_ij = where(x_W1[i, j] + b1[j] > f32(0.0), where(t_3, dL_dh1_2[i, j] / f32(0.5), f32(0.0)), f32(0.0))
+            dL_dz1[i, j] = dL_dz1_ij
+            dL_db1[j] = dL_db1[j] + dL_dz1_ij
+
+
+# draws <- draws + 1
+@kernel
+def k4_draws(draws):
+    draws[0] = draws[0] + 1
+
+
+# net.py:11   b1 <- b1 - learning_rate * dL/db1
+@kernel
+def k5_b1(learning_rate, dL_db1, b1):
+    t_2 = f32(learning_rate[0])
+    for i in range(6):
+        b1[i] = b1[i] - t_2 * dL_db1[i]
+
+
+# dL/dW1 = xᵀ dL/dz1
+# net.py:11   W1 <- W1 - learning_rate * dL/dW1
+@kernel
+def k6_W1(x, dL_dz1, learning_rate, dL_dW1, W1):
+    matmul_tn(x, dL_dz1, dL_dW1)
+    t_2 = f32(learning_rate[0])
+    for i in range(3):
+        for j in range(6):
+            W1[i, j] = W1[i, j] - t_2 * dL_dW1[i, j]
+
+
+# dL/dW2 = h1_2ᵀ dL/dy
+# net.py:11   W2 <- W2 - learning_rate * dL/dW2
+@kernel
+def k7_W2(h1_2, dL_dy, learning_rate, dL_dW2, W2):
+    matmul_tn(h1_2, dL_dy, dL_dW2)
+    t_2 = f32(learning_rate[0])
+    for i in range(6):
+        for j in range(2):
+            W2[i, j] = W2[i, j] - t_2 * dL_dW2[i, j]
+
+
+@program
+def step(
+    batch, x, t, seed, learning_rate, W1, b1, W2, b2, draws, loss, x_batch, t_batch, scratch_1,
+    scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, fault,
+):
+    x_W1 = view(scratch_1, (batch, 6))
+    h1_2 = view(scratch_2, (batch, 6))
+    h1_2_W2 = view(scratch_3, (batch, 2))
+    dL_dh1_2 = view(scratch_3, (batch, 6))
+    dL_db2 = view(scratch_4, (2,))
+    dL_db1 = view(scratch_4, (6,))
+    dL_dW1 = view(scratch_4, (3, 6))
+    dL_dW2 = view(scratch_4, (6, 2))
+    dL_dy = view(scratch_5, (batch, 2))
+    dL_dz1 = view(scratch_6, (batch, 6))
+    k1_h1_2(batch, x, W1, seed, draws, x_W1, b1, h1_2)
+    k2_loss(batch, h1_2, W2, t, h1_2_W2, dL_dy, learning_rate, dL_db2, b2, loss)
+    k3_dL_db1(batch, dL_dy, W2, x_W1, b1, seed, draws, dL_dh1_2, dL_dz1, dL_db1)
+    k4_draws(draws)
+    k5_b1(learning_rate, dL_db1, b1)
+    k6_W1(x, dL_dz1, learning_rate, dL_dW1, W1)
+    k7_W2(h1_2, dL_dy, learning_rate, dL_dW2, W2)
+
+
+@program
+def epoch(
+    first, last, batch_size, order, batch, totals, x, t, seed, learning_rate, W1, b1, W2, b2, draws,
+    loss, x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, fault,
+):
+    done = 0
+    for number in range(first, last):
+        start = number * batch_size
+        rows = min(batch_size, order.shape[0] - start)
+        x_rows = view(x_batch, (rows, 3))
+        gather_rows(x, order, start, x_rows)
+        t_rows = view(t_batch, (rows, 2))
+        gather_rows(t, order, start, t_rows)
+        step(
+            rows, x_rows, t_rows, seed, learning_rate, W1, b1, W2, b2, draws, loss, x_batch,
+            t_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, fault,
+        )
+        if fault[0] != 0 or not isfinite(loss[0]):
+            break
+        totals[0] += f64(rows) * f64(loss[0])
+        done += 1
+    return done

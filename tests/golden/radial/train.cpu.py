@@ -1,0 +1,115 @@
+"""train: target cpu."""
+
+from chainrule.runtime.devices.cpu.library import (
+    accumulate,
+    exp,
+    f32,
+    f64,
+    gather_rows,
+    isfinite,
+    kernel,
+    program,
+    view,
+)
+
+
+# net.py:13   z1 = exp(-gamma1 * (sum_axis2 (x - c1ᵀ)²))
+# net.py:16   dL/dy = -2 (t - y) / batch
+# net.py:13   dL/dgamma1 = sum_batch (-dL/dz1 * z1 * (sum_axis2 (x - c1ᵀ)²))
+# net.py:14   dL/db2 = sum_batch dL/dy
+# net.py:16   W2 <- W2 - learning_rate * dL/dW2
+# net.py:16   gamma1 <- gamma1 - learning_rate * dL/dgamma1
+# net.py:16   c1 <- c1 - learning_rate * dL/dc1
+# net.py:16   b2 <- b2 - learning_rate * dL/db2
+# L = sum((t - y)²) / batch
+@kernel
+def k1_loss(
+    batch, x, sum_1_2, z1, t, learning_rate, z1_dL_dy, dL_dgamma1, sum_1, W2, gamma1, c1, b2, loss,
+):
+    total = f64(0.0)
+    for i in range(5):
+        for j in range(3):
+            sum_1[i, j] = f32(0.0)
+    for i in range(5):
+        dL_dgamma1[i] = f32(0.0)
+    for i in range(5):
+        z1_dL_dy[i] = f32(0.0)
+    total_2 = f64(0.0)
+    b2_0 = b2[0]
+    t_2 = f32(1.0) / f32(batch)
+    for i in range(batch):
+        total_3 = f64(0.0)
+        for j in range(5):
+            total_4 = f64(0.0)
+            for k in range(3):
+                t_3 = x[i, k] - c1[k, j]
+                total_4 = accumulate(total_4, f64(t_3 * t_3))
+            sum_1_2_ij = f32(total_4)
+            sum_1_2[i, j] = sum_1_2_ij
+            z1_ij = exp(-(gamma1[j] * sum_1_2_ij))
+            z1[i, j] = z1_ij
+            total_3 = accumulate(total_3, f64(z1_ij * W2[j, 0]))
+        z1_W2_i = f32(total_3)
+        t_4 = t[i, 0] - (z1_W2_i + b2_0)
+        total = accumulate(total, f64(t_4 * t_4))
+        dL_dy_i = f32(-2.0) * (t_4 * t_2)
+        for j in range(5):
+            multiply_1_ij = dL_dy_i * W2[j, 0] * z1[i, j]
+            reshape_1_ij = -(multiply_1_ij * gamma1[j])
+            for k in range(3):
+                sum_1[j, k] = sum_1[j, k] + f32(-2.0) * ((x[i, k] - c1[k, j]) * reshape_1_ij)
+            dL_dgamma1[j] = dL_dgamma1[j] + -(multiply_1_ij * sum_1_2[i, j])
+            z1_dL_dy[j] = z1_dL_dy[j] + z1[i, j] * dL_dy_i
+        total_2 = accumulate(total_2, f64(dL_dy_i))
+    t_5 = f32(learning_rate[0])
+    for i in range(5):
+        W2[i, 0] = W2[i, 0] - t_5 * z1_dL_dy[i]
+    for i in range(5):
+        gamma1[i] = gamma1[i] - t_5 * dL_dgamma1[i]
+    for i in range(3):
+        for j in range(5):
+            c1[i, j] = c1[i, j] - t_5 * sum_1[j, i]
+    dL_db2_0 = f32(total_2)
+    sum_1_3_0 = f32(total)
+    loss[0] = sum_1_3_0 / f32(batch)
+    b2[0] = b2_0 - t_5 * dL_db2_0
+
+
+@program
+def step(
+    batch, x, t, learning_rate, c1, gamma1, W2, b2, loss, x_batch, t_batch, scratch_1, scratch_2,
+    scratch_3, scratch_4, scratch_5, fault,
+):
+    z1 = view(scratch_1, (batch, 5))
+    sum_1 = view(scratch_2, (5, 3))
+    sum_1_2 = view(scratch_3, (batch, 5))
+    dL_dgamma1 = view(scratch_4, (5,))
+    z1_dL_dy = view(scratch_5, (5,))
+    k1_loss(
+        batch, x, sum_1_2, z1, t, learning_rate, z1_dL_dy, dL_dgamma1, sum_1, W2, gamma1, c1, b2,
+        loss,
+    )
+
+
+@program
+def epoch(
+    first, last, batch_size, order, batch, totals, x, t, learning_rate, c1, gamma1, W2, b2, loss,
+    x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, fault,
+):
+    done = 0
+    for number in range(first, last):
+        start = number * batch_size
+        rows = min(batch_size, order.shape[0] - start)
+        x_rows = view(x_batch, (rows, 3))
+        gather_rows(x, order, start, x_rows)
+        t_rows = view(t_batch, (rows, 1))
+        gather_rows(t, order, start, t_rows)
+        step(
+            rows, x_rows, t_rows, learning_rate, c1, gamma1, W2, b2, loss, x_batch, t_batch,
+            scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, fault,
+        )
+        if fault[0] != 0 or not isfinite(loss[0]):
+            break
+        totals[0] += f64(rows) * f64(loss[0])
+        done += 1
+    return done

@@ -1,0 +1,88 @@
+"""train, for NumPy: a statement a node.
+
+net.py:7    z1 = x W1 + b1                                             Dense(4, activation="softplus")
+net.py:8    y = h1 W2ᵀ + b2                                            Dense(1)
+net.py:10   L = mean(0.5 (t - y)² if |t - y| ≤ 1 else |t - y| - 0.5)
+
+Infinities and NaN are values here: call it under np.errstate(all='ignore').
+"""
+
+import numpy as np
+from scipy import special
+
+
+def forward(x, W1, b1, W2, b2):
+    z1 = x @ W1 + b1                     # net.py:7   z1 = x W1 + b1
+    h1 = np.maximum(z1, 0) + np.log1p(np.exp(-np.abs(z1)))  # h1 = max(z1, 0) + log1p(exp(-|z1|))
+    y = (h1 @ W2.T[0, :])[:, None] + b2  # net.py:8   y = h1 W2ᵀ + b2
+    return z1, h1, y
+
+
+def gradient(x, t, W1, b1, W2, b2):
+    z1, h1, y = forward(x, W1, b1, W2, b2)
+    difference = t - y                          # net.py:10   difference = t - y
+    abs = np.abs(difference)                    #             abs = |difference|
+    less_equal_abs = abs <= 1                   #             less_equal_abs = abs ≤ 1
+    # chosen = 0.5 difference² if less_equal_abs else abs - 0.5
+    chosen = np.where(less_equal_abs, 0.5 * difference**2, abs - 0.5)[:, 0]
+    L = np.mean(chosen)                         #             L = mean(chosen)
+    ratio = np.float32(1) / x.shape[0]          # net.py:9    ratio = 1 / batch
+    product = ratio * np.sign(difference)       # net.py:10   product = ratio * sign(difference)
+    # dL/dy = -(ratio * difference if less_equal_abs else product)
+    dL_dy = -np.where(less_equal_abs, ratio * difference, product)
+    dL_dh1 = dL_dy[:, 0][:, None] * W2.T[0, :]  #             dL/dh1 = dL/dy (W2ᵀ)ᵀ
+    dL_dz1 = dL_dh1 * special.expit(z1)         # net.py:7    dL/dz1 = dL/dh1 * sigmoid(z1)
+    dL_dW1 = x.T @ dL_dz1                       #             dL/dW1 = xᵀ dL/dz1
+    dL_db1 = np.sum(dL_dz1, axis=0)             #             dL/db1 = sum_batch dL/dz1
+    dL_dW2 = (dL_dy[:, 0] @ h1)[None, :].T      #             dL/dW2 = (dL/dy h1)ᵀ
+    dL_db2 = np.sum(dL_dy, axis=0)              # net.py:8    dL/db2 = sum_batch dL/dy
+    return L, dL_dW1, dL_db1, dL_dW2, dL_db2
+
+
+def update(
+    W1, b1, W2, b2, dL_dW1, dL_db1, dL_dW2, dL_db2, rmsprop_v_W1, rmsprop_v_b1, rmsprop_v_W2,
+    rmsprop_v_b2, learning_rate, rho, epsilon,
+):
+    learning_rate_f32 = np.float32(learning_rate)
+    rho_f32 = np.float32(rho)
+    one_minus_rho_f32 = np.float32(1 - rho)           # net.py:10   one_minus_rho_f32 = 1 - rho
+    # rmsprop_v_W1 ← rho * rmsprop_v_W1 + one_minus_rho_f32 * (dL/dW1)²
+    new_rmsprop_v_W1 = rho_f32 * rmsprop_v_W1 + one_minus_rho_f32 * dL_dW1**2
+    epsilon_f32 = np.float32(epsilon)
+    sqrt = np.sqrt(new_rmsprop_v_W1 + epsilon_f32)  # sqrt = √(new_rmsprop_v_W1 + epsilon)
+    new_W1 = W1 - learning_rate_f32 * dL_dW1 / sqrt  # W1 ← W1 - learning_rate * dL/dW1 / sqrt
+    # rmsprop_v_b1 ← rho * rmsprop_v_b1 + one_minus_rho_f32 * (dL/db1)²
+    new_rmsprop_v_b1 = rho_f32 * rmsprop_v_b1 + one_minus_rho_f32 * dL_db1**2
+    sqrt_2 = np.sqrt(new_rmsprop_v_b1 + epsilon_f32)  # sqrt_2 = √(new_rmsprop_v_b1 + epsilon)
+    new_b1 = b1 - learning_rate_f32 * dL_db1 / sqrt_2  # b1 ← b1 - learning_rate * dL/db1 / sqrt_2
+    # rmsprop_v_W2 ← rho * rmsprop_v_W2 + one_minus_rho_f32 * (dL/dW2)²
+    new_rmsprop_v_W2 = rho_f32 * rmsprop_v_W2 + one_minus_rho_f32 * dL_dW2**2
+    sqrt_3 = np.sqrt(new_rmsprop_v_W2 + epsilon_f32)  # sqrt_3 = √(new_rmsprop_v_W2 + epsilon)
+    new_W2 = W2 - learning_rate_f32 * dL_dW2 / sqrt_3  # W2 ← W2 - learning_rate * dL/dW2 / sqrt_3
+    # rmsprop_v_b2 ← rho * rmsprop_v_b2 + one_minus_rho_f32 * (dL/db2)²
+    new_rmsprop_v_b2 = rho_f32 * rmsprop_v_b2 + one_minus_rho_f32 * dL_db2**2
+    sqrt_4 = np.sqrt(new_rmsprop_v_b2 + epsilon_f32)  # sqrt_4 = √(new_rmsprop_v_b2 + epsilon)
+    new_b2 = b2 - learning_rate_f32 * dL_db2 / sqrt_4  # b2 ← b2 - learning_rate * dL/db2 / sqrt_4
+    return (
+        new_W1, new_rmsprop_v_W1, new_b1, new_rmsprop_v_b1, new_W2, new_rmsprop_v_W2, new_b2,
+        new_rmsprop_v_b2,
+    )
+
+
+def step(
+    x, t, learning_rate, rho, epsilon, W1, b1, W2, b2, rmsprop_v_W1, rmsprop_v_b1, rmsprop_v_W2,
+    rmsprop_v_b2,
+):
+    """Outputs, then every parameter and state, new where there is a new value."""
+    L, dL_dW1, dL_db1, dL_dW2, dL_db2 = gradient(x, t, W1, b1, W2, b2)
+    (
+        new_W1, new_rmsprop_v_W1, new_b1, new_rmsprop_v_b1, new_W2, new_rmsprop_v_W2, new_b2,
+        new_rmsprop_v_b2,
+    ) = update(
+        W1, b1, W2, b2, dL_dW1, dL_db1, dL_dW2, dL_db2, rmsprop_v_W1, rmsprop_v_b1, rmsprop_v_W2,
+        rmsprop_v_b2, learning_rate, rho, epsilon,
+    )
+    return (
+        L, new_W1, new_b1, new_W2, new_b2, new_rmsprop_v_W1, new_rmsprop_v_b1, new_rmsprop_v_W2,
+        new_rmsprop_v_b2,
+    )

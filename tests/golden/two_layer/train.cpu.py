@@ -1,0 +1,137 @@
+"""train: target cpu."""
+
+from chainrule.runtime.devices.cpu.library import (
+    accumulate,
+    f32,
+    f64,
+    gather_rows,
+    isfinite,
+    kernel,
+    matmul,
+    matmul_nt,
+    matmul_tn,
+    program,
+    tanh,
+    view,
+)
+
+
+# net.py:7   h1 = tanh(z1)
+@kernel
+def k1_h1(batch, x, W1, x_W1, b1, h1):
+    matmul(x, W1, x_W1)
+    for i in range(batch):
+        for j in range(4):
+            h1[i, j] = tanh(x_W1[i, j] + b1[j])
+
+
+# net.py:10   dL/dy = -2 (t - y) / (2 batch)
+# net.py:8   dL/db2 = sum_batch dL/dy
+# net.py:10   b2 <- b2 - learning_rate * dL/db2
+# L = sum((t - y)²) / (2 batch)
+@kernel
+def k2_loss(batch, h1, W2, t, h1_W2, dL_dy, learning_rate, dL_db2, b2, loss):
+    matmul(h1, W2, h1_W2)
+    total = f64(0.0)
+    for i in range(2):
+        dL_db2[i] = f32(0.0)
+    for i in range(batch):
+        for j in range(2):
+            t_2 = t[i, j] - (h1_W2[i, j] + b2[j])
+            total = accumulate(total, f64(t_2 * t_2))
+            dL_dy_ij = f32(-2.0) * (t_2 / f32(2 * batch))
+            dL_dy[i, j] = dL_dy_ij
+            dL_db2[j] = dL_db2[j] + dL_dy_ij
+    sum_1_0 = f32(total)
+    t_3 = f32(learning_rate[0])
+    for i in range(2):
+        b2[i] = b2[i] - t_3 * dL_db2[i]
+    loss[0] = sum_1_0 / f32(2 * batch)
+
+
+# dL/dh1 = dL/dy W2ᵀ
+# net.py:7   dL/dz1 = dL/dh1 * (1 - h1²)
+# net.py:7   dL/db1 = sum_batch dL/dz1
+# net.py:10   b1 <- b1 - learning_rate * dL/db1
+@kernel
+def k3_b1(batch, dL_dy, W2, dL_dh1, h1, dL_dz1, learning_rate, dL_db1, b1):
+    matmul_nt(dL_dy, W2, dL_dh1)
+    for i in range(4):
+        dL_db1[i] = f32(0.0)
+    for i in range(batch):
+        for j in range(4):
+            h1_ij = h1[i, j]
+            dL_dz1_ij = dL_dh1[i, j] * (f32(1.0) - h1_ij * h1_ij)
+            dL_dz1[i, j] = dL_dz1_ij
+            dL_db1[j] = dL_db1[j] + dL_dz1_ij
+    t_2 = f32(learning_rate[0])
+    for i in range(4):
+        b1[i] = b1[i] - t_2 * dL_db1[i]
+
+
+# dL/dW1 = xᵀ dL/dz1
+# net.py:10   W1 <- W1 - learning_rate * dL/dW1
+@kernel
+def k4_W1(x, dL_dz1, learning_rate, dL_dW1, W1):
+    matmul_tn(x, dL_dz1, dL_dW1)
+    t_2 = f32(learning_rate[0])
+    for i in range(3):
+        for j in range(4):
+            W1[i, j] = W1[i, j] - t_2 * dL_dW1[i, j]
+
+
+# dL/dW2 = h1ᵀ dL/dy
+# net.py:10   W2 <- W2 - learning_rate * dL/dW2
+@kernel
+def k5_W2(h1, dL_dy, learning_rate, dL_dW2, W2):
+    matmul_tn(h1, dL_dy, dL_dW2)
+    t_2 = f32(learning_rate[0])
+    for i in range(4):
+        for j in range(2):
+            W2[i, j] = W2[i, j] - t_2 * dL_dW2[i, j]
+
+
+@program
+def step(
+    batch, x, t, learning_rate, W1, b1, W2, b2, loss, x_batch, t_batch, scratch_1, scratch_2,
+    scratch_3, scratch_4, scratch_5, fault,
+):
+    x_W1 = view(scratch_1, (batch, 4))
+    h1_W2 = view(scratch_1, (batch, 2))
+    dL_dh1 = view(scratch_1, (batch, 4))
+    h1 = view(scratch_2, (batch, 4))
+    dL_db2 = view(scratch_3, (2,))
+    dL_db1 = view(scratch_3, (4,))
+    dL_dW1 = view(scratch_3, (3, 4))
+    dL_dW2 = view(scratch_3, (4, 2))
+    dL_dy = view(scratch_4, (batch, 2))
+    dL_dz1 = view(scratch_5, (batch, 4))
+    k1_h1(batch, x, W1, x_W1, b1, h1)
+    k2_loss(batch, h1, W2, t, h1_W2, dL_dy, learning_rate, dL_db2, b2, loss)
+    k3_b1(batch, dL_dy, W2, dL_dh1, h1, dL_dz1, learning_rate, dL_db1, b1)
+    k4_W1(x, dL_dz1, learning_rate, dL_dW1, W1)
+    k5_W2(h1, dL_dy, learning_rate, dL_dW2, W2)
+
+
+@program
+def epoch(
+    first, last, batch_size, order, batch, totals, x, t, learning_rate, W1, b1, W2, b2, loss,
+    x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, fault,
+):
+    done = 0
+    for number in range(first, last):
+        start = number * batch_size
+        rows = min(batch_size, order.shape[0] - start)
+        x_rows = view(x_batch, (rows, 3))
+        gather_rows(x, order, start, x_rows)
+        t_rows = view(t_batch, (rows, 2))
+        gather_rows(t, order, start, t_rows)
+        step(
+            rows, x_rows, t_rows, learning_rate, W1, b1, W2, b2, loss, x_batch, t_batch, scratch_1,
+            scratch_2, scratch_3, scratch_4, scratch_5, fault,
+        )
+        if fault[0] != 0 or not isfinite(loss[0]):
+            break
+        totals[0] += f64(rows) * f64(loss[0])
+        done += 1
+    return done

@@ -1,0 +1,224 @@
+"""train: target cpu."""
+
+from chainrule.runtime.devices.cpu.library import (
+    accumulate,
+    checked,
+    exp,
+    f32,
+    f64,
+    gather_rows,
+    i32,
+    i64,
+    inf,
+    isfinite,
+    kernel,
+    log,
+    matmul,
+    matmul_nt,
+    matmul_tn,
+    maximum,
+    program,
+    tanh,
+    view,
+    where,
+)
+
+
+# net.py:6   h1 = tanh(z1)
+# net.py:11   dL/dy1 = -2 (t_y1 - y1) / batch
+# net.py:7   dL/db_size = sum_batch dL/dy1
+# net.py:11   b_size <- b_size - learning_rate * dL/db_size
+# y1_loss = sum((t_y1 - y1)²) / batch
+@kernel
+def k1_y1_loss(
+    batch, x, W1, x_W1, b1, h1, W_size, t_y1, reshape_dL_dy1, learning_rate, h1_dL_dy1, b_size,
+    y1_loss,
+):
+    matmul(x, W1, x_W1)
+    total = f64(0.0)
+    for i in range(5):
+        h1_dL_dy1[i] = f32(0.0)
+    total_2 = f64(0.0)
+    b_size_0 = b_size[0]
+    t = f32(1.0) / f32(batch)
+    for i in range(batch):
+        total_3 = f64(0.0)
+        for j in range(5):
+            h1_ij = tanh(x_W1[i, j] + b1[j])
+            h1[i, j] = h1_ij
+            total_3 = accumulate(total_3, f64(h1_ij * W_size[j, 0]))
+        h1_W_size_i = f32(total_3)
+        t_2 = t_y1[i, 0] - (h1_W_size_i + b_size_0)
+        total = accumulate(total, f64(t_2 * t_2))
+        dL_dy1_i = f32(-2.0) * (t_2 * t)
+        reshape_dL_dy1[i] = dL_dy1_i
+        for j in range(5):
+            h1_dL_dy1[j] = h1_dL_dy1[j] + h1[i, j] * dL_dy1_i
+        total_2 = accumulate(total_2, f64(dL_dy1_i))
+    dL_db_size_0 = f32(total_2)
+    sum_1_0 = f32(total)
+    y1_loss[0] = sum_1_0 / f32(batch)
+    b_size[0] = b_size_0 - f32(learning_rate[0]) * dL_db_size_0
+
+
+# net.py:11   dL/dy2 = -[onehot(t_y2)] / batch - exp(y2 - max_axis1 y2) * (sum_axis1 (-[onehot(t_y2)] / batch)) / (sum_axis1 exp(y2 - max_axis1 y2))
+# net.py:8   dL/db_kind = sum_batch dL/dy2
+# net.py:11   b_kind <- b_kind - learning_rate * dL/db_kind
+# y2_loss = sum(-(y2 - max_axis1 y2 - log(sum_axis1 exp(y2 - max_axis1 y2)))[t_y2]) / batch
+# net.py:11   L = y1_loss + y2_loss
+@kernel
+def k2_loss(
+    batch, h1, W_kind, h1_W_kind, t_y2, exp_1, dL_dy2, learning_rate, dL_db_kind, y1_loss, y2_loss,
+    b_kind, loss, fault,
+):
+    matmul(h1, W_kind, h1_W_kind)
+    total = f64(0.0)
+    for i in range(3):
+        dL_db_kind[i] = f32(0.0)
+    t = f32(-1.0) / f32(batch)
+    for i in range(batch):
+        largest = f32(-inf)
+        total_2 = f64(0.0)
+        t_y2_i = t_y2[i]
+        for j in range(3):
+            largest = maximum(largest, h1_W_kind[i, j] + b_kind[j])
+            total_2 = accumulate(total_2, f64(where(i32(j) == t_y2_i, t, f32(0.0))))
+        sum_1_2_i = f32(total_2)
+        total_3 = f64(0.0)
+        for j in range(3):
+            exp_1_ij = exp(h1_W_kind[i, j] + b_kind[j] - largest)
+            exp_1[i, j] = exp_1_ij
+            total_3 = accumulate(total_3, f64(exp_1_ij))
+        sum_exp_1_i = f32(total_3)
+        place = checked(i64(t_y2_i), 3, fault, 1)
+        t_2 = h1_W_kind[i, place] + b_kind[place] - largest - log(sum_exp_1_i)
+        total = accumulate(total, f64(-t_2))
+        for j in range(3):
+            dL_dy2_ij = where(i32(j) == t_y2_i, t, f32(0.0)) - exp_1[i, j] / sum_exp_1_i * sum_1_2_i
+            dL_dy2[i, j] = dL_dy2_ij
+            dL_db_kind[j] = dL_db_kind[j] + dL_dy2_ij
+    sum_1_3_0 = f32(total)
+    t_3 = f32(learning_rate[0])
+    for i in range(3):
+        b_kind[i] = b_kind[i] - t_3 * dL_db_kind[i]
+    y2_loss_0 = sum_1_3_0 / f32(batch)
+    y2_loss[0] = y2_loss_0
+    loss[0] = y1_loss[0] + y2_loss_0
+
+
+# net.py:6   dL/dz1 = dL/dh1 * (1 - h1²)
+# net.py:6   dL/db1 = sum_batch dL/dz1
+@kernel
+def k3_dL_db1(batch, dL_dy2, W_kind, dL_dy2_W_kind, reshape_dL_dy1, W_size, h1, dL_dz1, dL_db1):
+    matmul_nt(dL_dy2, W_kind, dL_dy2_W_kind)
+    for i in range(5):
+        dL_db1[i] = f32(0.0)
+    for i in range(batch):
+        reshape_dL_dy1_i = reshape_dL_dy1[i]
+        for j in range(5):
+            h1_ij = h1[i, j]
+            dL_dz1_ij = (dL_dy2_W_kind[i, j] + reshape_dL_dy1_i * W_size[j, 0]) * (f32(1.0) - h1_ij * h1_ij)
+            dL_dz1[i, j] = dL_dz1_ij
+            dL_db1[j] = dL_db1[j] + dL_dz1_ij
+
+
+# net.py:11   W_size <- W_size - learning_rate * dL/dW_size
+@kernel
+def k4_W_size(learning_rate, h1_dL_dy1, W_size):
+    t = f32(learning_rate[0])
+    for i in range(5):
+        W_size[i, 0] = W_size[i, 0] - t * h1_dL_dy1[i]
+
+
+# net.py:11   b1 <- b1 - learning_rate * dL/db1
+@kernel
+def k5_b1(learning_rate, dL_db1, b1):
+    t = f32(learning_rate[0])
+    for i in range(5):
+        b1[i] = b1[i] - t * dL_db1[i]
+
+
+# dL/dW1 = xᵀ dL/dz1
+# net.py:11   W1 <- W1 - learning_rate * dL/dW1
+@kernel
+def k6_W1(x, dL_dz1, learning_rate, dL_dW1, W1):
+    matmul_tn(x, dL_dz1, dL_dW1)
+    t = f32(learning_rate[0])
+    for i in range(4):
+        for j in range(5):
+            W1[i, j] = W1[i, j] - t * dL_dW1[i, j]
+
+
+# dL/dW_kind = h1ᵀ dL/dy2
+# net.py:11   W_kind <- W_kind - learning_rate * dL/dW_kind
+@kernel
+def k7_W_kind(h1, dL_dy2, learning_rate, dL_dW_kind, W_kind):
+    matmul_tn(h1, dL_dy2, dL_dW_kind)
+    t = f32(learning_rate[0])
+    for i in range(5):
+        for j in range(3):
+            W_kind[i, j] = W_kind[i, j] - t * dL_dW_kind[i, j]
+
+
+@program
+def step(
+    batch, x, t_y1, t_y2, learning_rate, W1, b1, W_size, b_size, W_kind, b_kind, loss, y1_loss,
+    y2_loss, x_batch, t_y1_batch, t_y2_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5,
+    scratch_6, scratch_7, fault,
+):
+    x_W1 = view(scratch_1, (batch, 5))
+    h1_W_kind = view(scratch_1, (batch, 3))
+    dL_dy2_W_kind = view(scratch_1, (batch, 5))
+    h1 = view(scratch_2, (batch, 5))
+    h1_dL_dy1 = view(scratch_3, (5,))
+    dL_dW1 = view(scratch_3, (4, 5))
+    dL_dW_kind = view(scratch_3, (5, 3))
+    reshape_dL_dy1 = view(scratch_4, (batch,))
+    exp_1 = view(scratch_5, (batch, 3))
+    dL_dz1 = view(scratch_5, (batch, 5))
+    dL_db_kind = view(scratch_6, (3,))
+    dL_db1 = view(scratch_6, (5,))
+    dL_dy2 = view(scratch_7, (batch, 3))
+    k1_y1_loss(
+        batch, x, W1, x_W1, b1, h1, W_size, t_y1, reshape_dL_dy1, learning_rate, h1_dL_dy1, b_size,
+        y1_loss,
+    )
+    k2_loss(
+        batch, h1, W_kind, h1_W_kind, t_y2, exp_1, dL_dy2, learning_rate, dL_db_kind, y1_loss,
+        y2_loss, b_kind, loss, fault,
+    )
+    k3_dL_db1(batch, dL_dy2, W_kind, dL_dy2_W_kind, reshape_dL_dy1, W_size, h1, dL_dz1, dL_db1)
+    k4_W_size(learning_rate, h1_dL_dy1, W_size)
+    k5_b1(learning_rate, dL_db1, b1)
+    k6_W1(x, dL_dz1, learning_rate, dL_dW1, W1)
+    k7_W_kind(h1, dL_dy2, learning_rate, dL_dW_kind, W_kind)
+
+
+@program
+def epoch(
+    first, last, batch_size, order, batch, totals, x, t_y1, t_y2, learning_rate, W1, b1, W_size,
+    b_size, W_kind, b_kind, loss, y1_loss, y2_loss, x_batch, t_y1_batch, t_y2_batch, scratch_1,
+    scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, fault,
+):
+    done = 0
+    for number in range(first, last):
+        start = number * batch_size
+        rows = min(batch_size, order.shape[0] - start)
+        x_rows = view(x_batch, (rows, 4))
+        gather_rows(x, order, start, x_rows)
+        t_y1_rows = view(t_y1_batch, (rows, 1))
+        gather_rows(t_y1, order, start, t_y1_rows)
+        t_y2_rows = view(t_y2_batch, (rows,))
+        gather_rows(t_y2, order, start, t_y2_rows)
+        step(
+            rows, x_rows, t_y1_rows, t_y2_rows, learning_rate, W1, b1, W_size, b_size, W_kind,
+            b_kind, loss, y1_loss, y2_loss, x_batch, t_y1_batch, t_y2_batch, scratch_1, scratch_2,
+            scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, fault,
+        )
+        if fault[0] != 0 or not isfinite(loss[0]):
+            break
+        totals[0] += f64(rows) * f64(loss[0])
+        totals[1] += f64(rows) * f64(y1_loss[0])
+        totals[2] += f64(rows) * f64(y2_loss[0])
+        done += 1
+    return done
