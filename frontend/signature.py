@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Annotated, Any, Literal
 
 from chainrule.compiler.errors import UnknownNameError, UsageError, nearest
@@ -204,17 +205,20 @@ def _checked(what: str, name: str, default: Any, value: Any) -> Any:
 
     A setting whose default is None is a term that may be left out, and 0 leaves it out too.
     """
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
     if isinstance(default, bool):
         fits, expected = isinstance(value, bool), "True or False"
     elif isinstance(default, float):
-        fits, expected = number, "a number"
+        fits, expected = number, "a finite number"
     elif isinstance(default, int):
         fits, expected = number and value == int(value), "an integer"
     elif isinstance(default, str):
         fits, expected = isinstance(value, str), "a word"
     else:
-        fits, expected = value is None or number or isinstance(value, bool), "a number or None"
+        fits, expected = (
+            value is None or number or isinstance(value, bool),
+            "a finite number or None",
+        )
     if not fits:
         raise UsageError(
             f"{what}: {name}={value!r:.60}",

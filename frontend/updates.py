@@ -63,7 +63,11 @@ class Optimizer(Formula):
         limits = {name: chosen.settings[name] for name in CLIPPING if chosen.settings[name]}
         for name, limit in limits.items():
             if not limit > 0:
-                raise UsageError(f"{self.name}: {name}={limit:g}", "expected a positive number")
+                raise UsageError(
+                    f"{self.name}: {name}={limit:g}",
+                    "expected a positive number",
+                    "None leaves gradients as they are",
+                )
         if len(limits) > 1:
             raise UsageError(
                 f"{self.name}: {' and '.join(limits)}",
