@@ -94,7 +94,7 @@ def gather_rows(typing_context: Any, source: Any, order: Any, start: Any, target
 
 
 @kernel
-def checked(index, size, fault, code):  # type: ignore[no-untyped-def]
+def checked(index: Any, size: Any, fault: Any, code: Any) -> Any:
     """`index` where it is from 0 to `size` - 1; otherwise `fault` is set, once, and it is 0."""
     if 0 <= index < size:
         return index

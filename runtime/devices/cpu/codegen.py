@@ -75,24 +75,47 @@ class UseKernelLibrary(LoweringPass):
         return True
 
 
-class KernelCompiler(CompilerBase):
-    """Numba's usual passes, with the library changed."""
+@register_pass(mutates_CFG=False, analysis_only=True)
+class ArraysAreDistinct(LoweringPass):
+    """Say that what is written through one array is not read through another."""
+
+    _name = "arrays_are_distinct"
+
+    def __init__(self) -> None:
+        LoweringPass.__init__(self)
+
+    def run_pass(self, state: Any) -> bool:
+        """Called by Numba right before lowering."""
+        state.flags.noalias = True
+        return True
+
+
+class ProgramCompiler(CompilerBase):
+    """Numba's usual passes, with our own before lowering."""
+
+    before_lowering: tuple[type[LoweringPass], ...] = (UseKernelLibrary,)
 
     def define_pipelines(self) -> list[Any]:
         """Called by Numba for each function."""
         passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
         lowering = [step for step, _ in passes.passes].index(NativeLowering)
-        passes.passes.insert(lowering, (UseKernelLibrary, UseKernelLibrary._name))
+        passes.passes[lowering:lowering] = [(step, step._name) for step in self.before_lowering]
         passes.finalize()
         return [passes]
 
 
-kernel = numba.njit(
-    pipeline_class=KernelCompiler,
-    error_model="numpy",  # 1 / 0 is inf; nothing in a kernel raises
-    boundscheck=False,
-    no_cpython_wrapper=True,
-    no_cfunc_wrapper=True,
-    _nrt=False,  # no allocation, so no reference counts
-)
-program = kernel
+class KernelCompiler(ProgramCompiler):
+    """For kernels: every array is given to a kernel once."""
+
+    before_lowering = (UseKernelLibrary, ArraysAreDistinct)
+
+
+OPTIONS = {
+    "error_model": "numpy",  # 1 / 0 is inf; nothing in a kernel raises
+    "boundscheck": False,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+    "_nrt": False,  # no allocation, so no reference counts
+}
+kernel = numba.njit(pipeline_class=KernelCompiler, **OPTIONS)
+program = numba.njit(pipeline_class=ProgramCompiler, **OPTIONS)

@@ -13,6 +13,8 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from . import elementary
+
 BOOL = ir.IntType(1)
 
 
@@ -71,14 +73,26 @@ def _row(arity: int, lower: Callable[..., Any], accepts: Any, result: Any = None
     return binary
 
 
-exp, exp2, expm1 = _function("llvm.exp"), _function("llvm.exp2"), _function("expm1")
-log, log1p = _function("llvm.log"), _function("log1p")
-log2, log10 = _function("llvm.log2"), _function("llvm.log10")
+def _elementary(function: Callable[[elementary.Value], elementary.Value]) -> Any:
+    """One of our own, which loops can be vectorized over."""
+
+    def lower(builder: Any, arguments: list[Any], kind: Any) -> Any:
+        format = elementary.SINGLE if kind == types.float32 else elementary.DOUBLE
+        return function(elementary.Value(builder, format, arguments[0])).value
+
+    return _row(1, lower, types.Float)
+
+
+exp, expm1, log, log1p, tanh = map(
+    _elementary,
+    (elementary.exp, elementary.expm1, elementary.log, elementary.log1p, elementary.tanh),
+)
+exp2, log2, log10 = map(_function, ("llvm.exp2", "llvm.log2", "llvm.log10"))
 sqrt, floor, ceil, trunc = map(_function, ("llvm.sqrt", "llvm.floor", "llvm.ceil", "llvm.trunc"))
 round = _function("llvm.rint")  # halves to even, as the processor rounds
 sin, cos, tan = _function("llvm.sin"), _function("llvm.cos"), _function("tan")
 asin, acos, atan = map(_function, ("asin", "acos", "atan"))
-sinh, cosh, tanh = map(_function, ("sinh", "cosh", "tanh"))
+sinh, cosh = _function("sinh"), _function("cosh")
 asinh, acosh, atanh = map(_function, ("asinh", "acosh", "atanh"))
 erf, erfc = _function("erf"), _function("erfc")
 atan2, hypot = _function("atan2", 2), _function("hypot", 2)

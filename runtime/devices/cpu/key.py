@@ -19,7 +19,7 @@ def object_key(program: Program) -> str:
     that they mention, share their native code.
     """
     digest = hashlib.sha256(_toolchain())
-    buffers = [(buffer.role, buffer.type.dtype, buffer.type.ndim) for buffer in program.buffers]
+    buffers = [(buffer.role, str(buffer.type)) for buffer in program.buffers]
     digest.update(repr((program.batch is not None, len(program.sizes), buffers)).encode())
     digest.update(_statements(program.source).encode())
     return digest.hexdigest()

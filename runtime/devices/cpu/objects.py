@@ -7,11 +7,12 @@ arguments: an integer is one word; an array is the address of its data and its s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import config, types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.errors import NumbaError
 
@@ -31,29 +32,40 @@ ELEMENTS = {
     "float32": types.float32,
     "float64": types.float64,
 }
-FAULT = types.Array(types.int64, 1, "C")
-ORDER = types.Array(types.int64, 1, "C")
-TOTALS = types.Array(types.float64, 1, "C")
 
 
-def _array(buffer: Buffer) -> Any:
-    """A scratch buffer is flat, and one of no axes has one element."""
-    ndim = 1 if buffer.role == "scratch" else max(buffer.type.ndim, 1)
-    return types.Array(ELEMENTS[buffer.type.dtype], ndim, "C")
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An argument of an entry point: its type, and of an array the sizes that are known."""
+
+    type: Any
+    shape: tuple[int | None, ...] = ()
 
 
-def signatures(program: Program) -> dict[str, tuple[Any, ...]]:
-    """The argument types of the entry points."""
-    sizes = (types.int64,) * len(program.sizes)
-    buffers = tuple(map(_array, program.buffers))
+SIZE = Argument(types.int64)
+FAULT = Argument(types.Array(types.int64, 1, "C"), (1,))
+ORDER = Argument(types.Array(types.int64, 1, "C"), (None,))
+TOTALS = Argument(types.Array(types.float64, 1, "C"), (None,))
+
+
+def _argument(buffer: Buffer) -> Argument:
+    """A buffer as an argument: scratch is flat, and what has no axes has one element."""
+    dims = (buffer.type.size,) if buffer.role == "scratch" else buffer.type.shape or (1,)
+    known = tuple(dim if isinstance(dim, int) else None for dim in dims)
+    return Argument(types.Array(ELEMENTS[buffer.type.dtype], len(dims), "C"), known)
+
+
+def signatures(program: Program) -> dict[str, tuple[Argument, ...]]:
+    """The arguments of the entry points."""
+    sizes = (SIZE,) * len(program.sizes)
+    buffers = tuple(map(_argument, program.buffers))
     found = {"step": (*sizes, *buffers, FAULT)}
     if program.batch is not None:
-        counters = (types.int64,) * 3
-        found["epoch"] = (*counters, ORDER, *sizes, TOTALS, *buffers, FAULT)
+        found["epoch"] = (SIZE, SIZE, SIZE, ORDER, *sizes, TOTALS, *buffers, FAULT)
     return found
 
 
-def _entry(library: Any, symbol: str, compiled: Any) -> None:
+def _entry(library: Any, symbol: str, arguments: Sequence[Argument], compiled: Any) -> None:
     """A native function `symbol(block)` that calls a compiled one with what the block holds."""
     context, description = compiled.target_context, compiled.fndesc
     module = library.create_ir_module(symbol)
@@ -70,13 +82,15 @@ def _entry(library: Any, symbol: str, compiled: Any) -> None:
         return builder.load(address)
 
     values = []
-    for kind in description.argtypes:
-        if isinstance(kind, types.Array):
-            data = builder.inttoptr(word(), ir.IntType(8).as_pointer())
-            shape = [word() for _ in range(kind.ndim)]
-            values.append(build_array(context, builder, kind, data, shape))
-        else:
+    for argument in arguments:
+        if argument is SIZE:
             values.append(word())
+            continue
+        data = builder.inttoptr(word(), ir.IntType(8).as_pointer())
+        # Each size has its word, but one that is known is better code.
+        sizes = [(word(), known) for known in argument.shape]
+        shape = [size if known is None else ir.Constant(INT64, known) for size, known in sizes]
+        values.append(build_array(context, builder, argument.type, data, shape))
     _, result = context.call_conv.call_function(
         builder, target, description.restype, description.argtypes, values
     )
@@ -86,6 +100,12 @@ def _entry(library: Any, symbol: str, compiled: Any) -> None:
 
 def compile_program(program: Program, cache: Cache) -> tuple[bytes, tuple[str, ...]]:
     """Import a program's source and compile it; what fails there is our mistake, not the user's."""
+    if config.DISABLE_JIT:
+        raise UsageError(
+            f"{program.name} cannot be compiled",
+            "NUMBA_DISABLE_JIT is set, so that Numba compiles nothing",
+            'unset it, or use target="numpy"',
+        )
     module = import_program(program, cache)
     try:
         code, imports = compile_object(program, module)
@@ -105,11 +125,11 @@ def compile_object(program: Program, module: ModuleType) -> tuple[bytes, tuple[s
     library = codegen.create_library(program.name)
     entries = signatures(program)
     for symbol, arguments in entries.items():
-        function = getattr(module, symbol)
-        function.compile(arguments)
-        compiled = function.overloads[arguments]
+        function, kinds = getattr(module, symbol), tuple(argument.type for argument in arguments)
+        function.compile(kinds)
+        compiled = function.overloads[kinds]
         library.add_linking_library(compiled.library)
-        _entry(library, symbol, compiled)
+        _entry(library, symbol, arguments, compiled)
     linked = _linked(library, tuple(entries))
     _optimize(codegen, linked)
     imports = sorted(

@@ -3,9 +3,9 @@
 Source: Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3", 4.3.
 """
 
-# mypy: disallow-untyped-defs = False
-
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numba import float32 as f32, float64 as f64, uint64 as u64
@@ -18,7 +18,7 @@ LOW, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 
 
 @kernel
-def philox(c0, c1, c2, c3, k0, k1):
+def philox(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
     """Four random words from a counter of four and a key of two: uint64 numbers below 2^32."""
     for _ in range(10):
         p0, p1 = MULTIPLIER_0 * c0, MULTIPLIER_1 * c2
@@ -28,7 +28,7 @@ def philox(c0, c1, c2, c3, k0, k1):
 
 
 @kernel
-def _words(seed, step, stream, index):
+def _words(seed: Any, step: Any, stream: Any, index: Any) -> Any:
     """The first two words for a position: counter (index low, high, step, stream), key seed."""
     position, key = u64(index), u64(seed)
     words = philox(
@@ -43,14 +43,14 @@ def _words(seed, step, stream, index):
 
 
 @kernel
-def philox_uniform_f32(seed, step, stream, index):
+def philox_uniform_f32(seed: Any, step: Any, stream: Any, index: Any) -> Any:
     """A float32 in [0, 1): the upper 24 bits of the first word."""
     first, _ = _words(seed, step, stream, index)
     return f32(first >> np.uint64(8)) * f32(2.0**-24)
 
 
 @kernel
-def philox_uniform_f64(seed, step, stream, index):
+def philox_uniform_f64(seed: Any, step: Any, stream: Any, index: Any) -> Any:
     """A float64 in [0, 1): the upper 53 bits of the first two words."""
     first, second = _words(seed, step, stream, index)
     return f64((first << HALF | second) >> np.uint64(11)) * 2.0**-53

@@ -1,7 +1,5 @@
 """Special functions that C does not have, computed in float64 whatever the type of the result."""
 
-# mypy: disallow-untyped-defs = False
-
 from __future__ import annotations
 
 import math
@@ -70,7 +68,7 @@ def _as(typing_context: Any, value: Any, like: Any) -> Any:
 
 
 @kernel
-def zeta(s, x):
+def zeta(s: Any, x: Any) -> Any:
     """Hurwitz zeta, the sum of (x + k)^-s over k >= 0.
 
     Source: Abramowitz and Stegun 23.2; summed by Euler and Maclaurin as in Moshier, Cephes, zeta.c.
@@ -79,7 +77,7 @@ def zeta(s, x):
 
 
 @kernel
-def _zeta(s, x):
+def _zeta(s: Any, x: Any) -> Any:
     if isnan(s) or isnan(x) or s < 1.0:
         return NAN
     if s == 1.0:
@@ -116,7 +114,7 @@ def _zeta(s, x):
 
 
 @kernel
-def digamma(x):
+def digamma(x: Any) -> Any:
     """The derivative of log(gamma(x)).
 
     Source: recurrence and reflection, Abramowitz and Stegun 6.3.5 and 6.3.7; the rational function
@@ -126,7 +124,7 @@ def digamma(x):
 
 
 @kernel
-def _digamma(x):
+def _digamma(x: Any) -> Any:
     if isnan(x) or x == INFINITY:
         return x
     if x == 0.0:

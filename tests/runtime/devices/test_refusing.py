@@ -191,3 +191,11 @@ def test_source_that_cannot_be_compiled_is_our_defect(
     assert "report it with" in str(error.value)
     assert error.value.__cause__ is None
     assert error.value.__suppress_context__
+
+
+def test_a_numba_that_is_switched_off(
+    monkeypatch: pytest.MonkeyPatch, buffer: MakeBuffer, piece: MakeExecutable
+) -> None:
+    monkeypatch.setattr("numba.core.config.DISABLE_JIT", 1)
+    with pytest.raises(UsageError, match="NUMBA_DISABLE_JIT is set"):
+        piece("cpu", "y[0] = 12.0", buffer("y", "output"), sizes=())
