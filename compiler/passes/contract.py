@@ -15,8 +15,9 @@ from ..ir import Graph, Node, rebuilt, walk
 from ..ops.arithmetic import multiply
 from ..ops.linear import CONTRACT, contract
 from ..ops.reduce import SUM, sum as total
-from ..ops.shape import BROADCAST_TO, TRANSPOSE, reshape
+from ..ops.shape import BROADCAST_TO, RESHAPE, TRANSPOSE, reshape
 from ..trace import Trace
+from ..types import Shape
 
 WHY = "a sum of products is one contraction: no product is stored"
 FLOATS = ("float32", "float64")
@@ -80,12 +81,13 @@ def sum_of_product(node: Node) -> Node | None:
         return None
     a, b = product.operands
     letters = string.ascii_letters[: product.type.ndim]
-    (a, left), (b, right) = (_lettered(x, letters) for x in (a, b))
-    if set(left) == set(right) or not left or not right:
+    (a, left), (b, right) = (_lettered(x, letters, product.shape) for x in (a, b))
+    a, left = _once(a, left, right)
+    long = {letter for letter, size in zip(letters, product.shape, strict=True) if size != 1}
+    if long & set(left) == long & set(right) or not long & set(left) or not long & set(right):
         return None
     # A letter of neither side would stand for repeated products, which the sum counts.
-    sizes = zip(letters, product.shape, strict=True)
-    if any(size != 1 and letter not in left + right for letter, size in sizes):
+    if not long <= set(left + right):
         return None
     axes = node.attr("axes")
     out = "".join(x for i, x in enumerate(letters) if i not in axes and x in left + right)
@@ -94,16 +96,39 @@ def sum_of_product(node: Node) -> Node | None:
     return reshape(lean(a, b, left, right, out), shape=node.shape)
 
 
-def _lettered(x: Node, letters: str) -> tuple[Node, str]:
-    """`x` without its axes of size 1, and the letters of the others."""
+def _lettered(x: Node, letters: str, full: Shape) -> tuple[Node, str]:
+    """`x` without the axes that were inserted or are repeated, and the letters of the others."""
     own = letters[len(letters) - x.type.ndim :]
     while x.op is BROADCAST_TO:
         (inner,) = x.operands
         own = own[len(own) - inner.type.ndim :]
         x = inner
-    keep = [i for i, size in enumerate(x.shape) if size != 1]
+    sizes = dict(zip(letters, full, strict=True))
+    keep = [i for i in _own(x) if x.shape[i] != 1 or sizes[own[i]] == 1]
     thin = reshape(x, shape=tuple(x.shape[i] for i in keep))
     return thin, "".join(own[i] for i in keep)
+
+
+def _own(x: Node) -> list[int]:
+    """The axes of `x` that a reshape below it did not insert."""
+    if x.op is not RESHAPE:
+        return list(range(x.type.ndim))
+    below, found = list(x.operands[0].shape), []
+    for i in range(x.type.ndim - 1, -1, -1):
+        while below and below[-1] == 1 != x.shape[i]:
+            below.pop()
+        if below and below[-1] == x.shape[i]:
+            below.pop()
+            found.append(i)
+        elif x.shape[i] != 1:
+            return [i for i, size in enumerate(x.shape) if size != 1]
+    return found[::-1]
+
+
+def _once(x: Node, own: str, other: str) -> tuple[Node, str]:
+    """`x` without axes of size 1 that the other operand has too."""
+    keep = [i for i, size in enumerate(x.shape) if size != 1 or own[i] not in other]
+    return reshape(x, shape=tuple(x.shape[i] for i in keep)), "".join(own[i] for i in keep)
 
 
 def lean(a: Node, b: Node, left: str, right: str, out: str) -> Node:

@@ -192,8 +192,7 @@ def _training(graph: Graph, module: Module) -> list[Function] | None:
         return None
     outputs = [node for _, node in graph.outputs]
     new = [node for _, node in graph.updates]
-    named = [x for x in walk(outputs[:1]) if x in graph.names and not is_leaf(x)]
-    named = [x for x in named if x is not outputs[0]]
+    named = [x for x in walk(outputs) if x in graph.names and not is_leaf(x) and x not in outputs]
     # What the update needs of the passes before it, beside the gradients.
     before = set(walk([*outputs, *gradients.values()]))
     shared = [x for x in _frontier(new, before) if not is_leaf(x)]

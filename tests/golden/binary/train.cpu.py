@@ -19,10 +19,14 @@ from chainrule.runtime.devices.cpu.library import (
 )
 
 
+# net.py:9   z1 = x W1 + b1
 # net.py:5   h1 = z1 * (1 / (1 + exp(-|z1|)) if z1 ≥ 0 else exp(-|z1|) / (1 + exp(-|z1|)))
+# net.py:10   y = h1 W2 + b2
 # net.py:12   dL/dy = (1 / (1 + exp(-|y|)) if y ≥ 0 else exp(-|y|) / (1 + exp(-|y|))) / batch - t / batch
+# dL/dh1 = dL/dy W2ᵀ
 # net.py:9   dL/dz1 = dL/dh1 * (z1 * (1 / (1 + exp(-|-z1|)) if -z1 ≥ 0 else exp(-|-z1|) / (1 + exp(-|-z1|))) * (1 / (1 + exp(-|z1|)) if z1 ≥ 0 else exp(-|z1|) / (1 + exp(-|z1|))) + (1 / (1 + exp(-|z1|)) if z1 ≥ 0 else exp(-|z1|) / (1 + exp(-|z1|))))
 # net.py:9   dL/db1 = sum_batch dL/dz1
+# dL/dW2 = h1ᵀ dL/dy
 # net.py:10   dL/db2 = sum_batch dL/dy
 # net.py:12   W2 <- W2 + (momentum * sgd_v_W2 - learning_rate * dL/dW2)
 # net.py:12   sgd_v_W2 <- momentum * sgd_v_W2 - learning_rate * dL/dW2
@@ -33,7 +37,7 @@ from chainrule.runtime.devices.cpu.library import (
 # L = sum(max(y, 0) + log1p(exp(-|y|)) - t * y) / batch
 @kernel
 def k1_loss(
-    batch, x, W1, x_W1, where_1, h1, t, dL_dz1, momentum, learning_rate, h1_dL_dy, dL_db1, W2,
+    batch, x, W1, x_W1, where_1, h1, t, dL_dz1, momentum, learning_rate, dL_dW2, dL_db1, W2,
     sgd_v_W2, b1, sgd_v_b1, b2, sgd_v_b2, loss,
 ):
     matmul(x, W1, x_W1)
@@ -41,19 +45,18 @@ def k1_loss(
     for i in range(5):
         dL_db1[i] = f32(0.0)
     for i in range(5):
-        h1_dL_dy[i] = f32(0.0)
+        dL_dW2[i, 0] = f32(0.0)
     total_2 = f64(0.0)
     b2_0 = b2[0]
-    t_2 = f32(1.0) / f32(batch)
     for i in range(batch):
         total_3 = f64(0.0)
         for j in range(5):
             z1_ij = x_W1[i, j] + b1[j]
-            t_3 = exp(-abs(z1_ij))
-            t_4 = f32(1.0) + t_3
-            where_1_ij = where(z1_ij >= f32(0.0), f32(1.0) / t_4, t_3 / t_4)
-            where_1[i, j] = where_1_ij
-            h1_ij = z1_ij * where_1_ij
+            exp_ij = exp(-abs(z1_ij))
+            sum_ij = f32(1.0) + exp_ij
+            choice_ij = where(z1_ij >= f32(0.0), f32(1.0) / sum_ij, exp_ij / sum_ij)
+            where_1[i, j] = choice_ij
+            h1_ij = z1_ij * choice_ij
             h1[i, j] = h1_ij
             total_3 = accumulate(total_3, f64(h1_ij * W2[j, 0]))
         h1_W2_i = f32(total_3)
@@ -61,40 +64,40 @@ def k1_loss(
         exp_1_i = exp(-abs(y_i))
         t_i = t[i, 0]
         total = accumulate(total, f64(maximum(y_i, f32(0.0)) + log1p(exp_1_i) - t_i * y_i))
-        t_5 = f32(1.0) + exp_1_i
-        t_6 = t_2 * where(y_i >= f32(0.0), f32(1.0) / t_5, exp_1_i / t_5)
-        dL_dy_i = t_6 - t_2 * t_i
+        sum_i = f32(1.0) + exp_1_i
+        choice_i = where(y_i >= f32(0.0), f32(1.0) / sum_i, exp_1_i / sum_i)
+        dL_dy_i = choice_i / f32(batch) - t_i / f32(batch)
         for j in range(5):
             z1_ij = x_W1[i, j] + b1[j]
-            t_7 = -z1_ij
-            t_8 = exp(-abs(t_7))
-            t_9 = f32(1.0) + t_8
-            t_10 = z1_ij * where(t_7 >= f32(0.0), f32(1.0) / t_9, t_8 / t_9)
+            minus_ij = -z1_ij
+            exp_ij_2 = exp(-abs(minus_ij))
+            sum_ij_2 = f32(1.0) + exp_ij_2
+            choice_ij_2 = where(minus_ij >= f32(0.0), f32(1.0) / sum_ij_2, exp_ij_2 / sum_ij_2)
             where_1_ij = where_1[i, j]
-            dL_dz1_ij = dL_dy_i * W2[j, 0] * (t_10 * where_1_ij + where_1_ij)
+            dL_dz1_ij = dL_dy_i * W2[j, 0] * (z1_ij * choice_ij_2 * where_1_ij + where_1_ij)
             dL_dz1[i, j] = dL_dz1_ij
             dL_db1[j] = dL_db1[j] + dL_dz1_ij
-            h1_dL_dy[j] = h1_dL_dy[j] + h1[i, j] * dL_dy_i
+            dL_dW2[j, 0] = dL_dW2[j, 0] + h1[i, j] * dL_dy_i
         total_2 = accumulate(total_2, f64(dL_dy_i))
-    t_11 = f32(momentum[0])
-    t_12 = f32(learning_rate[0])
+    momentum_0_f32 = f32(momentum[0])
+    learning_rate_0_f32 = f32(learning_rate[0])
     for i in range(5):
-        t_13 = t_11 * sgd_v_W2[i, 0] - t_12 * h1_dL_dy[i]
-        new_W2 = W2[i, 0] + t_13
+        difference_i = momentum_0_f32 * sgd_v_W2[i, 0] - learning_rate_0_f32 * dL_dW2[i, 0]
+        new_W2 = W2[i, 0] + difference_i
         W2[i, 0] = new_W2
-        sgd_v_W2[i, 0] = t_13
+        sgd_v_W2[i, 0] = difference_i
     for i in range(5):
-        t_14 = t_11 * sgd_v_b1[i] - t_12 * dL_db1[i]
-        new_b1 = b1[i] + t_14
+        difference_i_2 = momentum_0_f32 * sgd_v_b1[i] - learning_rate_0_f32 * dL_db1[i]
+        new_b1 = b1[i] + difference_i_2
         b1[i] = new_b1
-        sgd_v_b1[i] = t_14
+        sgd_v_b1[i] = difference_i_2
     dL_db2_0 = f32(total_2)
     sum_1_0 = f32(total)
-    t_15 = t_11 * sgd_v_b2[0] - t_12 * dL_db2_0
-    new_b2 = b2_0 + t_15
+    difference = momentum_0_f32 * sgd_v_b2[0] - learning_rate_0_f32 * dL_db2_0
+    new_b2 = b2_0 + difference
     loss[0] = sum_1_0 / f32(batch)
     b2[0] = new_b2
-    sgd_v_b2[0] = t_15
+    sgd_v_b2[0] = difference
 
 
 # dL/dW1 = xᵀ dL/dz1
@@ -102,15 +105,17 @@ def k1_loss(
 # net.py:12   sgd_v_W1 <- momentum * sgd_v_W1 - learning_rate * dL/dW1
 @kernel
 def k2_sgd_v_W1(x, dL_dz1, momentum, learning_rate, dL_dW1, W1, sgd_v_W1):
+    W1_flat = view(W1, (20,))
+    sgd_v_W1_flat = view(sgd_v_W1, (20,))
+    dL_dW1_flat = view(dL_dW1, (20,))
     matmul_tn(x, dL_dz1, dL_dW1)
-    t_2 = f32(momentum[0])
-    t_3 = f32(learning_rate[0])
-    for i in range(4):
-        for j in range(5):
-            t_4 = t_2 * sgd_v_W1[i, j] - t_3 * dL_dW1[i, j]
-            new_W1 = W1[i, j] + t_4
-            W1[i, j] = new_W1
-            sgd_v_W1[i, j] = t_4
+    momentum_0_f32 = f32(momentum[0])
+    learning_rate_0_f32 = f32(learning_rate[0])
+    for i in range(20):
+        difference_i = momentum_0_f32 * sgd_v_W1_flat[i] - learning_rate_0_f32 * dL_dW1_flat[i]
+        new_W1 = W1_flat[i] + difference_i
+        W1_flat[i] = new_W1
+        sgd_v_W1_flat[i] = difference_i
 
 
 @program
@@ -123,10 +128,10 @@ def step(
     dL_db1 = view(scratch_3, (5,))
     dL_dW1 = view(scratch_3, (4, 5))
     h1 = view(scratch_4, (batch, 5))
-    h1_dL_dy = view(scratch_5, (5,))
+    dL_dW2 = view(scratch_5, (5, 1))
     dL_dz1 = view(scratch_6, (batch, 5))
     k1_loss(
-        batch, x, W1, x_W1, where_1, h1, t, dL_dz1, momentum, learning_rate, h1_dL_dy, dL_db1, W2,
+        batch, x, W1, x_W1, where_1, h1, t, dL_dz1, momentum, learning_rate, dL_dW2, dL_db1, W2,
         sgd_v_W2, b1, sgd_v_b1, b2, sgd_v_b2, loss,
     )
     k2_sgd_v_W1(x, dL_dz1, momentum, learning_rate, dL_dW1, W1, sgd_v_W1)

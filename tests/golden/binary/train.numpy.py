@@ -2,7 +2,7 @@
 
 net.py:9    z1 = x W1 + b1                                   Dense(5, activation="swish")
 net.py:5    h1 = z1 * sigmoid(z1)
-net.py:10   y = h1 W2ᵀ + b2                                  Dense(1)
+net.py:10   y = h1 W2 + b2                                   Dense(1)
 net.py:12   L = mean(max(y, 0) + log1p(exp(-|y|)) - t * y)
 
 Infinities and NaN are values here: call it under np.errstate(all='ignore').
@@ -13,9 +13,9 @@ from scipy import special
 
 
 def forward(x, W1, b1, W2, b2):
-    z1 = x @ W1 + b1                     # net.py:9    z1 = x W1 + b1
-    h1 = z1 * special.expit(z1)          # net.py:5    h1 = z1 * sigmoid(z1)
-    y = (h1 @ W2.T[0, :])[:, None] + b2  # net.py:10   y = h1 W2ᵀ + b2
+    z1 = x @ W1 + b1             # net.py:9    z1 = x W1 + b1
+    h1 = z1 * special.expit(z1)  # net.py:5    h1 = z1 * sigmoid(z1)
+    y = h1 @ W2 + b2             # net.py:10   y = h1 W2 + b2
     return z1, h1, y
 
 
@@ -23,17 +23,16 @@ def gradient(x, t, W1, b1, W2, b2):
     z1, h1, y = forward(x, W1, b1, W2, b2)
     # net.py:12   difference = max(y, 0) + log1p(exp(-|y|)) - t * y
     difference = (np.maximum(y, 0) + np.log1p(np.exp(-np.abs(y))) - t * y)[:, 0]
-    L = np.mean(difference)                       #             L = mean(difference)
-    ratio = np.float32(1) / x.shape[0]            #             ratio = 1 / batch
-    dL_dy = ratio * special.expit(y) - ratio * t  # dL/dy = ratio * sigmoid(y) - ratio * t
-    dL_dh1 = dL_dy[:, 0][:, None] * W2.T[0, :]    #             dL/dh1 = dL/dy (W2ᵀ)ᵀ
-    sigmoid_z1 = special.expit(z1)                # net.py:5    sigmoid_z1 = sigmoid(z1)
+    L = np.mean(difference)          #             L = mean(difference)
+    dL_dy = special.expit(y) / x.shape[0] - t / x.shape[0]  # dL/dy = sigmoid(y) / batch - t / batch
+    dL_dh1 = dL_dy @ W2.T            #             dL/dh1 = dL/dy W2ᵀ
+    sigmoid_z1 = special.expit(z1)   # net.py:5    sigmoid_z1 = sigmoid(z1)
     # net.py:9    dL/dz1 = dL/dh1 * (z1 * sigmoid(-z1) * sigmoid_z1 + sigmoid_z1)
     dL_dz1 = dL_dh1 * (z1 * special.expit(-z1) * sigmoid_z1 + sigmoid_z1)
-    dL_dW1 = x.T @ dL_dz1                         #             dL/dW1 = xᵀ dL/dz1
-    dL_db1 = np.sum(dL_dz1, axis=0)               #             dL/db1 = sum_batch dL/dz1
-    dL_dW2 = (dL_dy[:, 0] @ h1)[None, :].T        #             dL/dW2 = (dL/dy h1)ᵀ
-    dL_db2 = np.sum(dL_dy, axis=0)                # net.py:10   dL/db2 = sum_batch dL/dy
+    dL_dW1 = x.T @ dL_dz1            #             dL/dW1 = xᵀ dL/dz1
+    dL_db1 = np.sum(dL_dz1, axis=0)  #             dL/db1 = sum_batch dL/dz1
+    dL_dW2 = h1.T @ dL_dy            #             dL/dW2 = h1ᵀ dL/dy
+    dL_db2 = np.sum(dL_dy, axis=0)   # net.py:10   dL/db2 = sum_batch dL/dy
     return L, dL_dW1, dL_db1, dL_dW2, dL_db2
 
 

@@ -26,12 +26,12 @@ from chainrule.runtime.devices.cpu.library import (
 )
 
 
-# cast_1 = learning_rate * √(1 - beta_2^t) / (1 - beta_1^t)
+# net.py:10   t = adam_step + 1
 @kernel
 def k1_cast_1(learning_rate, beta_2, adam_step, beta_1, cast_1):
     t_0 = f64(adam_step[0] + 1)
-    t_2 = learning_rate[0] * sqrt(f64(1.0) - pow(beta_2[0], t_0)) / (f64(1.0) - pow(beta_1[0], t_0))
-    cast_1[0] = f32(t_2)
+    ratio = learning_rate[0] * sqrt(f64(1.0) - pow(beta_2[0], t_0)) / (f64(1.0) - pow(beta_1[0], t_0))
+    cast_1[0] = f32(ratio)
 
 
 # net.py:10   adam_step <- adam_step + 1
@@ -40,6 +40,7 @@ def k2_adam_step(adam_step):
     adam_step[0] = adam_step[0] + 1
 
 
+# net.py:7   z1 = x W1 + b1
 # h1 = max(z1, 0)
 @kernel
 def k3_h1(batch, x, W1, x_W1, b1, h1):
@@ -49,7 +50,8 @@ def k3_h1(batch, x, W1, x_W1, b1, h1):
             h1[i, j] = maximum(x_W1[i, j] + b1[j], f32(0.0))
 
 
-# net.py:10   dL/dy = -[onehot(t)] / batch - exp(y - max_axis1 y) * (sum_axis1 (-[onehot(t)] / batch)) / (sum_axis1 exp(y - max_axis1 y))
+# net.py:8   y = h1 W2 + b2
+# net.py:10   dL/dy = -[onehot(t)] / batch + exp(y - max_axis1 y) / ((sum_axis1 exp(y - max_axis1 y)) * batch)
 # net.py:8   dL/db2 = sum_batch dL/dy
 # accuracy = sum([argmax(y) == t]) / batch
 # net.py:10   b2 <- b2 - learning_rate * √(1 - beta_2^t) * (adam_m_b2 + (1 - beta_1) * (dL/db2 - adam_m_b2)) / ((1 - beta_1^t) * (√(adam_v_b2 + (1 - beta_2) * ((dL/db2)² - adam_v_b2)) + epsilon))
@@ -58,7 +60,7 @@ def k3_h1(batch, x, W1, x_W1, b1, h1):
 # L = sum(-(y - max_axis1 y - log(sum_axis1 exp(y - max_axis1 y)))[t]) / batch
 @kernel
 def k4_loss(
-    batch, h1, W2, h1_W2, t, exp_1, dL_dy, cast_1, beta_1, dL_db2, beta_2, epsilon, accuracy, b2,
+    batch, h1, W2, h1_W2, exp_1, t, dL_dy, cast_1, beta_1, dL_db2, beta_2, epsilon, accuracy, b2,
     adam_m_b2, adam_v_b2, loss, fault,
 ):
     matmul(h1, W2, h1_W2)
@@ -66,53 +68,50 @@ def k4_loss(
     total_2 = f64(0.0)
     for i in range(3):
         dL_db2[i] = f32(0.0)
-    t_2 = f32(-1.0) / f32(batch)
+    ratio = f32(-1.0) / f32(batch)
     for i in range(batch):
         largest = f32(-inf)
         largest_2 = f32(-inf)
         place = 0
-        total_3 = f64(0.0)
-        t_i = t[i]
         for j in range(3):
             y_ij = h1_W2[i, j] + b2[j]
             largest = maximum(largest, y_ij)
             if y_ij > largest_2 or (isnan(y_ij) and not isnan(largest_2)):
                 largest_2 = y_ij
                 place = j
-            total_3 = accumulate(total_3, f64(where(i32(j) == t_i, t_2, f32(0.0))))
-        sum_1_i = f32(total_3)
-        total_4 = f64(0.0)
+        total_3 = f64(0.0)
         for j in range(3):
             exp_1_ij = exp(h1_W2[i, j] + b2[j] - largest)
             exp_1[i, j] = exp_1_ij
-            total_4 = accumulate(total_4, f64(exp_1_ij))
-        sum_exp_1_i = f32(total_4)
-        place_2 = checked(i64(t_i), 3, fault, 1)
-        t_3 = h1_W2[i, place_2] + b2[place_2] - largest - log(sum_exp_1_i)
-        total = accumulate(total, f64(-t_3))
+            total_3 = accumulate(total_3, f64(exp_1_ij))
+        sum_exp_1_i = f32(total_3)
+        t_i = t[i]
+        place_i = checked(i64(t_i), 3, fault, 1)
+        difference_i = h1_W2[i, place_i] + b2[place_i] - largest - log(sum_exp_1_i)
+        total = accumulate(total, f64(-difference_i))
         total_2 = accumulate(total_2, f64(f32(f32(place) == f32(t_i))))
         for j in range(3):
-            dL_dy_ij = where(i32(j) == t_i, t_2, f32(0.0)) - exp_1[i, j] / sum_exp_1_i * sum_1_i
+            dL_dy_ij = where(i32(j) == t_i, ratio, f32(0.0)) + exp_1[i, j] / sum_exp_1_i / f32(batch)
             dL_dy[i, j] = dL_dy_ij
             dL_db2[j] = dL_db2[j] + dL_dy_ij
-    sum_1_3_0 = f32(total_2)
-    accuracy[0] = sum_1_3_0 / f32(batch)
-    sum_1_2_0 = f32(total)
-    t_4 = f32(f64(1.0) - beta_1[0])
+    sum_1_2_0 = f32(total_2)
+    accuracy[0] = sum_1_2_0 / f32(batch)
+    sum_1_0 = f32(total)
+    number_2 = f32(f64(1.0) - beta_1[0])
     cast_1_0 = cast_1[0]
-    t_5 = f32(f64(1.0) - beta_2[0])
-    t_6 = f32(epsilon[0])
+    number_3 = f32(f64(1.0) - beta_2[0])
+    epsilon_0_f32 = f32(epsilon[0])
     for i in range(3):
         adam_m_b2_i = adam_m_b2[i]
         dL_db2_i = dL_db2[i]
-        t_7 = adam_m_b2_i + t_4 * (dL_db2_i - adam_m_b2_i)
+        sum_i = adam_m_b2_i + number_2 * (dL_db2_i - adam_m_b2_i)
         adam_v_b2_i = adam_v_b2[i]
-        t_8 = adam_v_b2_i + t_5 * (dL_db2_i * dL_db2_i - adam_v_b2_i)
-        new_b2 = b2[i] - cast_1_0 * t_7 / (sqrt(t_8) + t_6)
-        b2[i] = new_b2
-        adam_m_b2[i] = t_7
-        adam_v_b2[i] = t_8
-    loss[0] = sum_1_2_0 / f32(batch)
+        sum_i_2 = adam_v_b2_i + number_3 * (dL_db2_i * dL_db2_i - adam_v_b2_i)
+        difference_i_2 = b2[i] - cast_1_0 * sum_i / (sqrt(sum_i_2) + epsilon_0_f32)
+        b2[i] = difference_i_2
+        adam_m_b2[i] = sum_i
+        adam_v_b2[i] = sum_i_2
+    loss[0] = sum_1_0 / f32(batch)
 
 
 # dL/dh1 = dL/dy W2ᵀ
@@ -134,20 +133,20 @@ def k5_adam_v_b1(
             dL_dz1_ij = where(x_W1[i, j] + b1[j] > f32(0.0), dL_dh1[i, j], f32(0.0))
             dL_dz1[i, j] = dL_dz1_ij
             dL_db1[j] = dL_db1[j] + dL_dz1_ij
-    t_2 = f32(f64(1.0) - beta_1[0])
+    number_2 = f32(f64(1.0) - beta_1[0])
     cast_1_0 = cast_1[0]
-    t_3 = f32(f64(1.0) - beta_2[0])
-    t_4 = f32(epsilon[0])
+    number_3 = f32(f64(1.0) - beta_2[0])
+    epsilon_0_f32 = f32(epsilon[0])
     for i in range(8):
         adam_m_b1_i = adam_m_b1[i]
         dL_db1_i = dL_db1[i]
-        t_5 = adam_m_b1_i + t_2 * (dL_db1_i - adam_m_b1_i)
+        sum_i = adam_m_b1_i + number_2 * (dL_db1_i - adam_m_b1_i)
         adam_v_b1_i = adam_v_b1[i]
-        t_6 = adam_v_b1_i + t_3 * (dL_db1_i * dL_db1_i - adam_v_b1_i)
-        new_b1 = b1[i] - cast_1_0 * t_5 / (sqrt(t_6) + t_4)
-        b1[i] = new_b1
-        adam_m_b1[i] = t_5
-        adam_v_b1[i] = t_6
+        sum_i_2 = adam_v_b1_i + number_3 * (dL_db1_i * dL_db1_i - adam_v_b1_i)
+        difference_i = b1[i] - cast_1_0 * sum_i / (sqrt(sum_i_2) + epsilon_0_f32)
+        b1[i] = difference_i
+        adam_m_b1[i] = sum_i
+        adam_v_b1[i] = sum_i_2
 
 
 # dL/dW1 = xᵀ dL/dz1
@@ -156,22 +155,25 @@ def k5_adam_v_b1(
 # net.py:10   adam_v_W1 <- adam_v_W1 + (1 - beta_2) * ((dL/dW1)² - adam_v_W1)
 @kernel
 def k6_adam_v_W1(x, dL_dz1, cast_1, beta_1, dL_dW1, beta_2, epsilon, W1, adam_m_W1, adam_v_W1):
+    W1_flat = view(W1, (48,))
+    adam_m_W1_flat = view(adam_m_W1, (48,))
+    dL_dW1_flat = view(dL_dW1, (48,))
+    adam_v_W1_flat = view(adam_v_W1, (48,))
     matmul_tn(x, dL_dz1, dL_dW1)
-    t_2 = f32(f64(1.0) - beta_1[0])
+    number_2 = f32(f64(1.0) - beta_1[0])
     cast_1_0 = cast_1[0]
-    t_3 = f32(f64(1.0) - beta_2[0])
-    t_4 = f32(epsilon[0])
-    for i in range(6):
-        for j in range(8):
-            adam_m_W1_ij = adam_m_W1[i, j]
-            dL_dW1_ij = dL_dW1[i, j]
-            t_5 = adam_m_W1_ij + t_2 * (dL_dW1_ij - adam_m_W1_ij)
-            adam_v_W1_ij = adam_v_W1[i, j]
-            t_6 = adam_v_W1_ij + t_3 * (dL_dW1_ij * dL_dW1_ij - adam_v_W1_ij)
-            new_W1 = W1[i, j] - cast_1_0 * t_5 / (sqrt(t_6) + t_4)
-            W1[i, j] = new_W1
-            adam_m_W1[i, j] = t_5
-            adam_v_W1[i, j] = t_6
+    number_3 = f32(f64(1.0) - beta_2[0])
+    epsilon_0_f32 = f32(epsilon[0])
+    for i in range(48):
+        adam_m_W1_i = adam_m_W1_flat[i]
+        dL_dW1_i = dL_dW1_flat[i]
+        sum_i = adam_m_W1_i + number_2 * (dL_dW1_i - adam_m_W1_i)
+        adam_v_W1_i = adam_v_W1_flat[i]
+        sum_i_2 = adam_v_W1_i + number_3 * (dL_dW1_i * dL_dW1_i - adam_v_W1_i)
+        difference_i = W1_flat[i] - cast_1_0 * sum_i / (sqrt(sum_i_2) + epsilon_0_f32)
+        W1_flat[i] = difference_i
+        adam_m_W1_flat[i] = sum_i
+        adam_v_W1_flat[i] = sum_i_2
 
 
 # dL/dW2 = h1ᵀ dL/dy
@@ -180,22 +182,25 @@ def k6_adam_v_W1(x, dL_dz1, cast_1, beta_1, dL_dW1, beta_2, epsilon, W1, adam_m_
 # net.py:10   adam_v_W2 <- adam_v_W2 + (1 - beta_2) * ((dL/dW2)² - adam_v_W2)
 @kernel
 def k7_adam_v_W2(h1, dL_dy, cast_1, beta_1, dL_dW2, beta_2, epsilon, W2, adam_m_W2, adam_v_W2):
+    W2_flat = view(W2, (24,))
+    adam_m_W2_flat = view(adam_m_W2, (24,))
+    dL_dW2_flat = view(dL_dW2, (24,))
+    adam_v_W2_flat = view(adam_v_W2, (24,))
     matmul_tn(h1, dL_dy, dL_dW2)
-    t_2 = f32(f64(1.0) - beta_1[0])
+    number_2 = f32(f64(1.0) - beta_1[0])
     cast_1_0 = cast_1[0]
-    t_3 = f32(f64(1.0) - beta_2[0])
-    t_4 = f32(epsilon[0])
-    for i in range(8):
-        for j in range(3):
-            adam_m_W2_ij = adam_m_W2[i, j]
-            dL_dW2_ij = dL_dW2[i, j]
-            t_5 = adam_m_W2_ij + t_2 * (dL_dW2_ij - adam_m_W2_ij)
-            adam_v_W2_ij = adam_v_W2[i, j]
-            t_6 = adam_v_W2_ij + t_3 * (dL_dW2_ij * dL_dW2_ij - adam_v_W2_ij)
-            new_W2 = W2[i, j] - cast_1_0 * t_5 / (sqrt(t_6) + t_4)
-            W2[i, j] = new_W2
-            adam_m_W2[i, j] = t_5
-            adam_v_W2[i, j] = t_6
+    number_3 = f32(f64(1.0) - beta_2[0])
+    epsilon_0_f32 = f32(epsilon[0])
+    for i in range(24):
+        adam_m_W2_i = adam_m_W2_flat[i]
+        dL_dW2_i = dL_dW2_flat[i]
+        sum_i = adam_m_W2_i + number_2 * (dL_dW2_i - adam_m_W2_i)
+        adam_v_W2_i = adam_v_W2_flat[i]
+        sum_i_2 = adam_v_W2_i + number_3 * (dL_dW2_i * dL_dW2_i - adam_v_W2_i)
+        difference_i = W2_flat[i] - cast_1_0 * sum_i / (sqrt(sum_i_2) + epsilon_0_f32)
+        W2_flat[i] = difference_i
+        adam_m_W2_flat[i] = sum_i
+        adam_v_W2_flat[i] = sum_i_2
 
 
 @program
@@ -221,7 +226,7 @@ def step(
     k2_adam_step(adam_step)
     k3_h1(batch, x, W1, x_W1, b1, h1)
     k4_loss(
-        batch, h1, W2, h1_W2, t, exp_1, dL_dy, cast_1, beta_1, dL_db2, beta_2, epsilon, accuracy,
+        batch, h1, W2, h1_W2, exp_1, t, dL_dy, cast_1, beta_1, dL_db2, beta_2, epsilon, accuracy,
         b2, adam_m_b2, adam_v_b2, loss, fault,
     )
     k5_adam_v_b1(

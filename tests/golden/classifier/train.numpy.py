@@ -43,9 +43,7 @@ def gradient(x, t, W1, b1, W2, b2):
     accuracy = np.mean(same.astype(np.float32))  #             accuracy = mean([same])
     one_hot = np.arange(3, dtype=np.int32) == t[:, None]  #             one_hot = onehot(t)
     chosen = np.where(one_hot, np.float32(-1) / x.shape[0], 0)  # chosen = -[one_hot] / batch
-    sum_chosen = np.sum(chosen, axis=1, keepdims=True)  #             sum_chosen = sum_axis1 chosen
-    # dL/dy = chosen - softmax(y) * sum_chosen
-    dL_dy = chosen - special.softmax(y, axis=1) * sum_chosen
+    dL_dy = chosen + special.softmax(y, axis=1) / x.shape[0]  # dL/dy = chosen + softmax(y) / batch
     dL_dh1 = dL_dy @ W2.T                        #             dL/dh1 = dL/dy W2ᵀ
     dL_dz1 = np.where(z1 > 0, dL_dh1, 0)         # net.py:7    dL/dz1 = [z1 > 0] * dL/dh1
     dL_dW1 = x.T @ dL_dz1                        #             dL/dW1 = xᵀ dL/dz1

@@ -38,16 +38,16 @@ def k1_y(batch, x, w, v, dy_dw, dy_dw_2, y):
         x_w_i = f32(total_2)
         exp_1_i = exp(-abs(x_w_i))
         total = accumulate(total, f64(maximum(x_w_i, f32(0.0)) + log1p(exp_1_i)))
-        t = f32(1.0) + exp_1_i
-        where_1_i = where(x_w_i >= f32(0.0), f32(1.0) / t, exp_1_i / t)
-        divide_1_i = where_1_i / f32(batch)
+        sum_i = f32(1.0) + exp_1_i
+        choice_i = where(x_w_i >= f32(0.0), f32(1.0) / sum_i, exp_1_i / sum_i)
+        divide_1_i = choice_i / f32(batch)
         for j in range(3):
             dy_dw[j] = dy_dw[j] + x[i, j] * divide_1_i
-        t_2 = -x_w_i
-        t_3 = exp(-abs(t_2))
-        t_4 = f32(1.0) + t_3
-        t_5 = where_1_i * where(t_2 >= f32(0.0), f32(1.0) / t_4, t_3 / t_4)
-        multiply_1_i = x_v_i / f32(batch) * t_5
+        minus_i = -x_w_i
+        exp_i = exp(-abs(minus_i))
+        sum_i_2 = f32(1.0) + exp_i
+        choice_i_2 = where(minus_i >= f32(0.0), f32(1.0) / sum_i_2, exp_i / sum_i_2)
+        multiply_1_i = x_v_i / f32(batch) * (choice_i * choice_i_2)
         for j in range(3):
             dy_dw_2[j] = dy_dw_2[j] + x[i, j] * multiply_1_i
     sum_1_0 = f32(total)

@@ -16,46 +16,48 @@ from chainrule.runtime.devices.cpu.library import (
 )
 
 
+# net.py:5   z1 = x W1 + b1
 # y = 1 / (1 + exp(-|z1|)) if z1 ≥ 0 else exp(-|z1|) / (1 + exp(-|z1|))
 # net.py:6   dL/dz1 = (1 - t) * y / batch - t * (1 / (1 + exp(-|-z1|)) if -z1 ≥ 0 else exp(-|-z1|) / (1 + exp(-|-z1|))) / batch
+# dL/dW1 = xᵀ dL/dz1
 # net.py:5   dL/db1 = sum_batch dL/dz1
 # net.py:6   W1 <- W1 - learning_rate * dL/dW1
 # accuracy = sum([[y > 0.5] == t]) / batch
 # net.py:6   b1 <- b1 - learning_rate * dL/db1
 # L = sum((max(-z1, 0) + log1p(exp(-|-z1|))) * t + (max(z1, 0) + log1p(exp(-|z1|))) * (1 - t)) / batch
 @kernel
-def k1_loss(batch, x, t, learning_rate, x_dL_dz1, W1, accuracy, b1, loss):
+def k1_loss(batch, x, t, learning_rate, dL_dW1, W1, accuracy, b1, loss):
     total = f64(0.0)
     total_2 = f64(0.0)
     for i in range(3):
-        x_dL_dz1[i] = f64(0.0)
+        dL_dW1[i, 0] = f64(0.0)
     total_3 = f64(0.0)
     b1_0 = b1[0]
-    t_2 = f64(1.0) / f64(batch)
     for i in range(batch):
         total_4 = f64(0.0)
         for j in range(3):
             total_4 = accumulate(total_4, x[i, j] * W1[j, 0])
         z1_i = total_4 + b1_0
-        t_3 = -z1_i
-        exp_1_i = exp(-abs(t_3))
+        minus_i = -z1_i
+        exp_1_i = exp(-abs(minus_i))
         exp_1_2_i = exp(-abs(z1_i))
         t_i = t[i, 0]
-        t_4 = f64(1.0) - t_i
-        t_5 = (maximum(t_3, f64(0.0)) + log1p(exp_1_i)) * t_i + (maximum(z1_i, f64(0.0)) + log1p(exp_1_2_i)) * t_4
-        total = accumulate(total, t_5)
-        t_6 = f64(1.0) + exp_1_2_i
-        y_i = where(z1_i >= f64(0.0), f64(1.0) / t_6, exp_1_2_i / t_6)
+        difference_i = f64(1.0) - t_i
+        product_i = (maximum(z1_i, f64(0.0)) + log1p(exp_1_2_i)) * difference_i
+        sum_i = (maximum(minus_i, f64(0.0)) + log1p(exp_1_i)) * t_i + product_i
+        total = accumulate(total, sum_i)
+        sum_i_2 = f64(1.0) + exp_1_2_i
+        y_i = where(z1_i >= f64(0.0), f64(1.0) / sum_i_2, exp_1_2_i / sum_i_2)
         total_2 = accumulate(total_2, f64(f64(y_i > f64(0.5)) == t_i))
-        t_7 = f64(1.0) + exp_1_i
-        t_8 = t_2 * t_i * where(t_3 >= f64(0.0), f64(1.0) / t_7, exp_1_i / t_7)
-        dL_dz1_i = t_2 * t_4 * y_i - t_8
+        sum_i_3 = f64(1.0) + exp_1_i
+        choice_i = where(minus_i >= f64(0.0), f64(1.0) / sum_i_3, exp_1_i / sum_i_3)
+        dL_dz1_i = difference_i / f64(batch) * y_i - t_i / f64(batch) * choice_i
         for j in range(3):
-            x_dL_dz1[j] = x_dL_dz1[j] + x[i, j] * dL_dz1_i
+            dL_dW1[j, 0] = dL_dW1[j, 0] + x[i, j] * dL_dz1_i
         total_3 = accumulate(total_3, dL_dz1_i)
     learning_rate_0 = learning_rate[0]
     for i in range(3):
-        W1[i, 0] = W1[i, 0] - learning_rate_0 * x_dL_dz1[i]
+        W1[i, 0] = W1[i, 0] - learning_rate_0 * dL_dW1[i, 0]
     accuracy[0] = total_2 / f64(batch)
     loss[0] = total / f64(batch)
     b1[0] = b1_0 - learning_rate_0 * total_3
@@ -63,8 +65,8 @@ def k1_loss(batch, x, t, learning_rate, x_dL_dz1, W1, accuracy, b1, loss):
 
 @program
 def step(batch, x, t, learning_rate, W1, b1, loss, accuracy, x_batch, t_batch, scratch_1, fault):
-    x_dL_dz1 = view(scratch_1, (3,))
-    k1_loss(batch, x, t, learning_rate, x_dL_dz1, W1, accuracy, b1, loss)
+    dL_dW1 = view(scratch_1, (3, 1))
+    k1_loss(batch, x, t, learning_rate, dL_dW1, W1, accuracy, b1, loss)
 
 
 @program

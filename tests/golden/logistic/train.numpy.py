@@ -1,6 +1,6 @@
 """train, for NumPy: a statement a node.
 
-net.py:5   z1 = x W1ᵀ + b1                                                                                 Dense(1, activation="sigmoid")
+net.py:5   z1 = x W1 + b1                                                                                  Dense(1, activation="sigmoid")
 net.py:6   L = mean((max(-z1, 0) + log1p(exp(-|-z1|))) * t + (max(z1, 0) + log1p(exp(-|z1|))) * (1 - t))
 net.py:5   y = sigmoid(z1)                                                                                 Dense(1, activation="sigmoid")
 net.py:6   accuracy = mean([[y > 0.5] == t])
@@ -13,29 +13,28 @@ from scipy import special
 
 
 def forward(x, W1, b1):
-    z1 = (x @ W1.T[0, :])[:, None] + b1  # net.py:5   z1 = x W1ᵀ + b1
-    return z1
+    z1 = x @ W1 + b1       # net.py:5   z1 = x W1 + b1
+    y = special.expit(z1)  #            y = sigmoid(z1)
+    return z1, y
 
 
 def gradient(x, t, W1, b1):
-    z1 = forward(x, W1, b1)
-    minus_z1 = -z1                          # net.py:6   minus_z1 = -z1
+    z1, y = forward(x, W1, b1)
+    minus_z1 = -z1                                   # net.py:6   minus_z1 = -z1
     # total = max(minus_z1, 0) + log1p(exp(-|minus_z1|))
     total = np.maximum(minus_z1, 0) + np.log1p(np.exp(-np.abs(minus_z1)))
-    one_minus_t = 1 - t                     #            one_minus_t = 1 - t
+    one_minus_t = 1 - t                              #            one_minus_t = 1 - t
     # total_2 = max(z1, 0) + log1p(exp(-|z1|))
     total_2 = np.maximum(z1, 0) + np.log1p(np.exp(-np.abs(z1)))
     # L = mean(total * t + total_2 * one_minus_t)
     L = np.mean((total * t + total_2 * one_minus_t)[:, 0])
-    y = special.expit(z1)                   # net.py:5   y = sigmoid(z1)
-    # net.py:6   same_f64 = [[y > 0.5] == t]
+    # same_f64 = [[y > 0.5] == t]
     same_f64 = ((y > 0.5).astype(np.float64) == t).astype(np.float64)[:, 0]
-    accuracy = np.mean(same_f64)            #            accuracy = mean(same_f64)
-    ratio = np.float64(1) / x.shape[0]      #            ratio = 1 / batch
-    # dL/dz1 = ratio * one_minus_t * y - ratio * t * sigmoid(minus_z1)
-    dL_dz1 = ratio * one_minus_t * y - ratio * t * special.expit(minus_z1)
-    dL_dW1 = (dL_dz1[:, 0] @ x)[None, :].T  #            dL/dW1 = (dL/dz1 x)ᵀ
-    dL_db1 = np.sum(dL_dz1, axis=0)         # net.py:5   dL/db1 = sum_batch dL/dz1
+    accuracy = np.mean(same_f64)                     #            accuracy = mean(same_f64)
+    product = t / x.shape[0] * special.expit(minus_z1)  # product = t * sigmoid(minus_z1) / batch
+    dL_dz1 = one_minus_t / x.shape[0] * y - product  # dL/dz1 = one_minus_t * y / batch - product
+    dL_dW1 = x.T @ dL_dz1                            #            dL/dW1 = xᵀ dL/dz1
+    dL_db1 = np.sum(dL_dz1, axis=0)                  # net.py:5   dL/db1 = sum_batch dL/dz1
     return L, accuracy, dL_dW1, dL_db1
 
 

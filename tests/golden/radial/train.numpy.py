@@ -1,7 +1,7 @@
 """train, for NumPy: a statement a node.
 
 net.py:13   z1 = exp(-gamma1 * (sum_axis2 (x - c1ᵀ)²))   Layer(bump, 5)
-net.py:14   y = z1 W2ᵀ + b2                              Dense(1)
+net.py:14   y = z1 W2 + b2                               Dense(1)
 net.py:16   L = mean((t - y)²)
 
 Infinities and NaN are values here: call it under np.errstate(all='ignore').
@@ -13,26 +13,25 @@ import numpy as np
 def forward(x, c1, gamma1, W2, b2):
     # net.py:13   z1 = exp(-gamma1 * (sum_axis2 (x - c1ᵀ)²))
     z1 = np.exp(-(gamma1 * np.sum((x[:, None, :] - c1.T)**2, axis=2)))
-    y = (z1 @ W2.T[0, :])[:, None] + b2  # net.py:14   y = z1 W2ᵀ + b2
+    y = z1 @ W2 + b2  # net.py:14   y = z1 W2 + b2
     return z1, y
 
 
 def gradient(x, t, c1, gamma1, W2, b2):
     z1, y = forward(x, c1, gamma1, W2, b2)
-    difference = t - y                          # net.py:16   difference = t - y
-    L = np.mean((difference**2)[:, 0])          #             L = mean(difference²)
-    difference_2 = x[:, None, :] - c1.T         # net.py:13   difference_2 = x - c1ᵀ
-    # net.py:16   dL/dy = -2 difference / batch
-    dL_dy = -2 * (difference * (np.float32(1) / x.shape[0]))
-    dL_dz1 = dL_dy[:, 0][:, None] * W2.T[0, :]  #             dL/dz1 = dL/dy (W2ᵀ)ᵀ
-    product = dL_dz1 * z1                       # net.py:13   product = dL/dz1 * z1
+    difference = t - y                      # net.py:16   difference = t - y
+    L = np.mean((difference**2)[:, 0])      #             L = mean(difference²)
+    difference_2 = x[:, None, :] - c1.T     # net.py:13   difference_2 = x - c1ᵀ
+    dL_dy = -2 * (difference / x.shape[0])  # net.py:16   dL/dy = -2 difference / batch
+    dL_dz1 = dL_dy @ W2.T                   #             dL/dz1 = dL/dy W2ᵀ
+    product = dL_dz1 * z1                   # net.py:13   product = dL/dz1 * z1
     # product_2 = 2 difference_2 * product * gamma1
     product_2 = -2 * (difference_2 * (-(product * gamma1))[:, :, None])
-    dL_dc1 = np.sum(product_2, axis=0).T        #             dL/dc1 = (sum_batch product_2)ᵀ
+    dL_dc1 = np.sum(product_2, axis=0).T    #             dL/dc1 = (sum_batch product_2)ᵀ
     # dL/dgamma1 = sum_batch (-product * (sum_axis2 difference_2²))
     dL_dgamma1 = np.sum(-(product * np.sum(difference_2**2, axis=2)), axis=0)
-    dL_dW2 = (dL_dy[:, 0] @ z1)[None, :].T      #             dL/dW2 = (dL/dy z1)ᵀ
-    dL_db2 = np.sum(dL_dy, axis=0)              # net.py:14   dL/db2 = sum_batch dL/dy
+    dL_dW2 = z1.T @ dL_dy                   #             dL/dW2 = z1ᵀ dL/dy
+    dL_db2 = np.sum(dL_dy, axis=0)          # net.py:14   dL/db2 = sum_batch dL/dy
     return L, dL_dc1, dL_dgamma1, dL_dW2, dL_db2
 
 

@@ -21,10 +21,14 @@ from chainrule.runtime.devices.cpu.library import (
 )
 
 
+# net.py:7   z1 = x W1 + b1
 # h1 = max(z1, 0) + log1p(exp(-|z1|))
+# net.py:8   y = h1 W2 + b2
 # net.py:10   dL/dy = -((t - y) / batch if |t - y| ≤ 1 else sign(t - y) / batch)
+# dL/dh1 = dL/dy W2ᵀ
 # net.py:7   dL/dz1 = dL/dh1 * (1 / (1 + exp(-|z1|)) if z1 ≥ 0 else exp(-|z1|) / (1 + exp(-|z1|)))
 # net.py:7   dL/db1 = sum_batch dL/dz1
+# dL/dW2 = h1ᵀ dL/dy
 # net.py:8   dL/db2 = sum_batch dL/dy
 # net.py:10   W2 <- W2 - learning_rate * dL/dW2 / √(rho * rmsprop_v_W2 + (1 - rho) * (dL/dW2)² + epsilon)
 # net.py:10   rmsprop_v_W2 <- rho * rmsprop_v_W2 + (1 - rho) * (dL/dW2)²
@@ -35,7 +39,7 @@ from chainrule.runtime.devices.cpu.library import (
 # L = sum(0.5 (t - y)² if |t - y| ≤ 1 else |t - y| - 0.5) / batch
 @kernel
 def k1_loss(
-    batch, x, W1, x_W1, exp_1, h1, t, dL_dz1, learning_rate, h1_dL_dy, rho, epsilon, dL_db1, W2,
+    batch, x, W1, x_W1, exp_1, h1, t, dL_dz1, learning_rate, dL_dW2, rho, epsilon, dL_db1, W2,
     rmsprop_v_W2, b1, rmsprop_v_b1, b2, rmsprop_v_b2, loss,
 ):
     matmul(x, W1, x_W1)
@@ -43,10 +47,10 @@ def k1_loss(
     for i in range(4):
         dL_db1[i] = f32(0.0)
     for i in range(4):
-        h1_dL_dy[i] = f32(0.0)
+        dL_dW2[i, 0] = f32(0.0)
     total_2 = f64(0.0)
     b2_0 = b2[0]
-    t_2 = f32(1.0) / f32(batch)
+    ratio = f32(0.5) / f32(batch)
     for i in range(batch):
         total_3 = f64(0.0)
         for j in range(4):
@@ -57,44 +61,49 @@ def k1_loss(
             h1[i, j] = h1_ij
             total_3 = accumulate(total_3, f64(h1_ij * W2[j, 0]))
         h1_W2_i = f32(total_3)
-        t_3 = t[i, 0] - (h1_W2_i + b2_0)
-        t_4 = abs(t_3)
-        t_5 = t_4 <= f32(1.0)
-        total = accumulate(total, f64(where(t_5, f32(0.5) * (t_3 * t_3), t_4 - f32(0.5))))
-        dL_dy_i = -where(t_5, t_2 * t_3, t_2 * sign(t_3))
+        difference_i = t[i, 0] - (h1_W2_i + b2_0)
+        abs_i = abs(difference_i)
+        test_i = abs_i <= f32(1.0)
+        choice_i = where(test_i, f32(0.5) * (difference_i * difference_i), abs_i - f32(0.5))
+        total = accumulate(total, f64(choice_i))
+        choice_i_2 = where(test_i, f32(2.0) * (ratio * difference_i), sign(difference_i) / f32(batch))
+        dL_dy_i = -choice_i_2
         for j in range(4):
             exp_1_ij = exp_1[i, j]
-            t_6 = f32(1.0) + exp_1_ij
-            t_7 = where(x_W1[i, j] + b1[j] >= f32(0.0), f32(1.0) / t_6, exp_1_ij / t_6)
-            dL_dz1_ij = dL_dy_i * W2[j, 0] * t_7
+            sum_ij = f32(1.0) + exp_1_ij
+            choice_ij = where(x_W1[i, j] + b1[j] >= f32(0.0), f32(1.0) / sum_ij, exp_1_ij / sum_ij)
+            dL_dz1_ij = dL_dy_i * W2[j, 0] * choice_ij
             dL_dz1[i, j] = dL_dz1_ij
             dL_db1[j] = dL_db1[j] + dL_dz1_ij
-            h1_dL_dy[j] = h1_dL_dy[j] + h1[i, j] * dL_dy_i
+            dL_dW2[j, 0] = dL_dW2[j, 0] + h1[i, j] * dL_dy_i
         total_2 = accumulate(total_2, f64(dL_dy_i))
-    t_8 = f32(learning_rate[0])
+    learning_rate_0_f32 = f32(learning_rate[0])
     rho_0 = rho[0]
-    t_9 = f32(rho_0)
-    t_10 = f32(f64(1.0) - rho_0)
-    t_11 = f32(epsilon[0])
+    rho_0_f32 = f32(rho_0)
+    number_2 = f32(f64(1.0) - rho_0)
+    epsilon_0_f32 = f32(epsilon[0])
     for i in range(4):
-        h1_dL_dy_i = h1_dL_dy[i]
-        t_12 = t_9 * rmsprop_v_W2[i, 0] + t_10 * (h1_dL_dy_i * h1_dL_dy_i)
-        new_W2 = W2[i, 0] - t_8 * h1_dL_dy_i / sqrt(t_12 + t_11)
+        dL_dW2_i = dL_dW2[i, 0]
+        sum_i = rho_0_f32 * rmsprop_v_W2[i, 0] + number_2 * (dL_dW2_i * dL_dW2_i)
+        ratio_i = learning_rate_0_f32 * dL_dW2_i / sqrt(sum_i + epsilon_0_f32)
+        new_W2 = W2[i, 0] - ratio_i
         W2[i, 0] = new_W2
-        rmsprop_v_W2[i, 0] = t_12
+        rmsprop_v_W2[i, 0] = sum_i
     for i in range(4):
         dL_db1_i = dL_db1[i]
-        t_13 = t_9 * rmsprop_v_b1[i] + t_10 * (dL_db1_i * dL_db1_i)
-        new_b1 = b1[i] - t_8 * dL_db1_i / sqrt(t_13 + t_11)
+        sum_i_2 = rho_0_f32 * rmsprop_v_b1[i] + number_2 * (dL_db1_i * dL_db1_i)
+        ratio_i_2 = learning_rate_0_f32 * dL_db1_i / sqrt(sum_i_2 + epsilon_0_f32)
+        new_b1 = b1[i] - ratio_i_2
         b1[i] = new_b1
-        rmsprop_v_b1[i] = t_13
+        rmsprop_v_b1[i] = sum_i_2
     dL_db2_0 = f32(total_2)
     sum_1_0 = f32(total)
-    t_14 = t_9 * rmsprop_v_b2[0] + t_10 * (dL_db2_0 * dL_db2_0)
-    new_b2 = b2_0 - t_8 * dL_db2_0 / sqrt(t_14 + t_11)
+    sum = rho_0_f32 * rmsprop_v_b2[0] + number_2 * (dL_db2_0 * dL_db2_0)
+    ratio_2 = learning_rate_0_f32 * dL_db2_0 / sqrt(sum + epsilon_0_f32)
+    new_b2 = b2_0 - ratio_2
     loss[0] = sum_1_0 / f32(batch)
     b2[0] = new_b2
-    rmsprop_v_b2[0] = t_14
+    rmsprop_v_b2[0] = sum
 
 
 # dL/dW1 = xᵀ dL/dz1
@@ -102,19 +111,22 @@ def k1_loss(
 # net.py:10   rmsprop_v_W1 <- rho * rmsprop_v_W1 + (1 - rho) * (dL/dW1)²
 @kernel
 def k2_rmsprop_v_W1(x, dL_dz1, learning_rate, dL_dW1, rho, epsilon, W1, rmsprop_v_W1):
+    W1_flat = view(W1, (12,))
+    dL_dW1_flat = view(dL_dW1, (12,))
+    rmsprop_v_W1_flat = view(rmsprop_v_W1, (12,))
     matmul_tn(x, dL_dz1, dL_dW1)
-    t_2 = f32(learning_rate[0])
+    learning_rate_0_f32 = f32(learning_rate[0])
     rho_0 = rho[0]
-    t_3 = f32(rho_0)
-    t_4 = f32(f64(1.0) - rho_0)
-    t_5 = f32(epsilon[0])
-    for i in range(3):
-        for j in range(4):
-            dL_dW1_ij = dL_dW1[i, j]
-            t_6 = t_3 * rmsprop_v_W1[i, j] + t_4 * (dL_dW1_ij * dL_dW1_ij)
-            new_W1 = W1[i, j] - t_2 * dL_dW1_ij / sqrt(t_6 + t_5)
-            W1[i, j] = new_W1
-            rmsprop_v_W1[i, j] = t_6
+    rho_0_f32 = f32(rho_0)
+    number_2 = f32(f64(1.0) - rho_0)
+    epsilon_0_f32 = f32(epsilon[0])
+    for i in range(12):
+        dL_dW1_i = dL_dW1_flat[i]
+        sum_i = rho_0_f32 * rmsprop_v_W1_flat[i] + number_2 * (dL_dW1_i * dL_dW1_i)
+        ratio_i = learning_rate_0_f32 * dL_dW1_i / sqrt(sum_i + epsilon_0_f32)
+        new_W1 = W1_flat[i] - ratio_i
+        W1_flat[i] = new_W1
+        rmsprop_v_W1_flat[i] = sum_i
 
 
 @program
@@ -128,10 +140,10 @@ def step(
     dL_db1 = view(scratch_3, (4,))
     dL_dW1 = view(scratch_3, (3, 4))
     h1 = view(scratch_4, (batch, 4))
-    h1_dL_dy = view(scratch_5, (4,))
+    dL_dW2 = view(scratch_5, (4, 1))
     dL_dz1 = view(scratch_6, (batch, 4))
     k1_loss(
-        batch, x, W1, x_W1, exp_1, h1, t, dL_dz1, learning_rate, h1_dL_dy, rho, epsilon, dL_db1, W2,
+        batch, x, W1, x_W1, exp_1, h1, t, dL_dz1, learning_rate, dL_dW2, rho, epsilon, dL_db1, W2,
         rmsprop_v_W2, b1, rmsprop_v_b1, b2, rmsprop_v_b2, loss,
     )
     k2_rmsprop_v_W1(x, dL_dz1, learning_rate, dL_dW1, rho, epsilon, W1, rmsprop_v_W1)

@@ -1,7 +1,7 @@
 """train, for NumPy: a statement a node.
 
 net.py:7    z1 = x W1 + b1                                             Dense(4, activation="softplus")
-net.py:8    y = h1 W2ᵀ + b2                                            Dense(1)
+net.py:8    y = h1 W2 + b2                                             Dense(1)
 net.py:10   L = mean(0.5 (t - y)² if |t - y| ≤ 1 else |t - y| - 0.5)
 
 Infinities and NaN are values here: call it under np.errstate(all='ignore').
@@ -12,30 +12,30 @@ from scipy import special
 
 
 def forward(x, W1, b1, W2, b2):
-    z1 = x @ W1 + b1                     # net.py:7   z1 = x W1 + b1
+    z1 = x @ W1 + b1  # net.py:7   z1 = x W1 + b1
     h1 = np.maximum(z1, 0) + np.log1p(np.exp(-np.abs(z1)))  # h1 = max(z1, 0) + log1p(exp(-|z1|))
-    y = (h1 @ W2.T[0, :])[:, None] + b2  # net.py:8   y = h1 W2ᵀ + b2
+    y = h1 @ W2 + b2  # net.py:8   y = h1 W2 + b2
     return z1, h1, y
 
 
 def gradient(x, t, W1, b1, W2, b2):
     z1, h1, y = forward(x, W1, b1, W2, b2)
-    difference = t - y                          # net.py:10   difference = t - y
-    abs = np.abs(difference)                    #             abs = |difference|
-    less_equal_abs = abs <= 1                   #             less_equal_abs = abs ≤ 1
+    difference = t - y                        # net.py:10   difference = t - y
+    abs = np.abs(difference)                  #             abs = |difference|
+    less_equal_abs = abs <= 1                 #             less_equal_abs = abs ≤ 1
     # chosen = 0.5 difference² if less_equal_abs else abs - 0.5
     chosen = np.where(less_equal_abs, 0.5 * difference**2, abs - 0.5)[:, 0]
-    L = np.mean(chosen)                         #             L = mean(chosen)
-    ratio = np.float32(1) / x.shape[0]          # net.py:9    ratio = 1 / batch
-    product = ratio * np.sign(difference)       # net.py:10   product = ratio * sign(difference)
-    # dL/dy = -(ratio * difference if less_equal_abs else product)
-    dL_dy = -np.where(less_equal_abs, ratio * difference, product)
-    dL_dh1 = dL_dy[:, 0][:, None] * W2.T[0, :]  #             dL/dh1 = dL/dy (W2ᵀ)ᵀ
-    dL_dz1 = dL_dh1 * special.expit(z1)         # net.py:7    dL/dz1 = dL/dh1 * sigmoid(z1)
-    dL_dW1 = x.T @ dL_dz1                       #             dL/dW1 = xᵀ dL/dz1
-    dL_db1 = np.sum(dL_dz1, axis=0)             #             dL/db1 = sum_batch dL/dz1
-    dL_dW2 = (dL_dy[:, 0] @ h1)[None, :].T      #             dL/dW2 = (dL/dy h1)ᵀ
-    dL_db2 = np.sum(dL_dy, axis=0)              # net.py:8    dL/db2 = sum_batch dL/dy
+    L = np.mean(chosen)                       #             L = mean(chosen)
+    product = 2 * (np.float32(0.5) / x.shape[0] * difference)  # product = difference / batch
+    ratio = np.sign(difference) / x.shape[0]  #             ratio = sign(difference) / batch
+    # dL/dy = -(product if less_equal_abs else ratio)
+    dL_dy = -np.where(less_equal_abs, product, ratio)
+    dL_dh1 = dL_dy @ W2.T                     #             dL/dh1 = dL/dy W2ᵀ
+    dL_dz1 = dL_dh1 * special.expit(z1)       # net.py:7    dL/dz1 = dL/dh1 * sigmoid(z1)
+    dL_dW1 = x.T @ dL_dz1                     #             dL/dW1 = xᵀ dL/dz1
+    dL_db1 = np.sum(dL_dz1, axis=0)           #             dL/db1 = sum_batch dL/dz1
+    dL_dW2 = h1.T @ dL_dy                     #             dL/dW2 = h1ᵀ dL/dy
+    dL_db2 = np.sum(dL_dy, axis=0)            # net.py:8    dL/db2 = sum_batch dL/dy
     return L, dL_dW1, dL_db1, dL_dW2, dL_db2
 
 

@@ -16,6 +16,7 @@ from chainrule.runtime.devices.cpu.library import (
 )
 
 
+# net.py:7   z1 = x W1 + b1
 # net.py:7   h1 = tanh(z1)
 @kernel
 def k1_h1(batch, x, W1, x_W1, b1, h1):
@@ -25,6 +26,7 @@ def k1_h1(batch, x, W1, x_W1, b1, h1):
             h1[i, j] = tanh(x_W1[i, j] + b1[j])
 
 
+# net.py:8   y = h1 W2 + b2
 # net.py:10   dL/dy = -2 (t - y) / (2 batch)
 # net.py:8   dL/db2 = sum_batch dL/dy
 # net.py:10   b2 <- b2 - learning_rate * dL/db2
@@ -37,15 +39,15 @@ def k2_loss(batch, h1, W2, t, h1_W2, dL_dy, learning_rate, dL_db2, b2, loss):
         dL_db2[i] = f32(0.0)
     for i in range(batch):
         for j in range(2):
-            t_2 = t[i, j] - (h1_W2[i, j] + b2[j])
-            total = accumulate(total, f64(t_2 * t_2))
-            dL_dy_ij = f32(-2.0) * (t_2 / f32(2 * batch))
+            difference_ij = t[i, j] - (h1_W2[i, j] + b2[j])
+            total = accumulate(total, f64(difference_ij * difference_ij))
+            dL_dy_ij = f32(-2.0) * (difference_ij / f32(2 * batch))
             dL_dy[i, j] = dL_dy_ij
             dL_db2[j] = dL_db2[j] + dL_dy_ij
     sum_1_0 = f32(total)
-    t_3 = f32(learning_rate[0])
+    learning_rate_0_f32 = f32(learning_rate[0])
     for i in range(2):
-        b2[i] = b2[i] - t_3 * dL_db2[i]
+        b2[i] = b2[i] - learning_rate_0_f32 * dL_db2[i]
     loss[0] = sum_1_0 / f32(2 * batch)
 
 
@@ -64,31 +66,33 @@ def k3_b1(batch, dL_dy, W2, dL_dh1, h1, dL_dz1, learning_rate, dL_db1, b1):
             dL_dz1_ij = dL_dh1[i, j] * (f32(1.0) - h1_ij * h1_ij)
             dL_dz1[i, j] = dL_dz1_ij
             dL_db1[j] = dL_db1[j] + dL_dz1_ij
-    t_2 = f32(learning_rate[0])
+    learning_rate_0_f32 = f32(learning_rate[0])
     for i in range(4):
-        b1[i] = b1[i] - t_2 * dL_db1[i]
+        b1[i] = b1[i] - learning_rate_0_f32 * dL_db1[i]
 
 
 # dL/dW1 = xᵀ dL/dz1
 # net.py:10   W1 <- W1 - learning_rate * dL/dW1
 @kernel
 def k4_W1(x, dL_dz1, learning_rate, dL_dW1, W1):
+    W1_flat = view(W1, (12,))
+    dL_dW1_flat = view(dL_dW1, (12,))
     matmul_tn(x, dL_dz1, dL_dW1)
-    t_2 = f32(learning_rate[0])
-    for i in range(3):
-        for j in range(4):
-            W1[i, j] = W1[i, j] - t_2 * dL_dW1[i, j]
+    learning_rate_0_f32 = f32(learning_rate[0])
+    for i in range(12):
+        W1_flat[i] = W1_flat[i] - learning_rate_0_f32 * dL_dW1_flat[i]
 
 
 # dL/dW2 = h1ᵀ dL/dy
 # net.py:10   W2 <- W2 - learning_rate * dL/dW2
 @kernel
 def k5_W2(h1, dL_dy, learning_rate, dL_dW2, W2):
+    W2_flat = view(W2, (8,))
+    dL_dW2_flat = view(dL_dW2, (8,))
     matmul_tn(h1, dL_dy, dL_dW2)
-    t_2 = f32(learning_rate[0])
-    for i in range(4):
-        for j in range(2):
-            W2[i, j] = W2[i, j] - t_2 * dL_dW2[i, j]
+    learning_rate_0_f32 = f32(learning_rate[0])
+    for i in range(8):
+        W2_flat[i] = W2_flat[i] - learning_rate_0_f32 * dL_dW2_flat[i]
 
 
 @program

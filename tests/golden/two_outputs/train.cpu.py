@@ -24,23 +24,23 @@ from chainrule.runtime.devices.cpu.library import (
 )
 
 
+# net.py:6   z1 = x W1 + b1
 # net.py:6   h1 = tanh(z1)
+# net.py:7   y1 = h1 W_size + b_size
 # net.py:11   dL/dy1 = -2 (t_y1 - y1) / batch
+# dL/dW_size = h1ᵀ dL/dy1
 # net.py:7   dL/db_size = sum_batch dL/dy1
-# net.py:11   b_size <- b_size - learning_rate * dL/db_size
 # y1_loss = sum((t_y1 - y1)²) / batch
 @kernel
 def k1_y1_loss(
-    batch, x, W1, x_W1, b1, h1, W_size, t_y1, reshape_dL_dy1, learning_rate, h1_dL_dy1, b_size,
-    y1_loss,
+    batch, x, W1, x_W1, b1, h1, W_size, t_y1, h1_W_size, b_size, dL_dW_size, dL_db_size, y1_loss,
 ):
     matmul(x, W1, x_W1)
     total = f64(0.0)
     for i in range(5):
-        h1_dL_dy1[i] = f32(0.0)
+        dL_dW_size[i, 0] = f32(0.0)
     total_2 = f64(0.0)
     b_size_0 = b_size[0]
-    t = f32(1.0) / f32(batch)
     for i in range(batch):
         total_3 = f64(0.0)
         for j in range(5):
@@ -48,157 +48,171 @@ def k1_y1_loss(
             h1[i, j] = h1_ij
             total_3 = accumulate(total_3, f64(h1_ij * W_size[j, 0]))
         h1_W_size_i = f32(total_3)
-        t_2 = t_y1[i, 0] - (h1_W_size_i + b_size_0)
-        total = accumulate(total, f64(t_2 * t_2))
-        dL_dy1_i = f32(-2.0) * (t_2 * t)
-        reshape_dL_dy1[i] = dL_dy1_i
+        h1_W_size[i, 0] = h1_W_size_i
+        difference_i = t_y1[i, 0] - (h1_W_size_i + b_size_0)
+        total = accumulate(total, f64(difference_i * difference_i))
+        dL_dy1_i = f32(-2.0) * (difference_i / f32(batch))
         for j in range(5):
-            h1_dL_dy1[j] = h1_dL_dy1[j] + h1[i, j] * dL_dy1_i
+            dL_dW_size[j, 0] = dL_dW_size[j, 0] + h1[i, j] * dL_dy1_i
         total_2 = accumulate(total_2, f64(dL_dy1_i))
-    dL_db_size_0 = f32(total_2)
+    dL_db_size[0] = f32(total_2)
     sum_1_0 = f32(total)
     y1_loss[0] = sum_1_0 / f32(batch)
-    b_size[0] = b_size_0 - f32(learning_rate[0]) * dL_db_size_0
 
 
-# net.py:11   dL/dy2 = -[onehot(t_y2)] / batch - exp(y2 - max_axis1 y2) * (sum_axis1 (-[onehot(t_y2)] / batch)) / (sum_axis1 exp(y2 - max_axis1 y2))
+# net.py:8   y2 = h1 W_kind + b_kind
+# net.py:11   dL/dy2 = -[onehot(t_y2)] / batch + exp(y2 - max_axis1 y2) / ((sum_axis1 exp(y2 - max_axis1 y2)) * batch)
 # net.py:8   dL/db_kind = sum_batch dL/dy2
 # net.py:11   b_kind <- b_kind - learning_rate * dL/db_kind
 # y2_loss = sum(-(y2 - max_axis1 y2 - log(sum_axis1 exp(y2 - max_axis1 y2)))[t_y2]) / batch
 # net.py:11   L = y1_loss + y2_loss
 @kernel
 def k2_loss(
-    batch, h1, W_kind, h1_W_kind, t_y2, exp_1, dL_dy2, learning_rate, dL_db_kind, y1_loss, y2_loss,
+    batch, h1, W_kind, h1_W_kind, exp_1, t_y2, dL_dy2, learning_rate, dL_db_kind, y1_loss, y2_loss,
     b_kind, loss, fault,
 ):
     matmul(h1, W_kind, h1_W_kind)
     total = f64(0.0)
     for i in range(3):
         dL_db_kind[i] = f32(0.0)
-    t = f32(-1.0) / f32(batch)
+    ratio = f32(-1.0) / f32(batch)
     for i in range(batch):
         largest = f32(-inf)
-        total_2 = f64(0.0)
-        t_y2_i = t_y2[i]
         for j in range(3):
             largest = maximum(largest, h1_W_kind[i, j] + b_kind[j])
-            total_2 = accumulate(total_2, f64(where(i32(j) == t_y2_i, t, f32(0.0))))
-        sum_1_2_i = f32(total_2)
-        total_3 = f64(0.0)
+        total_2 = f64(0.0)
         for j in range(3):
             exp_1_ij = exp(h1_W_kind[i, j] + b_kind[j] - largest)
             exp_1[i, j] = exp_1_ij
-            total_3 = accumulate(total_3, f64(exp_1_ij))
-        sum_exp_1_i = f32(total_3)
-        place = checked(i64(t_y2_i), 3, fault, 1)
-        t_2 = h1_W_kind[i, place] + b_kind[place] - largest - log(sum_exp_1_i)
-        total = accumulate(total, f64(-t_2))
+            total_2 = accumulate(total_2, f64(exp_1_ij))
+        sum_exp_1_i = f32(total_2)
+        place_i = checked(i64(t_y2[i]), 3, fault, 1)
+        difference_i = h1_W_kind[i, place_i] + b_kind[place_i] - largest - log(sum_exp_1_i)
+        total = accumulate(total, f64(-difference_i))
+        t_y2_i = t_y2[i]
         for j in range(3):
-            dL_dy2_ij = where(i32(j) == t_y2_i, t, f32(0.0)) - exp_1[i, j] / sum_exp_1_i * sum_1_2_i
+            dL_dy2_ij = where(i32(j) == t_y2_i, ratio, f32(0.0)) + exp_1[i, j] / sum_exp_1_i / f32(batch)
             dL_dy2[i, j] = dL_dy2_ij
             dL_db_kind[j] = dL_db_kind[j] + dL_dy2_ij
-    sum_1_3_0 = f32(total)
-    t_3 = f32(learning_rate[0])
+    sum_1_2_0 = f32(total)
+    learning_rate_0_f32 = f32(learning_rate[0])
     for i in range(3):
-        b_kind[i] = b_kind[i] - t_3 * dL_db_kind[i]
-    y2_loss_0 = sum_1_3_0 / f32(batch)
+        b_kind[i] = b_kind[i] - learning_rate_0_f32 * dL_db_kind[i]
+    y2_loss_0 = sum_1_2_0 / f32(batch)
     y2_loss[0] = y2_loss_0
     loss[0] = y1_loss[0] + y2_loss_0
 
 
+# dL/dh1 = dL/dy2 W_kindᵀ + dL/dy1 W_sizeᵀ
 # net.py:6   dL/dz1 = dL/dh1 * (1 - h1²)
 # net.py:6   dL/db1 = sum_batch dL/dz1
 @kernel
-def k3_dL_db1(batch, dL_dy2, W_kind, dL_dy2_W_kind, reshape_dL_dy1, W_size, h1, dL_dz1, dL_db1):
+def k3_dL_db1(
+    batch, dL_dy2, W_kind, dL_dy2_W_kind, t_y1, h1_W_size, b_size, W_size, h1, dL_dz1, dL_db1,
+):
     matmul_nt(dL_dy2, W_kind, dL_dy2_W_kind)
     for i in range(5):
         dL_db1[i] = f32(0.0)
+    b_size_0 = b_size[0]
     for i in range(batch):
-        reshape_dL_dy1_i = reshape_dL_dy1[i]
+        dL_dy1_i = f32(-2.0) * ((t_y1[i, 0] - (h1_W_size[i, 0] + b_size_0)) / f32(batch))
         for j in range(5):
             h1_ij = h1[i, j]
-            dL_dz1_ij = (dL_dy2_W_kind[i, j] + reshape_dL_dy1_i * W_size[j, 0]) * (f32(1.0) - h1_ij * h1_ij)
+            dL_dz1_ij = (dL_dy2_W_kind[i, j] + dL_dy1_i * W_size[j, 0]) * (f32(1.0) - h1_ij * h1_ij)
             dL_dz1[i, j] = dL_dz1_ij
             dL_db1[j] = dL_db1[j] + dL_dz1_ij
 
 
+# net.py:11   b_size <- b_size - learning_rate * dL/db_size
+@kernel
+def k4_b_size(learning_rate, dL_db_size, b_size):
+    b_size[0] = b_size[0] - f32(learning_rate[0]) * dL_db_size[0]
+
+
 # net.py:11   W_size <- W_size - learning_rate * dL/dW_size
 @kernel
-def k4_W_size(learning_rate, h1_dL_dy1, W_size):
-    t = f32(learning_rate[0])
+def k5_W_size(learning_rate, dL_dW_size, W_size):
+    learning_rate_0_f32 = f32(learning_rate[0])
     for i in range(5):
-        W_size[i, 0] = W_size[i, 0] - t * h1_dL_dy1[i]
+        W_size[i, 0] = W_size[i, 0] - learning_rate_0_f32 * dL_dW_size[i, 0]
 
 
 # net.py:11   b1 <- b1 - learning_rate * dL/db1
 @kernel
-def k5_b1(learning_rate, dL_db1, b1):
-    t = f32(learning_rate[0])
+def k6_b1(learning_rate, dL_db1, b1):
+    learning_rate_0_f32 = f32(learning_rate[0])
     for i in range(5):
-        b1[i] = b1[i] - t * dL_db1[i]
+        b1[i] = b1[i] - learning_rate_0_f32 * dL_db1[i]
 
 
 # dL/dW1 = xᵀ dL/dz1
 # net.py:11   W1 <- W1 - learning_rate * dL/dW1
 @kernel
-def k6_W1(x, dL_dz1, learning_rate, dL_dW1, W1):
+def k7_W1(x, dL_dz1, learning_rate, dL_dW1, W1):
+    W1_flat = view(W1, (20,))
+    dL_dW1_flat = view(dL_dW1, (20,))
     matmul_tn(x, dL_dz1, dL_dW1)
-    t = f32(learning_rate[0])
-    for i in range(4):
-        for j in range(5):
-            W1[i, j] = W1[i, j] - t * dL_dW1[i, j]
+    learning_rate_0_f32 = f32(learning_rate[0])
+    for i in range(20):
+        W1_flat[i] = W1_flat[i] - learning_rate_0_f32 * dL_dW1_flat[i]
 
 
 # dL/dW_kind = h1ᵀ dL/dy2
 # net.py:11   W_kind <- W_kind - learning_rate * dL/dW_kind
 @kernel
-def k7_W_kind(h1, dL_dy2, learning_rate, dL_dW_kind, W_kind):
+def k8_W_kind(h1, dL_dy2, learning_rate, dL_dW_kind, W_kind):
+    W_kind_flat = view(W_kind, (15,))
+    dL_dW_kind_flat = view(dL_dW_kind, (15,))
     matmul_tn(h1, dL_dy2, dL_dW_kind)
-    t = f32(learning_rate[0])
-    for i in range(5):
-        for j in range(3):
-            W_kind[i, j] = W_kind[i, j] - t * dL_dW_kind[i, j]
+    learning_rate_0_f32 = f32(learning_rate[0])
+    for i in range(15):
+        difference_i = W_kind_flat[i] - learning_rate_0_f32 * dL_dW_kind_flat[i]
+        W_kind_flat[i] = difference_i
 
 
 @program
 def step(
     batch, x, t_y1, t_y2, learning_rate, W1, b1, W_size, b_size, W_kind, b_kind, loss, y1_loss,
     y2_loss, x_batch, t_y1_batch, t_y2_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5,
-    scratch_6, scratch_7, fault,
+    scratch_6, scratch_7, scratch_8, fault,
 ):
     x_W1 = view(scratch_1, (batch, 5))
     h1_W_kind = view(scratch_1, (batch, 3))
     dL_dy2_W_kind = view(scratch_1, (batch, 5))
     h1 = view(scratch_2, (batch, 5))
-    h1_dL_dy1 = view(scratch_3, (5,))
+    dL_dW_size = view(scratch_3, (5, 1))
     dL_dW1 = view(scratch_3, (4, 5))
     dL_dW_kind = view(scratch_3, (5, 3))
-    reshape_dL_dy1 = view(scratch_4, (batch,))
-    exp_1 = view(scratch_5, (batch, 3))
-    dL_dz1 = view(scratch_5, (batch, 5))
-    dL_db_kind = view(scratch_6, (3,))
-    dL_db1 = view(scratch_6, (5,))
-    dL_dy2 = view(scratch_7, (batch, 3))
+    h1_W_size = view(scratch_4, (batch, 1))
+    dL_db_size = view(scratch_5, (1,))
+    exp_1 = view(scratch_6, (batch, 3))
+    dL_dz1 = view(scratch_6, (batch, 5))
+    dL_db_kind = view(scratch_7, (3,))
+    dL_db1 = view(scratch_7, (5,))
+    dL_dy2 = view(scratch_8, (batch, 3))
     k1_y1_loss(
-        batch, x, W1, x_W1, b1, h1, W_size, t_y1, reshape_dL_dy1, learning_rate, h1_dL_dy1, b_size,
+        batch, x, W1, x_W1, b1, h1, W_size, t_y1, h1_W_size, b_size, dL_dW_size, dL_db_size,
         y1_loss,
     )
     k2_loss(
-        batch, h1, W_kind, h1_W_kind, t_y2, exp_1, dL_dy2, learning_rate, dL_db_kind, y1_loss,
+        batch, h1, W_kind, h1_W_kind, exp_1, t_y2, dL_dy2, learning_rate, dL_db_kind, y1_loss,
         y2_loss, b_kind, loss, fault,
     )
-    k3_dL_db1(batch, dL_dy2, W_kind, dL_dy2_W_kind, reshape_dL_dy1, W_size, h1, dL_dz1, dL_db1)
-    k4_W_size(learning_rate, h1_dL_dy1, W_size)
-    k5_b1(learning_rate, dL_db1, b1)
-    k6_W1(x, dL_dz1, learning_rate, dL_dW1, W1)
-    k7_W_kind(h1, dL_dy2, learning_rate, dL_dW_kind, W_kind)
+    k3_dL_db1(
+        batch, dL_dy2, W_kind, dL_dy2_W_kind, t_y1, h1_W_size, b_size, W_size, h1, dL_dz1, dL_db1,
+    )
+    k4_b_size(learning_rate, dL_db_size, b_size)
+    k5_W_size(learning_rate, dL_dW_size, W_size)
+    k6_b1(learning_rate, dL_db1, b1)
+    k7_W1(x, dL_dz1, learning_rate, dL_dW1, W1)
+    k8_W_kind(h1, dL_dy2, learning_rate, dL_dW_kind, W_kind)
 
 
 @program
 def epoch(
     first, last, batch_size, order, batch, totals, x, t_y1, t_y2, learning_rate, W1, b1, W_size,
     b_size, W_kind, b_kind, loss, y1_loss, y2_loss, x_batch, t_y1_batch, t_y2_batch, scratch_1,
-    scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, fault,
+    scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, scratch_8, fault,
 ):
     done = 0
     for number in range(first, last):
@@ -213,7 +227,7 @@ def epoch(
         step(
             rows, x_rows, t_y1_rows, t_y2_rows, learning_rate, W1, b1, W_size, b_size, W_kind,
             b_kind, loss, y1_loss, y2_loss, x_batch, t_y1_batch, t_y2_batch, scratch_1, scratch_2,
-            scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, fault,
+            scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, scratch_8, fault,
         )
         if fault[0] != 0 or not isfinite(loss[0]):
             break

@@ -2,7 +2,7 @@
 
 net.py:6    z1 = x W1 + b1                           Dense(5, activation="tanh")
 net.py:6    h1 = tanh(z1)                            Dense(5, activation="tanh")
-net.py:7    y1 = h1 W_sizeᵀ + b_size                 Dense(1)
+net.py:7    y1 = h1 W_size + b_size                  Dense(1)
 net.py:11   y1_loss = mean((t_y1 - y1)²)
 net.py:8    y2 = h1 W_kind + b_kind                  Dense(3)
 net.py:11   y2_loss = mean(-log_softmax(y2)[t_y2])
@@ -30,37 +30,35 @@ def log_softmax(x, axis):
 
 
 def forward(x, W1, b1, W_size, b_size, W_kind, b_kind):
-    z1 = x @ W1 + b1                              # net.py:6   z1 = x W1 + b1
-    h1 = np.tanh(z1)                              #            h1 = tanh(z1)
-    y1 = (h1 @ W_size.T[0, :])[:, None] + b_size  # net.py:7   y1 = h1 W_sizeᵀ + b_size
-    y2 = h1 @ W_kind + b_kind                     # net.py:8   y2 = h1 W_kind + b_kind
+    z1 = x @ W1 + b1           # net.py:6   z1 = x W1 + b1
+    h1 = np.tanh(z1)           #            h1 = tanh(z1)
+    y1 = h1 @ W_size + b_size  # net.py:7   y1 = h1 W_size + b_size
+    y2 = h1 @ W_kind + b_kind  # net.py:8   y2 = h1 W_kind + b_kind
     return h1, y1, y2
 
 
 def gradient(x, t_y1, t_y2, W1, b1, W_size, b_size, W_kind, b_kind):
     h1, y1, y2 = forward(x, W1, b1, W_size, b_size, W_kind, b_kind)
-    difference = t_y1 - y1                       # net.py:11   difference = t_y1 - y1
-    y1_loss = np.mean((difference**2)[:, 0])     #             y1_loss = mean(difference²)
-    log_softmax_y2 = log_softmax(y2, axis=1)     #             log_softmax_y2 = log_softmax(y2)
+    difference = t_y1 - y1                          # net.py:11   difference = t_y1 - y1
+    y1_loss = np.mean((difference**2)[:, 0])        #             y1_loss = mean(difference²)
+    log_softmax_y2 = log_softmax(y2, axis=1)        #             log_softmax_y2 = log_softmax(y2)
     # taken = log_softmax_y2[t_y2]
     taken = np.take_along_axis(log_softmax_y2, in_range(t_y2[:, None], 3), axis=1)
-    y2_loss = np.mean(-taken[:, 0])              #             y2_loss = mean(-taken)
-    L = y1_loss + y2_loss                        #             L = y1_loss + y2_loss
+    y2_loss = np.mean(-taken[:, 0])                 #             y2_loss = mean(-taken)
+    L = y1_loss + y2_loss                           #             L = y1_loss + y2_loss
     one_hot = np.arange(3, dtype=np.int32) == t_y2[:, None]  #             one_hot = onehot(t_y2)
     chosen = np.where(one_hot, np.float32(-1) / x.shape[0], 0)  # chosen = -[one_hot] / batch
-    sum_chosen = np.sum(chosen, axis=1, keepdims=True)  #             sum_chosen = sum_axis1 chosen
-    # dL/dy2 = chosen - softmax(y2) * sum_chosen
-    dL_dy2 = chosen - special.softmax(y2, axis=1) * sum_chosen
-    dL_dy1 = -2 * (difference * (np.float32(1) / x.shape[0]))  # dL/dy1 = -2 difference / batch
-    # dL/dh1 = dL/dy2 W_kindᵀ + dL/dy1 (W_sizeᵀ)ᵀ
-    dL_dh1 = dL_dy2 @ W_kind.T + dL_dy1[:, 0][:, None] * W_size.T[0, :]
-    dL_dz1 = dL_dh1 * (1 - h1**2)                # net.py:6    dL/dz1 = dL/dh1 * (1 - h1²)
-    dL_dW1 = x.T @ dL_dz1                        #             dL/dW1 = xᵀ dL/dz1
-    dL_db1 = np.sum(dL_dz1, axis=0)              #             dL/db1 = sum_batch dL/dz1
-    dL_dW_size = (dL_dy1[:, 0] @ h1)[None, :].T  #             dL/dW_size = (dL/dy1 h1)ᵀ
-    dL_db_size = np.sum(dL_dy1, axis=0)          # net.py:7    dL/db_size = sum_batch dL/dy1
-    dL_dW_kind = h1.T @ dL_dy2                   #             dL/dW_kind = h1ᵀ dL/dy2
-    dL_db_kind = np.sum(dL_dy2, axis=0)          # net.py:8    dL/db_kind = sum_batch dL/dy2
+    # dL/dy2 = chosen + softmax(y2) / batch
+    dL_dy2 = chosen + special.softmax(y2, axis=1) / x.shape[0]
+    dL_dy1 = -2 * (difference / x.shape[0])         #             dL/dy1 = -2 difference / batch
+    dL_dh1 = dL_dy2 @ W_kind.T + dL_dy1 @ W_size.T  # dL/dh1 = dL/dy2 W_kindᵀ + dL/dy1 W_sizeᵀ
+    dL_dz1 = dL_dh1 * (1 - h1**2)                   # net.py:6    dL/dz1 = dL/dh1 * (1 - h1²)
+    dL_dW1 = x.T @ dL_dz1                           #             dL/dW1 = xᵀ dL/dz1
+    dL_db1 = np.sum(dL_dz1, axis=0)                 #             dL/db1 = sum_batch dL/dz1
+    dL_dW_size = h1.T @ dL_dy1                      #             dL/dW_size = h1ᵀ dL/dy1
+    dL_db_size = np.sum(dL_dy1, axis=0)             # net.py:7    dL/db_size = sum_batch dL/dy1
+    dL_dW_kind = h1.T @ dL_dy2                      #             dL/dW_kind = h1ᵀ dL/dy2
+    dL_db_kind = np.sum(dL_dy2, axis=0)             # net.py:8    dL/db_kind = sum_batch dL/dy2
     return L, y1_loss, y2_loss, dL_dW1, dL_db1, dL_dW_size, dL_db_size, dL_dW_kind, dL_db_kind
 
 
