@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ..ir import Node
+from .flatten import flatten
 from .loops import (
     Core,
     Entry,
@@ -22,7 +23,6 @@ from .loops import (
     Statement,
     axis,
     in_place,
-    load,
     positions,
 )
 
@@ -127,17 +127,21 @@ class _Fuser:
 
     def _place(self, entries: list[_Item], depth: int, group: Group, links: list[_Link]) -> None:
         last = _last(entries, links)
+        where = last + 1 if depth == 0 else len(entries)
+        while where < len(entries) and isinstance(entries[where], Finish):
+            where += 1
         first = group[0]
         if depth == len(first.domain):
-            where = last + 1 if depth == 0 else len(entries)
-            entries[where:where] = group
+            # What is scattered to places that are no loop's starts right here.
+            starts = [Start(s) for s in group if s.combine and s.ready == depth]
+            entries[where:where] = [*starts, *group]
             return
         position = axis(depth, first.domain[depth])
         tensors = _tensors(group)
         nest = self._fitting(entries[max(last, 0) :], depth, position, links, tensors)
         if nest is None:
             nest = _Nest(position)
-            entries.insert(last + 1 if depth == 0 else len(entries), nest)
+            entries.insert(where, nest)
         at = entries.index(nest)
         for statement in group:
             if statement.combine and statement.ready == depth:
@@ -207,7 +211,7 @@ def _kernels(entries: Sequence[_Item]) -> tuple[Kernel, ...]:
             written = set()
         kernels[-1][1].extend(map(_frozen, unit))
         written |= makes
-    return tuple(Kernel(core, tuple(body)) for core, body in kernels)
+    return tuple(Kernel(core, tuple(map(flatten, body))) for core, body in kernels)
 
 
 def _units(entries: Sequence[_Item]) -> Iterator[Core | list[_Item]]:
@@ -255,20 +259,15 @@ def unforwarded(kernel: Kernel) -> dict[Node, None]:
             if isinstance(entry, Loop):
                 visit(entry.body, set(known))
             elif isinstance(entry, Finish):
-                known.add(result(entry.statement))
+                known.add(entry.statement.result)
             elif isinstance(entry, Statement):
                 for found in entry.loads():
                     if found not in known:
                         needed[found.operands[0]] = None
                 if not entry.combine and not in_place(entry.target):
-                    known.add(result(entry))
+                    known.add(entry.result)
                 if entry.combine and not entry.local:
                     needed[entry.target] = None
 
     visit(kernel.body, set())
     return needed
-
-
-def result(statement: Statement) -> Node:
-    """The element that a statement writes, as who reads it has it."""
-    return load(statement.target, statement.index, statement.target.shape)

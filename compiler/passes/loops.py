@@ -130,6 +130,7 @@ class Statement:
         value: what is written; combined with what is there if `combine` says so.
         ready: how many of the loops an element needs around it: behind those further in, it is done.
         local: whether the partial result of a reduction is one number, not an array.
+        shape: the shape in which `index` sees the target.
     """
 
     target: Node
@@ -140,10 +141,17 @@ class Statement:
     ready: int
     combine: Combine = ""
     local: bool = False
+    shape: Shape | None = None
 
     def loads(self) -> list[Node]:
         """Every element that is read."""
         return [node for node in scalars([self.value, *self.index]) if node.op is LOAD]
+
+    @property
+    def result(self) -> Node:
+        """The element that is written, as who reads it has it."""
+        shape = self.target.shape if self.shape is None else self.shape
+        return load(self.target, self.index, shape)
 
     def __str__(self) -> str:
         where = f"[{', '.join(map(show, self.index))}]" if self.index else ""

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from ...ir import CONST, Node
 from ...ops.base import Scalar
 from ...ops.convert import CAST, SIZE
-from ...passes.fuse import result
 from ...passes.loops import (
     AXIS,
     CHECKED,
@@ -75,6 +74,7 @@ class KernelWriter:
         """Write the body."""
         self.arrays, self.stored, self.labels, self.sizes = arrays, stored, labels, sizes
         self.lines: list[str] = []
+        self._views: dict[tuple[Node, Shape], str] = {}
         self.library: set[str] = {"kernel"}
         self.symbols: set[str] = set()
         self.faults = False
@@ -88,6 +88,11 @@ class KernelWriter:
         if kernel.core is not None:
             self._core(kernel.core)
         self._block(kernel.body, 0, Scope(), "    ")
+        views = [
+            f"    {name} = view({arrays[tensor]}, {self.shape(dims)})"
+            for (tensor, dims), name in self._views.items()
+        ]
+        self.lines[:0] = views
 
     # Sizes, constants, elements
 
@@ -127,9 +132,12 @@ class KernelWriter:
     def element(self, tensor: Node, index: Sequence[str], dims: Shape | None = None) -> str:
         """An element of an array."""
         name = self.arrays[tensor]
-        if dims is not None and dims != tensor.shape and dims:
+        if dims and dims != tensor.shape:
             self.library.add("view")
-            name = f"view({name}, {self.shape(dims)})"
+            if (tensor, dims) not in self._views:
+                suffix = "flat" if len(dims) == 1 else "view"
+                self._views[tensor, dims] = self._identifiers.new(f"{name}_{suffix}")
+            name = self._views[tensor, dims]
         return f"{name}[{', '.join(index) or '0'}]"
 
     # Expressions
@@ -197,7 +205,10 @@ class KernelWriter:
         if node.op is LOAD:
             at = [LETTERS[x.attr("depth")] for x in positions(node) if x.op is AXIS]
             return f"{self.arrays.get(node.operands[0], 'x')}_{''.join(at) or 0}"
-        return {CHECKED: "place", DRAW: "random"}.get(node.op, "t")
+        if node.op is CAST and node.operands[0].op is LOAD:
+            return f"{self._wanted(node.operands[0])}_{SHORT[node.dtype]}"
+        noun = NOUNS.get(node.op.name, node.op.name)
+        return f"{noun}_{letters}" if letters else noun
 
     def _bind(
         self,
@@ -298,7 +309,7 @@ class KernelWriter:
             if statement.combine:
                 self._combine(statement, value, scope, known, margin)
                 continue
-            element = result(statement)
+            element = statement.result
             if element in self._read and not in_place(statement.target):
                 if value[1] != ATOM or not value[0].isidentifier():
                     name = self._local(element)
@@ -308,7 +319,7 @@ class KernelWriter:
             if statement.target not in self.stored and not in_place(statement.target):
                 continue
             index = [self._render(x, scope, known)[0] for x in statement.index]
-            target = self.element(statement.target, index)
+            target = self.element(statement.target, index, statement.shape)
             if in_place(statement.target):
                 if updated > 1 and statement.value not in scope.names:
                     scope.names[statement.value] = self._local(
@@ -413,7 +424,7 @@ class KernelWriter:
         total = self._places.get(statement) or self._totals[statement]
         have = "int64" if statement in self._places else self._accumulator(statement)
         value = self.cast((total, ATOM), have, statement.target.dtype)[0]
-        element = result(statement)
+        element = statement.result
         if element in self._read:
             if not value.isidentifier():
                 name = self._local(element)
@@ -452,6 +463,22 @@ class KernelWriter:
         self.lines.append(f"        {name}({', '.join(f'{text}[i]' for text in given)})")
 
 
+NOUNS = {
+    **dict.fromkeys(("add", "logaddexp"), "sum"),
+    "subtract": "difference",
+    "multiply": "product",
+    "divide": "ratio",
+    "negative": "minus",
+    "sqrt": "root",
+    "pow": "power",
+    "cast": "number",
+    "where": "choice",
+    "checked": "place",
+    "draw": "random",
+    **dict.fromkeys("equal not_equal less less_equal greater greater_equal".split(), "test"),
+    **dict.fromkeys("logical_and logical_or logical_xor logical_not".split(), "test"),
+    **dict.fromkeys("maximum minimum".split(), "extreme"),
+}
 TOTALS = {
     "sum": "total",
     "prod": "product",

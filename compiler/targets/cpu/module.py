@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...explain.formulas import display_names, equation
-from ...ir import Graph, Node, is_leaf
+from ...ir import Graph, Node, is_leaf, walk
 from ...ops.linear import CONTRACT
 from ...passes.loops import LETTERS, Schedule, in_place, loops
 from ...passes.loops import Kernel as Nest
@@ -24,7 +24,7 @@ RESERVED = {
     *CALLS,
     *"accumulate checked f32 f64 i32 i64 gather_rows inf nan kernel program view".split(),
     *"matmul matmul_nt matmul_tn matmul_tt philox_uniform_f32 philox_uniform_f64".split(),
-    *"range bool min step epoch fault order totals first last batch_size rows start done".split(),
+    *"range bool min step epoch fault order totals first last batch_size rows start done number".split(),
 }
 BATCH = "batch"
 WIDTH = 100
@@ -56,6 +56,7 @@ class _Module:
         self.arguments: list[_Argument] = []
         self.arrays: dict[Node, str] = {}
         self.views: dict[Node, str] = {}
+        self.shown: set[Node] = set()
         self._arguments()
 
     # Names and buffers
@@ -210,20 +211,19 @@ class _Module:
         return kernel, _call(f"    {title}", given, "")
 
     def _formulas(self, nest: Nest) -> list[str]:
-        """What a kernel computes, a line for each tensor that has a name."""
+        """What a kernel computes: a line for each value with a name that is new, and each update."""
         lines = []
         made = [] if nest.core is None else [(nest.core.node, nest.core.node)]
         made += [(s.target, s.node) for s in nest.statements()]
+        stored = frozenset(self.schedule.stored)
         for target, node in made:
+            for inner in walk([node], stored - {node}):
+                if inner in self.names and not is_leaf(inner) and inner not in self.shown:
+                    self.shown.add(inner)
+                    lines.append(_located(inner, equation(inner, self.names)))
             if in_place(target):
                 text = equation(node, {**self.names, node: target.attr("name")})
-                text = text.replace(" = ", " <- ", 1)
-            elif node in self.names:
-                text = equation(node, self.names)
-            else:
-                continue
-            where = f"{node.where}   " if node.where else ""
-            lines.append(where + text)
+                lines.append(_located(node, text.replace(" = ", " <- ", 1)))
         return list(dict.fromkeys(lines)) or [self._fallback(nest)]
 
     def _fallback(self, nest: Nest) -> str:
@@ -247,8 +247,8 @@ class _Module:
         texts = [argument.text for argument in self.arguments]
         given = ["first", "last", "batch_size", "order", *self.sizes.values(), "totals", *texts]
         lines = ["@program", _call("def epoch", [*given, "fault"], ":"), "    done = 0"]
-        lines.append("    for k in range(first, last):")
-        lines.append("        start = k * batch_size")
+        lines.append("    for number in range(first, last):")
+        lines.append("        start = number * batch_size")
         lines.append("        rows = min(batch_size, order.shape[0] - start)")
         by_name = {argument.buffer.name: argument for argument in self.arguments}
         passed = dict(zip(texts, texts, strict=True))
@@ -271,6 +271,10 @@ class _Module:
         for i, output in enumerate(x for x in outputs if not x.buffer.type.shape):
             lines.append(f"        totals[{i}] += f64(rows) * f64({output.text}[0])")
         return "\n".join([*lines, "        done += 1", "    return done"])
+
+
+def _located(node: Node, text: str) -> str:
+    return f"{node.where}   {text}" if node.where else text
 
 
 def _call(head: str, given: Sequence[str], tail: str) -> str:
