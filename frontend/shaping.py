@@ -9,7 +9,7 @@ from chainrule.compiler.errors import ShapeError, UsageError
 from chainrule.compiler.ir import Node, const, make
 from chainrule.compiler.ops import shape as ops
 from chainrule.compiler.ops.arithmetic import greater_equal, less_equal, remainder, where
-from chainrule.compiler.ops.base import shown_shape
+from chainrule.compiler.ops.broadcasting import shown_shape
 from chainrule.compiler.ops.convert import iota, size
 from chainrule.compiler.ops.index import TAKE
 from chainrule.compiler.types import Dim, Shape, Size, divide, product

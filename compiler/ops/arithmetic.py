@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..ir import Node, const, is_const, make, register
+from ..ir import OPS, Node, const, is_const, make, register
 from ..types import Where as Place
-from .base import Scalar, unbroadcast
+from .base import Scalar
+from .broadcasting import unbroadcast
 
 WIDE = (-1e3, 1e3)
 
@@ -416,6 +417,4 @@ def _pow_exponent(out: Node, x: Node, y: Node) -> Node | None:
 
 
 def _log(x: Node) -> Node:
-    from .elementary import log
-
-    return log(x)
+    return OPS["log"](x)

@@ -6,8 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..ir import Node, Op, make, register
+from ..ir import Node, Op, const, is_const, make, register
 from ..types import Dim, TensorType
+from .shape import reshape
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,8 +60,6 @@ class Iota(Op):
 
     def lift(self, node: Node, operands: tuple[Node, ...], lead: int) -> Node:
         """The same along every leading axis."""
-        from .shape import reshape
-
         return reshape(node, shape=(1,) * lead + node.shape)
 
 
@@ -104,8 +103,6 @@ class Literal(Op):
 
     def lift(self, node: Node, operands: tuple[Node, ...], lead: int) -> Node:
         """The same along every leading axis."""
-        from .shape import reshape
-
         return reshape(node, shape=(1,) * lead + node.shape)
 
 
@@ -117,8 +114,6 @@ LITERAL = register(Literal())
 
 def cast(x: Node, dtype: str) -> Node:
     """`x` as `dtype`; itself if it is so already."""
-    from ..ir import const, is_const
-
     if x.dtype == dtype:
         return x
     if is_const(x):
@@ -128,8 +123,6 @@ def cast(x: Node, dtype: str) -> Node:
 
 def size(dim: Dim, dtype: str) -> Node:
     """The size `dim` as a number of `dtype`."""
-    from ..ir import const
-
     return const(dim, dtype) if isinstance(dim, int) else make(SIZE, (), dim=dim, dtype=dtype)
 
 
@@ -141,8 +134,6 @@ def iota(dim: Dim, dtype: str = "int64") -> Node:
 def literal(array: np.ndarray[Any, Any]) -> Node:
     """The elements of `array` as they are now; a plain constant where there are no axes."""
     import numpy as np
-
-    from ..ir import const
 
     dtype = array.dtype.name
     if not array.ndim:

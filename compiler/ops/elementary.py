@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ..ir import Node, register
+from ..ir import OPS, Node, register
 from .arithmetic import abs, equal, maximum, sqrt, square, where
 from .base import Scalar
 
@@ -286,9 +286,7 @@ atanh: Scalar = _row(
 
 def _sigmoid(x: Node) -> Node:
     """The logistic function, which is defined with exp."""
-    from .special import sigmoid
-
-    return sigmoid(x)
+    return OPS["sigmoid"](x)
 
 
 def _over(x: Node, r: Node) -> Node:

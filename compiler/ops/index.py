@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..errors import DTypeError, ShapeError
-from ..ir import Node, Op, const, make, register
+from ..ir import Node, Op, make, register
 from ..types import Dim, TensorType
-from .arithmetic import equal, where
-from .base import broadcast_dims, unbroadcast
-from .convert import iota
+from .arithmetic import equal
+from .broadcasting import broadcast_dims, unbroadcast
+from .convert import cast, iota
 from .shape import broadcast_to, reshape
 
 
@@ -81,14 +81,11 @@ class TakeAlong(Op):
         return TensorType(x.dtype, (*shape[:axis], index.shape[axis], *shape[axis + 1 :]))
 
     def vjp(self, node: Node, out_grad: Node) -> tuple[Node | None, ...]:
-        """Add to the places that were read; for a single place a row, that is a one-hot row."""
+        """Add to the places that were read."""
         x, index = node.operands
-        axis, dim = node.attr("axis"), x.shape[node.attr("axis")]
-        if index.shape[axis] == 1:
-            grad = where(hot(index, axis, dim), out_grad, const(0, x.dtype))
-        else:
-            full = broadcast_to(index, shape=node.shape)
-            grad = make(ADD_ALONG, (out_grad, full), axis=axis, dim=dim)
+        axis = node.attr("axis")
+        full = broadcast_to(index, shape=node.shape)
+        grad = make(ADD_ALONG, (out_grad, full), axis=axis, dim=x.shape[axis])
         return (unbroadcast(grad, x.shape), None)
 
     def lift(self, node: Node, operands: tuple[Node, ...], lead: int) -> Node:
@@ -124,6 +121,4 @@ def hot(index: Node, axis: int, dim: Dim) -> Node:
 
 def one_hot(index: Node, dim: Dim, dtype: str) -> Node:
     """Rows of zeros with a one at `index`, along a new last axis."""
-    from .convert import cast
-
     return cast(hot(reshape(index, shape=(*index.shape, 1)), index.type.ndim, dim), dtype)

@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import DTypeError, ShapeError
 from ..ir import Node, Op, make, register
 from ..types import Dim, TensorType
-from .base import broadcast_dims
+from .broadcasting import broadcast_dims
 from .shape import broadcast_to, reshape
 
 

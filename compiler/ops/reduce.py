@@ -6,12 +6,13 @@ from typing import Any
 
 from ..errors import DTypeError, ShapeError
 from ..ir import Node, Op, const, make, register
-from ..types import Shape, TensorType
-from .arithmetic import equal, square, where
-from .base import Composite, lifted_axes
+from ..types import Shape, TensorType, product
+from .arithmetic import equal, isfinite, sqrt, square, where
+from .base import Composite
+from .broadcasting import lifted_axes
 from .convert import cast, iota, size
 from .elementary import exp, log
-from .shape import broadcast_to, flip, reshape
+from .shape import broadcast_to, flip, reshape, transpose
 
 
 def without(shape: Shape, axes: tuple[int, ...]) -> Shape:
@@ -26,8 +27,6 @@ def kept(reduced: Node, x: Node, axes: tuple[int, ...]) -> Node:
 
 def count(x: Node, axes: tuple[int, ...]) -> Node:
     """How many elements are reduced, as a number of the dtype of `x`."""
-    from ..types import product
-
     return size(product(tuple(x.shape[axis] for axis in axes)), x.dtype)
 
 
@@ -80,9 +79,6 @@ class Prod(Reduce):
         if not axes:
             return (out_grad,)
         free = tuple(axis for axis in range(x.type.ndim) if axis not in axes)
-        from ..types import product
-        from .shape import transpose
-
         order = free + axes
         last = transpose(x, axes=order)
         n = product(tuple(x.shape[axis] for axis in axes))
@@ -244,8 +240,6 @@ class Norm(Composite):
 
     def expand(self, node: Node) -> Node:
         """The root of the sum of squares."""
-        from .arithmetic import sqrt
-
         return sqrt(sum(square(node.operands[0]), axes=node.attr("axes")))
 
 
@@ -282,8 +276,6 @@ class LogSumExp(Composite):
 
 def finite(top: Node) -> Node:
     """`top`, and 0 where it is not finite, so that inf - inf does not arise."""
-    from .arithmetic import isfinite
-
     return where(isfinite(top), top, const(0, top.dtype))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from ..errors import DTypeError, ShapeError
 from ..ir import Node, Op, make, register
 from ..types import Dim, Shape, TensorType, add, floordiv, mul, product, sub
-from .base import broadcast_dims, lifted_axes, shown_shape, unbroadcast
+from .broadcasting import broadcast_dims, lifted_axes, shown_shape, unbroadcast
 
 
 class Reshape(Op):

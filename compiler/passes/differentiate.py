@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..autodiff import backward
 from ..ir import Graph, Node, is_const, is_leaf, substitute, walk
-from ..ops.base import zeros_like
+from ..ops.broadcasting import zeros_like
 from ..ops.gradient import GRADIENT
 from ..trace import Trace
 

@@ -9,7 +9,8 @@ from ...explain.formulas import display_names, gradient_nodes
 from ...explain.notation import Text
 from ...explain.printer import Printer
 from ...ir import Graph, Node, is_leaf, make, transform, walk
-from ...ops.base import Scalar, broadcast_dims
+from ...ops.base import Scalar
+from ...ops.broadcasting import broadcast_dims
 from ...ops.shape import BROADCAST_TO, RESHAPE
 from ...program import Buffer, Kernel, Program
 from ...types import Dim, Shape, Size
@@ -18,6 +19,7 @@ from .functions import Body, Function, Module, Statement, assigned, lines_of, wr
 from .helpers import HELPERS
 
 BATCH = "batch"
+FORMULA_WIDTH = 80
 # Names that mean something in the module.
 RESERVED = (
     "np", "special", "step", "forward", "gradient", "update", *HELPERS,
@@ -262,6 +264,7 @@ def _heading(graph: Graph) -> str:
         name = names.get(node)
         if name is not None and not is_leaf(node) and node.where is not None:
             formula = f"{printer.name(name)} = {printer.formula(node)}"
+            formula = formula if len(formula) <= FORMULA_WIDTH else f"{printer.name(name)} = …"
             rows.append((str(node.where), formula, node.where.layer))
     lines = [f"{graph.name}, for NumPy: a statement a node."]
     if rows:
