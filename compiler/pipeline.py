@@ -11,7 +11,7 @@ from .passes.fold import Fold
 from .passes.lower import Lower, built_in
 from .passes.rewrite import Rewrite
 from .program import Program
-from .rules import ALGEBRA, STABILIZE
+from .rules import ALGEBRA, FINISH, STABILIZE
 from .targets import target as find_target
 from .trace import Trace
 
@@ -27,7 +27,7 @@ def derive(request: Graph, trace: Trace | None = None) -> Graph:
     graph = stabilize(request, trace)  # a formula stabilized first has a stable gradient
     graph = Contractions()(graph, trace)
     graph = Differentiate()(graph, trace)
-    graph = stabilize(graph, trace)
+    graph = Rewrite(ALGEBRA + FINISH)(stabilize(graph, trace), trace)
     graph = Fold()(graph, trace)
     return Contractions()(graph, trace)
 

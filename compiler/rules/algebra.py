@@ -21,7 +21,9 @@ from ..ops.arithmetic import (
     square,
     where,
 )
+from ..ops.convert import SIZE
 from ..ops.elementary import asinh, atan, cos, cosh, hypot, sin, sinh, tan, tanh
+from ..ops.reduce import MEAN, SUM
 from ..ops.special import erf
 from .movement import MOVEMENTS
 from .numbers import (
@@ -42,6 +44,7 @@ from .signs import nonnegative, positive
 
 LESS = "less work, the same value"
 FORM = "one form for what is the same, so that other rules see it"
+OUT = "one operation on the result instead of one an element"
 ABOVE = (0.1, 5.0)
 
 NEUTRAL = (
@@ -190,6 +193,18 @@ PRODUCTS = (
         domain={"y": ABOVE},
     ),
     Rule(
+        "times minus a reciprocal",
+        lambda x, y: (x * (-1 / y), -(x / y)),
+        "one rounding less, and 1/y may overflow",
+        domain={"y": ABOVE},
+    ),
+    Rule(
+        "minus a ratio of a difference",
+        lambda x, y, z: (-((x - y) / z), (y - x) / z),
+        FORM,
+        domain={"z": ABOVE},
+    ),
+    Rule(
         "over a reciprocal",
         lambda x, y: (x / (1 / y), x * y),
         "one rounding less, and 1/y may overflow",
@@ -201,6 +216,39 @@ PRODUCTS = (
         "one rounding less, and x/y may overflow",
         domain={"x": ABOVE, "y": ABOVE},
     ),
+)
+# A number of elements is no danger to a product: it moves outwards, as means are written.
+SIZES = (
+    Rule(
+        "times over a size",
+        lambda x, y, r: (x * (y / r), x * y / r),
+        OUT,
+        when=lambda r: r.op is SIZE,
+        domain={"r": ABOVE},
+    ),
+    Rule(
+        "over a size plus over a size",
+        lambda x, y, r: (x / r + y / r, (x + y) / r),
+        OUT,
+        when=lambda r: r.op is SIZE,
+        domain={"r": ABOVE},
+    ),
+    Rule(
+        "over a size minus over a size",
+        lambda x, y, r: (x / r - y / r, (x - y) / r),
+        OUT,
+        when=lambda r: r.op is SIZE,
+        domain={"r": ABOVE},
+    ),
+    Rule(
+        "sum over a size",
+        lambda x, r, axes: (SUM(x / r, axes=axes), SUM(x, axes=axes) / r),
+        OUT,
+        when=lambda r: r.op is SIZE,
+        domain={"r": ABOVE},
+    ),
+    Rule("sum of minus", lambda x, axes: (SUM(-x, axes=axes), -SUM(x, axes=axes)), OUT),
+    Rule("mean of minus", lambda x, axes: (MEAN(-x, axes=axes), -MEAN(x, axes=axes)), OUT),
 )
 POWERS = (
     Rule("power zero", lambda x: (pow(x, 0), const(1, x.dtype)), LESS),
@@ -276,5 +324,5 @@ SELECTION = (
 )
 
 ALGEBRA: tuple[AnyRule, ...] = (
-    MOVEMENTS + NEUTRAL + SIGNS + NUMBERS + POWERS + PRODUCTS + IDENTITIES + SELECTION
+    MOVEMENTS + NEUTRAL + SIGNS + NUMBERS + SIZES + POWERS + PRODUCTS + IDENTITIES + SELECTION
 )

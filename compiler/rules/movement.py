@@ -6,11 +6,14 @@ Constructors simplify what is written down; these simplify what arises when oper
 from __future__ import annotations
 
 from ..ir import Node, const, is_const, leaf, make
+from ..ops.arithmetic import divide, multiply, negative, where
 from ..ops.convert import CAST, cast, size
 from ..ops.elementary import exp
+from ..ops.index import ADD_ALONG, hot
 from ..ops.reduce import MAX, MEAN, MIN, PROD, SUM, without
 from ..ops.shape import BROADCAST_TO, RESHAPE, TRANSPOSE, broadcast_to, reshape, transpose
 from ..types import FLOATS, Dim, Shape, TensorType, product, symbol
+from .numbers import folded
 from .rule import ELEMENTWISE, Movement, plain
 
 LESS = "elements move once, or not at all"
@@ -29,6 +32,8 @@ def reshaped(node: Node) -> Node:
     (x,) = node.operands
     while x.op is RESHAPE:
         (x,) = x.operands
+    if x.op is BROADCAST_TO and x.operands[0].type.size == 1:
+        return broadcast_to(reshape(x.operands[0], shape=()), shape=node.shape)
     return reshape(x, shape=node.shape)
 
 
@@ -47,6 +52,18 @@ def repeated(node: Node) -> Node:
     while x.op is BROADCAST_TO or leads_with_ones(x):
         (x,) = x.operands
     return broadcast_to(x, shape=node.shape)
+
+
+def scaled(node: Node) -> Node | None:
+    """move(x / r) = move(x) / r for a number r of no axes; so for products and minus."""
+    (x,) = node.operands
+    if x.op not in (negative, multiply, divide):
+        return None
+    numbers = [y for y in x.operands if not y.shape]
+    if len(numbers) != len(x.operands) - 1 or (x.operands[0] in numbers and x.op is divide):
+        return None
+    moved = (y if not y.shape else make(node.op, (y,), **dict(node.attrs)) for y in x.operands)
+    return make(x.op, tuple(moved))
 
 
 def leads_with_ones(x: Node) -> bool:
@@ -78,7 +95,7 @@ def holds(wide: str, narrow: str) -> bool:
     return wide == narrow or narrow in order.get(wide, ("bool", "int32", "float32"))
 
 
-def folded(node: Node) -> Node | None:
+def reduced(node: Node) -> Node | None:
     """A reduction of a reduction, of repeated elements, or over axes of size 1."""
     (x,), axes = node.operands, node.attr("axes")
     if not axes:
@@ -109,10 +126,10 @@ def _of_repeated(node: Node, x: Node, shape: Shape) -> Node | None:
     thin = reshape(x, shape=without(x.shape, dropped))
     left = [axis for axis in range(x.type.ndim) if axis not in dropped]
     inner = tuple(left.index(axis) for axis in own)
-    reduced = make(node.op, (thin,), axes=inner) if inner else thin
+    result = make(node.op, (thin,), axes=inner) if inner else thin
     if node.op is SUM:
-        reduced = size(product(tuple(shape[axis] for axis in repeats)), x.dtype) * reduced
-    return broadcast_to(reduced, shape=node.shape)
+        result = size(product(tuple(shape[axis] for axis in repeats)), x.dtype) * result
+    return broadcast_to(result, shape=node.shape)
 
 
 def narrowed(node: Node) -> Node | None:
@@ -140,7 +157,54 @@ def lone(node: Node) -> Node | None:
     return broadcast_to(number, shape=node.shape)
 
 
+def gathered(node: Node) -> Node | None:
+    """The sum over an axis of what was added at places along it is the sum of what was added."""
+    (x,), axes = node.operands, node.attr("axes")
+    if x.op is not ADD_ALONG or x.attr("axis") not in axes:
+        return None
+    return make(node.op, (x.operands[0],), axes=axes)
+
+
+def one_place(node: Node) -> Node | None:
+    """Adding at a single place of each row is choosing it: where(one-hot, x, 0)."""
+    x, index = node.operands
+    axis, dim = node.attr("axis"), node.attr("dim")
+    if index.shape[axis] != 1:
+        return None
+    if index.op is BROADCAST_TO and index.operands[0].type.ndim == index.type.ndim:
+        (index,) = index.operands
+    return where(hot(index, axis, dim), x, const(0, x.dtype))
+
+
+def _added() -> Node:
+    x, at = _sample(2, 1), leaf("i", TensorType("int64", (2, 1)), "placeholder")
+    return make(ADD_ALONG, (x, at), axis=1, dim=3)
+
+
+PLACES: tuple[Movement, ...] = (
+    Movement(
+        "one place a row",
+        ("add_along_axis",),
+        one_place,
+        "a choice is elementwise and needs no second pass",
+        lambda: (_added(),),
+    ),
+)
 MOVEMENTS: tuple[Movement, ...] = (
+    Movement(
+        "number of numbers",
+        (ELEMENTWISE, "cast"),
+        folded,
+        "computed once, here",
+        lambda: (const(2.0, "float64") * const(3.0, "float64"),),
+    ),
+    Movement(
+        "sum of what was added at places",
+        ("sum",),
+        gathered,
+        "nothing is added that is summed again",
+        lambda: (make(SUM, (_added(),), axes=(1,)),),
+    ),
     Movement(
         "number of several axes",
         ("reshape", "broadcast_to", "transpose"),
@@ -156,6 +220,7 @@ MOVEMENTS: tuple[Movement, ...] = (
         lambda: (
             make(RESHAPE, (make(RESHAPE, (_sample(2, 6),), shape=(3, 4)),), shape=(12,)),
             make(RESHAPE, (_sample(2, 6),), shape=(2, 6)),
+            make(RESHAPE, (broadcast_to(_sample(1), (6,)),), shape=(2, 3)),
         ),
     ),
     Movement(
@@ -198,7 +263,7 @@ MOVEMENTS: tuple[Movement, ...] = (
     Movement(
         "reduction of reduction",
         ("sum", "mean", "max", "min", "prod"),
-        folded,
+        reduced,
         "one pass over the elements",
         lambda: (
             make(SUM, (make(SUM, (_sample(2, 3, 4),), axes=(1,)),), axes=(1,)),
@@ -207,6 +272,17 @@ MOVEMENTS: tuple[Movement, ...] = (
             make(SUM, (broadcast_to(_sample(3, 1), (BATCH, 3, 4)),), axes=(0, 1, 2)),
             make(MEAN, (broadcast_to(_sample(3, 1), (2, 3, 4)),), axes=(0, 2)),
             make(MIN, (broadcast_to(_sample(3, 1), (2, 3, 4)),), axes=(1, 2)),
+        ),
+    ),
+    Movement(
+        "move of scaled",
+        ("reshape", "transpose"),
+        scaled,
+        "the scale then meets others",
+        lambda: (
+            reshape(_sample(2, 3) / _sample(), (3, 2)),
+            transpose(-_sample(2, 3), (1, 0)),
+            reshape(_sample() * _sample(2, 3), (6,)),
         ),
     ),
     Movement(

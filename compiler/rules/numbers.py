@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
-from ..ir import CONST, Node, const
+from ..ir import CONST, Node, const, is_const
+from ..ops.arithmetic import where
+from ..ops.base import Scalar
+from ..ops.convert import CAST
+from ..ops.shape import broadcast_to
 
 
 def number(node: Node) -> float:
@@ -94,3 +99,23 @@ def less(k: Node, m: Node) -> Node:
 def minus(k: Node) -> Node:
     """The number -k."""
     return const(-number(k), k.dtype) if k.op is CONST else -k
+
+
+def folded(node: Node) -> Node:
+    """The number that a node is, where all its operands are numbers; else the node."""
+    if node.op is where and is_const(node.operands[0]):
+        chosen = node.operands[1 if node.operands[0].attr("value") else 2]
+        return broadcast_to(chosen, shape=node.shape)
+    if not isinstance(node.op, Scalar) and node.op is not CAST:
+        return node
+    if not all(x.op is CONST for x in node.operands):
+        return node
+    from ..reference import run
+
+    (value,) = run([node], {}, {})
+    return const(_shortest(value), node.dtype) if math.isfinite(value) else node
+
+
+def _shortest(value: Any) -> Any:
+    """The number with the fewest digits that rounds to this one in its own dtype."""
+    return float(str(value)) if value.dtype.kind == "f" else value.item()

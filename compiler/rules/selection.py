@@ -7,14 +7,16 @@ For finite values both sides are equal.
 
 from __future__ import annotations
 
-from ..ir import Node, const, leaf, make
+from ..ir import Node, const, is_const, leaf, make
 from ..ops.arithmetic import logical_not, where
 from ..ops.convert import cast
 from ..ops.shape import broadcast_to, reshape, transpose
 from ..types import TensorType
+from .numbers import number
 from .rule import AnyRule, Movement, Rule, plain
 
 LEAKS = "0 times infinity is NaN: the branch that is not taken leaks into the gradient"
+ONCE = "one subtraction and one product; for small differences it loses nothing"
 ABOVE = (0.1, 5.0)
 
 PRODUCTS = (
@@ -63,6 +65,38 @@ MASKS = (
     ),
 )
 
+# Applied last: before, a choice stands alone so that other rules see it.
+CHOICES: tuple[AnyRule, ...] = (
+    Rule(
+        "softmax minus one-hot, over a number",
+        lambda c, x, y: (where(c, -1 / y, 0) + x / y, (x - cast(c, x.dtype)) / y),
+        ONCE,
+        domain={"y": ABOVE},
+    ),
+    Rule(
+        "softmax minus one-hot, times a number",
+        lambda c, k, m, x: (where(c, m, 0) + k * x, k * (x - cast(c, x.dtype))),
+        ONCE,
+        when=lambda k, m: number(m) == -number(k),
+        given={"m": lambda k: -k},
+    ),
+    Rule(
+        "softmax minus one-hot, times a share",
+        lambda c, x, y: (where(c, -y, 0) + x * y, (x - cast(c, x.dtype)) * y),
+        ONCE,
+    ),
+    Rule(
+        "one-hot minus softmax, times a share",
+        lambda c, x, y: (where(c, y, 0) - x * y, (cast(c, x.dtype) - x) * y),
+        ONCE,
+    ),
+    Rule(
+        "softmax minus one-hot",
+        lambda c, x: (where(c, const(-1, x.dtype), 0) + x, x - cast(c, x.dtype)),
+        ONCE,
+    ),
+)
+
 
 def moved(node: Node) -> Node | None:
     """f(where(c, x, 0)) = where(f(c), f(x), 0) for an f that only moves elements, and casts."""
@@ -79,17 +113,17 @@ def moved(node: Node) -> Node | None:
 
 def is_zero(x: Node) -> bool:
     """Whether a node is the number 0, broadcast or not."""
-    number = plain(x)
-    return number.op.name == "const" and number.attr("value") == 0
+    value = plain(x)
+    return is_const(value, 0)
 
 
 def _moved(node: Node, x: Node) -> Node:
     (inner,) = node.operands
     if node.op.name == "cast":
         return x if x.dtype == "bool" else cast(x, node.dtype)
-    number = plain(x)
-    if number is not x or x.op.name == "const":
-        return number
+    value = plain(x)
+    if is_const(value):
+        return value
     return make(node.op, (broadcast_to(x, shape=inner.shape),), **dict(node.attrs))
 
 
