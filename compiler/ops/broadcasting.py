@@ -53,8 +53,6 @@ def times(a: Node, b: Node) -> Node:
         return broadcast_like(b, a)
     if is_const(b, -1):
         return -a
-    if b.op.name == "reciprocal":
-        return OPS["divide"](a, b.operands[0])
     if b.op.name == "divide" and is_const(b.operands[0], 1):
         return OPS["divide"](a, b.operands[1])
     return a * b
