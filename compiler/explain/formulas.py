@@ -73,7 +73,8 @@ class Formulas(Mapping[str, tuple[Equation, ...]]):
     ) -> None:
         """Collect the equations."""
         given = frozenset(known) - frozenset(wanted.values())
-        self._names = dict(names)
+        leaves = [node for node in walk(list(wanted.values())) if is_leaf(node)]
+        self._names = {**{leaf: leaf.attr("name") for leaf in leaves}, **names}
         for name, node in wanted.items():
             if not is_leaf(node):
                 self._names.setdefault(node, name)

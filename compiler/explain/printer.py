@@ -11,9 +11,10 @@ from ..ops import convert, index, linear, reduce, shape
 from ..ops.arithmetic import where
 from ..targets.spelling import matrix_product
 from ..types import Dim, FloorDiv, Shape, Size
-from .notation import POWER, SUM, Notation, Piece
+from .notation import POWER, Notation, Piece
 
 LONGEST = 240
+PRODUCTS = ("multiply", "divide", "negative")
 FLIPPED = {
     "less": "greater_equal",
     "less_equal": "greater",
@@ -89,7 +90,7 @@ class Printer:
         if is_leaf(node) or node.op is CONST:
             return self.piece(node, depth)
         if name in ("add", "subtract"):
-            return self.notation.total(self._terms(node, depth, top=True))
+            return self._sum(self._terms(node, depth, top=True))
         if name in ("multiply", "divide", "negative") or node.op is where:
             return self._product(node, depth)
         if node.op in SPECIAL:
@@ -99,7 +100,7 @@ class Printer:
             return self.piece(seen, depth)
         operands = [self.piece(x, depth - 1) for x in node.operands]
         if name in self.notation.signs:
-            if name == "equal" and (hot := one_hot(node)) is not None:
+            if (hot := one_hot(node)) is not None:
                 return self.notation.call("onehot", [self.piece(hot, depth - 1)])
             return self.notation.compare(name, operands[0], operands[1])
         if name in UNARY:
@@ -108,28 +109,37 @@ class Printer:
             return self.notation.power(operands[0], operands[1])
         return self.notation.call(CALLED.get(name, name), operands)
 
-    def _terms(self, node: Node, depth: int, top: bool = False) -> list[tuple[bool, Piece]]:
-        """The terms of a sum, from the left; True for those that are subtracted."""
+    def _sum(self, terms: list[Factors]) -> Piece:
+        """A sum; over one denominator where all terms have the same, and a plus in front."""
+        if terms[0].minus and not all(term.minus for term in terms):
+            first = next(term for term in terms if not term.minus)
+            terms = [first, *(term for term in terms if term is not first)]
+        below = terms[0].below
+        if below and all(term.below == below for term in terms):
+            above = [(term.minus, self._assembled(term._replace(below=[]))) for term in terms]
+            return self.notation.fraction(self.notation.total(above), self.notation.product(below))
+        return self.notation.total([(term.minus, self._assembled(term)) for term in terms])
+
+    def _terms(self, node: Node, depth: int, top: bool = False) -> list[Factors]:
+        """The terms of a sum, from the left."""
         node = node if top or node in self.names else seen_through(node)
         if node.op.name in ("add", "subtract") and (top or node not in self.names) and depth > 0:
             first, second = node.operands
             terms = self._terms(first, depth - 1)
-            minus = node.op.name == "subtract"
-            if is_const(second) and second.attr("value") < 0:
-                return [*terms, (not minus, self.notation.number(-second.attr("value")))]
-            last = self._signed(second, depth - 1)
-            if minus and last[1].binds <= SUM:
-                return [*terms, (True, self.piece(second, depth - 1))]
-            return [*terms, (minus != last[0], last[1])]
-        return [self._signed(node, depth)]
+            last = self._term(second, depth - 1)
+            return [*terms, last._replace(minus=last.minus != (node.op.name == "subtract"))]
+        return [self._term(node, depth)]
 
-    def _signed(self, node: Node, depth: int) -> tuple[bool, Piece]:
-        """A term without its sign, and whether that was a minus."""
-        seen = seen_through(node)
-        if node not in self.names and seen.op.name in ("multiply", "divide", "negative"):
-            factors = self._factors(seen, depth)
-            return factors.minus, self._assembled(factors)
-        return False, self.piece(node, depth)
+    def _term(self, node: Node, depth: int) -> Factors:
+        """A term with its sign and its denominators apart."""
+        seen = node if node in self.names else seen_through(node)
+        if (
+            seen.op is CONST
+            or (node not in self.names and seen.op.name in PRODUCTS)
+            or (node not in self.names and seen.op is where)
+        ):
+            return self._factors(seen, depth)
+        return Factors(False, 1, [self.piece(node, depth)], [])
 
     def _product(self, node: Node, depth: int) -> Piece:
         factors = self._factors(node, depth, top=True)
@@ -177,7 +187,9 @@ class Printer:
             if is_const(seen_through(dropped), 0):
                 minus, number, above, below = self._factors(kept, depth - 1)
                 shown = self._condition(condition, depth - 1, holds)
-                return Factors(minus, number, [self.notation.indicator(shown), *above], below)
+                if one_hot(condition) is None or condition in self.names or not holds:
+                    shown = self.notation.indicator(shown)
+                return Factors(minus, number, [shown, *above], below)
         pieces = [self.piece(x, depth - 1) for x in node.operands]
         return Factors(False, 1, [self.notation.choice(*pieces)], [])
 
@@ -248,6 +260,8 @@ def _long(dims: Shape) -> tuple[Dim, ...]:
 
 def one_hot(node: Node) -> Node | None:
     """The positions, if the node says of each place along an axis whether it is the one."""
+    if node.op.name != "equal":
+        return None
     for places, positions in (node.operands, node.operands[::-1]):
         if seen_through(places).op is convert.IOTA:
             return positions
@@ -302,7 +316,7 @@ def _cast(printer: Printer, node: Node, depth: int) -> Piece:
     (x,) = node.operands
     piece = printer.piece(x, depth - 1)
     if x.dtype == "bool":
-        return piece if x.op.name == "equal" and one_hot(x) else printer.notation.indicator(piece)
+        return piece if one_hot(x) and x not in printer.names else printer.notation.indicator(piece)
     return printer.notation.call(node.dtype, [piece]) if not node.type.is_float else piece
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 
 from ..autodiff import dependents
 from ..errors import UnknownNameError, nearest
-from ..ir import Graph, Node, is_const, is_leaf, walk
+from ..ir import Graph, Node, Op, is_const, is_leaf, walk
 from ..ops.base import Scalar
+from ..ops.linear import CONTRACT
+from ..ops.reduce import SUM
 from ..program import Program
 from ..trace import Step, Trace
 from ..types import Where
 from .formulas import Formulas, display_names, forward
 from .notation import Text
-from .printer import Printer
+from .printer import Printer, seen_through
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +117,16 @@ def explain(name: str, graph: Graph, trace: Trace, program: Program) -> Explanat
         for inner in walk([result])
         if inner in between and inner in names and not is_leaf(inner)
     ]
-    chain = [
-        _chain_line(printer, step, result)
+    steps = [
+        step
         for step in trace.steps
         if step.kind == "chain"
         and step.before in between
-        and step.before.operands[step.operand] in between
+        and (x := step.before.operands[step.operand]) in between
+        and seen_through(step.before) is not seen_through(x)
     ]
+    shares = Counter(step.before.operands[step.operand] for step in steps)
+    chain = [_chain_line(printer, step, result, shares) for step in steps]
     relevant = {*walk([node]), *walk([asked]), *walk([result])}
     formulas = Formulas({found: node}, display_names(graph), forward(graph))
     return Explanation(
@@ -178,18 +184,25 @@ def _short(printer: Printer, node: Node) -> str:
     return printer.piece(node, printer.depth).text
 
 
-def _chain_line(printer: Printer, step: Step, result: Node) -> Line:
+def _chain_line(printer: Printer, step: Step, result: Node, shares: Mapping[Node, int]) -> Line:
     """`dL/dz1 = dL/dh1 * (1 - h1²)`, because `dh1/dz1 = 1 - h1²`."""
     node, x = step.before, step.before.operands[step.operand]
     y, of, by = (_short(printer, part) for part in (result, node, x))
     share = printer.formula(step.after)
-    text = f"d{_within(y)}/d{_within(by)} = {share}"
+    mark = "=" if shares[x] == 1 else "+="
+    text = f"d{_within(y)}/d{_within(by)} {mark} {share}"
     if isinstance(node.op, Scalar):
         local = node.op.derivatives(node)[step.operand]
         why = "" if local is None else f"d{_within(of)}/d{_within(by)} = {printer.formula(local)}"
     else:
-        why = f"{node.op.name}: {(type(node.op).vjp.__doc__ or '').splitlines()[0]}"
+        why = REASONS.get(node.op) or (type(node.op).vjp.__doc__ or "").splitlines()[0]
     return Line(text, _place(step.where), why)
+
+
+REASONS: dict[Op, str] = {
+    CONTRACT: "A product is linear in each factor: what comes in, times the other factor.",
+    SUM: "Every term changes the sum alike.",
+}
 
 
 def _within(text: str) -> str:
@@ -222,11 +235,16 @@ def _code(name: str, program: Program) -> list[Line]:
     if found:
         return found
     return [
-        Line(formula, f"kernel {kernel.name}")
+        Line(formula, f"{_extent(kernel.name, homes)}, {kernel.name}")
         for kernel in program.kernels
         if name in kernel.writes or pattern.search(kernel.source)
         for formula in kernel.formula.split("\n")
     ]
+
+
+def _extent(kernel: str, homes: Mapping[int, str]) -> str:
+    numbers = [number for number, home in homes.items() if home == kernel]
+    return f"lines {min(numbers)} to {max(numbers)}" if numbers else "no lines"
 
 
 def _writes(line: str, name: str) -> bool:

@@ -11,7 +11,7 @@ import string
 from collections import Counter
 from dataclasses import dataclass
 
-from ..ir import Graph, Node, rebuilt, walk
+from ..ir import Graph, Node, located, rebuilt, walk
 from ..ops.arithmetic import multiply
 from ..ops.linear import CONTRACT, contract
 from ..ops.reduce import SUM, sum as total
@@ -34,7 +34,8 @@ class Contractions:
 
         def visit(node: Node) -> Node:
             while True:
-                after = None if _inner(node) in stored else contraction(node)
+                with located(node.where):
+                    after = None if _inner(node) in stored else contraction(node)
                 if after is None or after is node:
                     return node
                 if trace is not None:

@@ -99,7 +99,9 @@ def test_every_row(row: Scalar, dtype: str, dims: tuple[int, ...]) -> None:
         values(x, i, max(low, -20), min(high, 20))
         for i, (x, (low, high)) in enumerate(zip(xs, domain, strict=True))
     ]
-    agree(graph(make(row, tuple(xs))), arrays=arrays)
+    # NumPy's logaddexp is its own loop around the same operations.
+    tolerance = 0 if row.name != "softplus" else 1e-6 if dtype == "float32" else 1e-15
+    agree(graph(make(row, tuple(xs))), tolerance, arrays)
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.numpy], ids=lambda row: row.name)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ...ir import CONST, LEAF, Graph, Op
 from ...ops.base import Scalar
+from ...ops.special import softplus
 from ...program import Program
 from .expressions import SPELLED
 from .module import emit
@@ -20,7 +21,7 @@ class NumPy:
     def spells(self, op: Op) -> bool:
         """What NumPy or SciPy has, as accurate as our own spelling and alike at the edges."""
         if isinstance(op, Scalar):
-            return bool(op.numpy)
+            return bool(op.numpy) or op is softplus
         return op in SPELLED or op in (LEAF, CONST)
 
     def emit(self, graph: Graph, fingerprint: str) -> Program:

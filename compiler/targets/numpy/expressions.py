@@ -9,6 +9,7 @@ from ...ir import CONST, Node
 from ...ops import convert, index, linear, random, reduce, shape
 from ...ops.arithmetic import pow, square
 from ...ops.base import Scalar
+from ...ops.special import softplus
 from ...types import Dim, Shape
 from ..spelling import matrix_product
 
@@ -112,6 +113,8 @@ def _scalar(scope: Scope, node: Node, row: Scalar) -> Code:
     if row is pow and node.type.ndim and codes[1].weak and node.operands[1].op is CONST:
         if node.operands[1].attr("value") not in SHORTCUTS:
             return Code(f"{codes[0].within(ATOM)}**{codes[1].text}", POWER)
+    if row is softplus:
+        return call("np.logaddexp", codes[0], "0")
     if row.numpy.startswith("special."):
         codes = [
             Code(repr(float(x.attr("value")))) if code.weak and x.op is CONST else code

@@ -91,6 +91,15 @@ WORDS = {
     "take_along_axis": "taken",
     "add_at": "added",
     "add_along_axis": "added",
+    # The functions of these names are Python's own.
+    "abs": "magnitude",
+    "max": "largest",
+    "min": "smallest",
+    "sum": "sums",
+    "pow": "power",
+    "round": "rounded",
+    "any": "some",
+    "all": "every",
 }
 
 
@@ -102,7 +111,7 @@ def described(node: Node, names: Mapping[Node, str]) -> str:
         return f"{own}_{SHORT_DTYPE[node.dtype]}"
     if node.op is shape.RESHAPE and inner and inner[0] not in names:
         return described(inner[0], names)
-    if node.op.name == "equal" and one_hot(node) is not None:
+    if one_hot(node) is not None:
         return "one_hot"
     if node.op.name == "subtract" and is_const(node.operands[0], 1) and inner[0] in names:
         return f"one_minus_{names[inner[0]]}"

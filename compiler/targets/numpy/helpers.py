@@ -68,4 +68,3 @@ HELPERS = {
     "log_softmax": LOG_SOFTMAX,
     "uniform": UNIFORM,
 }
-

@@ -22,23 +22,22 @@ from chainrule.runtime.devices.cpu.library import (
 # net.py:9   z1 = x W1 + b1
 # net.py:5   h1 = z1 * (1 / (1 + exp(-|z1|)) if z1 ≥ 0 else exp(-|z1|) / (1 + exp(-|z1|)))
 # net.py:10   y = h1 W2 + b2
-# net.py:12   dL/dy = (1 / (1 + exp(-|y|)) if y ≥ 0 else exp(-|y|) / (1 + exp(-|y|))) / batch - t / batch
-# dL/dh1 = dL/dy W2ᵀ
+# net.py:12   dL/dy = ((1 / (1 + exp(-|y|)) if y ≥ 0 else exp(-|y|) / (1 + exp(-|y|))) - t) / batch
+# net.py:10   dL/dh1 = dL/dy W2ᵀ
 # net.py:9   dL/dz1 = dL/dh1 * (z1 * (1 / (1 + exp(-|-z1|)) if -z1 ≥ 0 else exp(-|-z1|) / (1 + exp(-|-z1|))) * (1 / (1 + exp(-|z1|)) if z1 ≥ 0 else exp(-|z1|) / (1 + exp(-|z1|))) + (1 / (1 + exp(-|z1|)) if z1 ≥ 0 else exp(-|z1|) / (1 + exp(-|z1|))))
 # net.py:9   dL/db1 = sum_batch dL/dz1
-# dL/dW2 = h1ᵀ dL/dy
-# net.py:10   dL/db2 = sum_batch dL/dy
+# net.py:10   dL/dW2 = h1ᵀ dL/dy
+# net.py:12   b2 <- b2 + (momentum * sgd_v_b2 - learning_rate * (sum_batch ((1 / (1 + exp(-|y|)) if y ≥ 0 else exp(-|y|) / (1 + exp(-|y|))) - t)) / batch)
+# net.py:12   sgd_v_b2 <- momentum * sgd_v_b2 - learning_rate * (sum_batch ((1 / (1 + exp(-|y|)) if y ≥ 0 else exp(-|y|) / (1 + exp(-|y|))) - t)) / batch
 # net.py:12   W2 <- W2 + (momentum * sgd_v_W2 - learning_rate * dL/dW2)
 # net.py:12   sgd_v_W2 <- momentum * sgd_v_W2 - learning_rate * dL/dW2
 # net.py:12   b1 <- b1 + (momentum * sgd_v_b1 - learning_rate * dL/db1)
 # net.py:12   sgd_v_b1 <- momentum * sgd_v_b1 - learning_rate * dL/db1
-# net.py:12   b2 <- b2 + (momentum * sgd_v_b2 - learning_rate * dL/db2)
-# net.py:12   sgd_v_b2 <- momentum * sgd_v_b2 - learning_rate * dL/db2
 # L = sum(max(y, 0) + log1p(exp(-|y|)) - t * y) / batch
 @kernel
 def k1_loss(
-    batch, x, W1, x_W1, where_1, h1, t, dL_dz1, momentum, learning_rate, dL_dW2, dL_db1, W2,
-    sgd_v_W2, b1, sgd_v_b1, b2, sgd_v_b2, loss,
+    batch, x, W1, x_W1, where_1, h1, t, dL_dz1, momentum, learning_rate, dL_dW2, dL_db1, b2,
+    sgd_v_b2, W2, sgd_v_W2, b1, sgd_v_b1, loss,
 ):
     matmul(x, W1, x_W1)
     total = f64(0.0)
@@ -66,7 +65,8 @@ def k1_loss(
         total = accumulate(total, f64(maximum(y_i, f32(0.0)) + log1p(exp_1_i) - t_i * y_i))
         sum_i = f32(1.0) + exp_1_i
         choice_i = where(y_i >= f32(0.0), f32(1.0) / sum_i, exp_1_i / sum_i)
-        dL_dy_i = choice_i / f32(batch) - t_i / f32(batch)
+        subtract_1_i = choice_i - t_i
+        dL_dy_i = subtract_1_i / f32(batch)
         for j in range(5):
             z1_ij = x_W1[i, j] + b1[j]
             minus_ij = -z1_ij
@@ -78,7 +78,13 @@ def k1_loss(
             dL_dz1[i, j] = dL_dz1_ij
             dL_db1[j] = dL_db1[j] + dL_dz1_ij
             dL_dW2[j, 0] = dL_dW2[j, 0] + h1[i, j] * dL_dy_i
-        total_2 = accumulate(total_2, f64(dL_dy_i))
+        total_2 = accumulate(total_2, f64(subtract_1_i))
+    sum_subtract_1_0 = f32(total_2)
+    sum_1_0 = f32(total)
+    difference = f32(momentum[0]) * sgd_v_b2[0] - f32(learning_rate[0]) * sum_subtract_1_0 / f32(batch)
+    new_b2 = b2_0 + difference
+    b2[0] = new_b2
+    sgd_v_b2[0] = difference
     momentum_0_f32 = f32(momentum[0])
     learning_rate_0_f32 = f32(learning_rate[0])
     for i in range(5):
@@ -91,16 +97,10 @@ def k1_loss(
         new_b1 = b1[i] + difference_i_2
         b1[i] = new_b1
         sgd_v_b1[i] = difference_i_2
-    dL_db2_0 = f32(total_2)
-    sum_1_0 = f32(total)
-    difference = momentum_0_f32 * sgd_v_b2[0] - learning_rate_0_f32 * dL_db2_0
-    new_b2 = b2_0 + difference
     loss[0] = sum_1_0 / f32(batch)
-    b2[0] = new_b2
-    sgd_v_b2[0] = difference
 
 
-# dL/dW1 = xᵀ dL/dz1
+# net.py:9   dL/dW1 = xᵀ dL/dz1
 # net.py:12   W1 <- W1 + (momentum * sgd_v_W1 - learning_rate * dL/dW1)
 # net.py:12   sgd_v_W1 <- momentum * sgd_v_W1 - learning_rate * dL/dW1
 @kernel
@@ -131,8 +131,8 @@ def step(
     dL_dW2 = view(scratch_5, (5, 1))
     dL_dz1 = view(scratch_6, (batch, 5))
     k1_loss(
-        batch, x, W1, x_W1, where_1, h1, t, dL_dz1, momentum, learning_rate, dL_dW2, dL_db1, W2,
-        sgd_v_W2, b1, sgd_v_b1, b2, sgd_v_b2, loss,
+        batch, x, W1, x_W1, where_1, h1, t, dL_dz1, momentum, learning_rate, dL_dW2, dL_db1, b2,
+        sgd_v_b2, W2, sgd_v_W2, b1, sgd_v_b1, loss,
     )
     k2_sgd_v_W1(x, dL_dz1, momentum, learning_rate, dL_dW1, W1, sgd_v_W1)
 

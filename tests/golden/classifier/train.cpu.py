@@ -51,24 +51,23 @@ def k3_h1(batch, x, W1, x_W1, b1, h1):
 
 
 # net.py:8   y = h1 W2 + b2
-# net.py:10   dL/dy = -[onehot(t)] / batch + exp(y - max_axis1 y) / ((sum_axis1 exp(y - max_axis1 y)) * batch)
-# net.py:8   dL/db2 = sum_batch dL/dy
-# accuracy = sum([argmax(y) == t]) / batch
+# net.py:10   dL/dy = (exp(y - max_axis1 y) / (sum_axis1 exp(y - max_axis1 y)) - onehot(t)) / batch
+# net.py:8   dL/db2 = sum_batch (exp(y - max_axis1 y) / (sum_axis1 exp(y - max_axis1 y)) - onehot(t)) / batch
 # net.py:10   b2 <- b2 - learning_rate * √(1 - beta_2^t) * (adam_m_b2 + (1 - beta_1) * (dL/db2 - adam_m_b2)) / ((1 - beta_1^t) * (√(adam_v_b2 + (1 - beta_2) * ((dL/db2)² - adam_v_b2)) + epsilon))
 # net.py:10   adam_m_b2 <- adam_m_b2 + (1 - beta_1) * (dL/db2 - adam_m_b2)
 # net.py:10   adam_v_b2 <- adam_v_b2 + (1 - beta_2) * ((dL/db2)² - adam_v_b2)
-# L = sum(-(y - max_axis1 y - log(sum_axis1 exp(y - max_axis1 y)))[t]) / batch
+# accuracy = sum([argmax(y) == t]) / batch
+# net.py:10   L = -sum((y - max_axis1 y - log(sum_axis1 exp(y - max_axis1 y)))[t]) / batch
 @kernel
 def k4_loss(
-    batch, h1, W2, h1_W2, exp_1, t, dL_dy, cast_1, beta_1, dL_db2, beta_2, epsilon, accuracy, b2,
-    adam_m_b2, adam_v_b2, loss, fault,
+    batch, h1, W2, h1_W2, exp_1, t, beta_1, sum_1, beta_2, cast_1, epsilon, dL_dy, b2, adam_m_b2,
+    adam_v_b2, accuracy, loss, fault,
 ):
     matmul(h1, W2, h1_W2)
     total = f64(0.0)
     total_2 = f64(0.0)
     for i in range(3):
-        dL_db2[i] = f32(0.0)
-    ratio = f32(-1.0) / f32(batch)
+        sum_1[i] = f32(0.0)
     for i in range(batch):
         largest = f32(-inf)
         largest_2 = f32(-inf)
@@ -88,33 +87,33 @@ def k4_loss(
         t_i = t[i]
         place_i = checked(i64(t_i), 3, fault, 1)
         difference_i = h1_W2[i, place_i] + b2[place_i] - largest - log(sum_exp_1_i)
-        total = accumulate(total, f64(-difference_i))
+        total = accumulate(total, f64(difference_i))
         total_2 = accumulate(total_2, f64(f32(f32(place) == f32(t_i))))
         for j in range(3):
-            dL_dy_ij = where(i32(j) == t_i, ratio, f32(0.0)) + exp_1[i, j] / sum_exp_1_i / f32(batch)
-            dL_dy[i, j] = dL_dy_ij
-            dL_db2[j] = dL_db2[j] + dL_dy_ij
-    sum_1_2_0 = f32(total_2)
-    accuracy[0] = sum_1_2_0 / f32(batch)
-    sum_1_0 = f32(total)
+            subtract_1_ij = exp_1[i, j] / sum_exp_1_i - f32(i32(j) == t_i)
+            dL_dy[i, j] = subtract_1_ij / f32(batch)
+            sum_1[j] = sum_1[j] + subtract_1_ij
+    sum_1_3_0 = f32(total_2)
+    sum_1_2_0 = f32(total)
     number_2 = f32(f64(1.0) - beta_1[0])
-    cast_1_0 = cast_1[0]
     number_3 = f32(f64(1.0) - beta_2[0])
+    cast_1_0 = cast_1[0]
     epsilon_0_f32 = f32(epsilon[0])
     for i in range(3):
         adam_m_b2_i = adam_m_b2[i]
-        dL_db2_i = dL_db2[i]
-        sum_i = adam_m_b2_i + number_2 * (dL_db2_i - adam_m_b2_i)
+        dL_db2_i = sum_1[i] / f32(batch)
+        add_1_i = adam_m_b2_i + number_2 * (dL_db2_i - adam_m_b2_i)
         adam_v_b2_i = adam_v_b2[i]
-        sum_i_2 = adam_v_b2_i + number_3 * (dL_db2_i * dL_db2_i - adam_v_b2_i)
-        difference_i_2 = b2[i] - cast_1_0 * sum_i / (sqrt(sum_i_2) + epsilon_0_f32)
+        sum_i = adam_v_b2_i + number_3 * (dL_db2_i * dL_db2_i - adam_v_b2_i)
+        difference_i_2 = b2[i] - cast_1_0 * add_1_i / (sqrt(sum_i) + epsilon_0_f32)
         b2[i] = difference_i_2
-        adam_m_b2[i] = sum_i
-        adam_v_b2[i] = sum_i_2
-    loss[0] = sum_1_0 / f32(batch)
+        adam_m_b2[i] = add_1_i
+        adam_v_b2[i] = sum_i
+    accuracy[0] = sum_1_3_0 / f32(batch)
+    loss[0] = -(sum_1_2_0 / f32(batch))
 
 
-# dL/dh1 = dL/dy W2ᵀ
+# net.py:8   dL/dh1 = dL/dy W2ᵀ
 # net.py:7   dL/dz1 = [z1 > 0] * dL/dh1
 # net.py:7   dL/db1 = sum_batch dL/dz1
 # net.py:10   b1 <- b1 - learning_rate * √(1 - beta_2^t) * (adam_m_b1 + (1 - beta_1) * (dL/db1 - adam_m_b1)) / ((1 - beta_1^t) * (√(adam_v_b1 + (1 - beta_2) * ((dL/db1)² - adam_v_b1)) + epsilon))
@@ -149,7 +148,7 @@ def k5_adam_v_b1(
         adam_v_b1[i] = sum_i_2
 
 
-# dL/dW1 = xᵀ dL/dz1
+# net.py:7   dL/dW1 = xᵀ dL/dz1
 # net.py:10   W1 <- W1 - learning_rate * √(1 - beta_2^t) * (adam_m_W1 + (1 - beta_1) * (dL/dW1 - adam_m_W1)) / ((1 - beta_1^t) * (√(adam_v_W1 + (1 - beta_2) * ((dL/dW1)² - adam_v_W1)) + epsilon))
 # net.py:10   adam_m_W1 <- adam_m_W1 + (1 - beta_1) * (dL/dW1 - adam_m_W1)
 # net.py:10   adam_v_W1 <- adam_v_W1 + (1 - beta_2) * ((dL/dW1)² - adam_v_W1)
@@ -176,7 +175,7 @@ def k6_adam_v_W1(x, dL_dz1, cast_1, beta_1, dL_dW1, beta_2, epsilon, W1, adam_m_
         adam_v_W1_flat[i] = sum_i_2
 
 
-# dL/dW2 = h1ᵀ dL/dy
+# net.py:8   dL/dW2 = h1ᵀ dL/dy
 # net.py:10   W2 <- W2 - learning_rate * √(1 - beta_2^t) * (adam_m_W2 + (1 - beta_1) * (dL/dW2 - adam_m_W2)) / ((1 - beta_1^t) * (√(adam_v_W2 + (1 - beta_2) * ((dL/dW2)² - adam_v_W2)) + epsilon))
 # net.py:10   adam_m_W2 <- adam_m_W2 + (1 - beta_1) * (dL/dW2 - adam_m_W2)
 # net.py:10   adam_v_W2 <- adam_v_W2 + (1 - beta_2) * ((dL/dW2)² - adam_v_W2)
@@ -217,7 +216,7 @@ def step(
     dL_dh1 = view(scratch_4, (batch, 8))
     exp_1 = view(scratch_5, (batch, 3))
     dL_dz1 = view(scratch_5, (batch, 8))
-    dL_db2 = view(scratch_6, (3,))
+    sum_1 = view(scratch_6, (3,))
     dL_db1 = view(scratch_6, (8,))
     dL_dW1 = view(scratch_6, (6, 8))
     dL_dW2 = view(scratch_6, (8, 3))
@@ -226,8 +225,8 @@ def step(
     k2_adam_step(adam_step)
     k3_h1(batch, x, W1, x_W1, b1, h1)
     k4_loss(
-        batch, h1, W2, h1_W2, exp_1, t, dL_dy, cast_1, beta_1, dL_db2, beta_2, epsilon, accuracy,
-        b2, adam_m_b2, adam_v_b2, loss, fault,
+        batch, h1, W2, h1_W2, exp_1, t, beta_1, sum_1, beta_2, cast_1, epsilon, dL_dy, b2,
+        adam_m_b2, adam_v_b2, accuracy, loss, fault,
     )
     k5_adam_v_b1(
         batch, dL_dy, W2, x_W1, dL_dh1, dL_dz1, cast_1, beta_1, dL_db1, beta_2, epsilon, b1,

@@ -18,7 +18,7 @@ from chainrule.runtime.devices.cpu.library import (
 
 
 # net.py:8   dy/dw = ((1 / (1 + exp(-|x w|)) if x w ≥ 0 else exp(-|x w|) / (1 + exp(-|x w|))) / batch) x
-# net.py:8   dy_dw_ = ((x v) * (1 / (1 + exp(-|x w|)) if x w ≥ 0 else exp(-|x w|) / (1 + exp(-|x w|))) * (1 / (1 + exp(-|-x w|)) if -x w ≥ 0 else exp(-|-x w|) / (1 + exp(-|-x w|))) / batch) x
+# net.py:8   dy_dw_ = ((1 / (1 + exp(-|x w|)) if x w ≥ 0 else exp(-|x w|) / (1 + exp(-|x w|))) * (1 / (1 + exp(-|-x w|)) if -x w ≥ 0 else exp(-|-x w|) / (1 + exp(-|-x w|))) * (x v) / batch) x
 # y = sum(max(x w, 0) + log1p(exp(-|x w|))) / batch
 @kernel
 def k1_y(batch, x, w, v, dy_dw, dy_dw_2, y):
@@ -47,9 +47,9 @@ def k1_y(batch, x, w, v, dy_dw, dy_dw_2, y):
         exp_i = exp(-abs(minus_i))
         sum_i_2 = f32(1.0) + exp_i
         choice_i_2 = where(minus_i >= f32(0.0), f32(1.0) / sum_i_2, exp_i / sum_i_2)
-        multiply_1_i = x_v_i / f32(batch) * (choice_i * choice_i_2)
+        divide_1_2_i = choice_i * choice_i_2 * x_v_i / f32(batch)
         for j in range(3):
-            dy_dw_2[j] = dy_dw_2[j] + x[i, j] * multiply_1_i
+            dy_dw_2[j] = dy_dw_2[j] + x[i, j] * divide_1_2_i
     sum_1_0 = f32(total)
     y[0] = sum_1_0 / f32(batch)
 

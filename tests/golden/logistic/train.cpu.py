@@ -18,15 +18,14 @@ from chainrule.runtime.devices.cpu.library import (
 
 # net.py:5   z1 = x W1 + b1
 # y = 1 / (1 + exp(-|z1|)) if z1 ≥ 0 else exp(-|z1|) / (1 + exp(-|z1|))
-# net.py:6   dL/dz1 = (1 - t) * y / batch - t * (1 / (1 + exp(-|-z1|)) if -z1 ≥ 0 else exp(-|-z1|) / (1 + exp(-|-z1|))) / batch
-# dL/dW1 = xᵀ dL/dz1
-# net.py:5   dL/db1 = sum_batch dL/dz1
+# net.py:6   dL/dz1 = (y * (1 - t) - (1 / (1 + exp(-|-z1|)) if -z1 ≥ 0 else exp(-|-z1|) / (1 + exp(-|-z1|))) * t) / batch
+# net.py:5   dL/dW1 = xᵀ dL/dz1
+# net.py:6   b1 <- b1 - learning_rate * (sum_batch (y * (1 - t) - (1 / (1 + exp(-|…|)) if -z1 ≥ 0 else exp(-|-z1|) / (1 + exp(-|…|))) * t)) / batch
 # net.py:6   W1 <- W1 - learning_rate * dL/dW1
 # accuracy = sum([[y > 0.5] == t]) / batch
-# net.py:6   b1 <- b1 - learning_rate * dL/db1
 # L = sum((max(-z1, 0) + log1p(exp(-|-z1|))) * t + (max(z1, 0) + log1p(exp(-|z1|))) * (1 - t)) / batch
 @kernel
-def k1_loss(batch, x, t, learning_rate, dL_dW1, W1, accuracy, b1, loss):
+def k1_loss(batch, x, t, learning_rate, dL_dW1, b1, W1, accuracy, loss):
     total = f64(0.0)
     total_2 = f64(0.0)
     for i in range(3):
@@ -51,22 +50,23 @@ def k1_loss(batch, x, t, learning_rate, dL_dW1, W1, accuracy, b1, loss):
         total_2 = accumulate(total_2, f64(f64(y_i > f64(0.5)) == t_i))
         sum_i_3 = f64(1.0) + exp_1_i
         choice_i = where(minus_i >= f64(0.0), f64(1.0) / sum_i_3, exp_1_i / sum_i_3)
-        dL_dz1_i = difference_i / f64(batch) * y_i - t_i / f64(batch) * choice_i
+        subtract_1_i = y_i * difference_i - choice_i * t_i
+        dL_dz1_i = subtract_1_i / f64(batch)
         for j in range(3):
             dL_dW1[j, 0] = dL_dW1[j, 0] + x[i, j] * dL_dz1_i
-        total_3 = accumulate(total_3, dL_dz1_i)
+        total_3 = accumulate(total_3, subtract_1_i)
+    b1[0] = b1_0 - learning_rate[0] * total_3 / f64(batch)
     learning_rate_0 = learning_rate[0]
     for i in range(3):
         W1[i, 0] = W1[i, 0] - learning_rate_0 * dL_dW1[i, 0]
     accuracy[0] = total_2 / f64(batch)
     loss[0] = total / f64(batch)
-    b1[0] = b1_0 - learning_rate_0 * total_3
 
 
 @program
 def step(batch, x, t, learning_rate, W1, b1, loss, accuracy, x_batch, t_batch, scratch_1, fault):
     dL_dW1 = view(scratch_1, (3, 1))
-    k1_loss(batch, x, t, learning_rate, dL_dW1, W1, accuracy, b1, loss)
+    k1_loss(batch, x, t, learning_rate, dL_dW1, b1, W1, accuracy, loss)
 
 
 @program

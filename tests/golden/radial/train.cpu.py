@@ -16,26 +16,24 @@ from chainrule.runtime.devices.cpu.library import (
 # net.py:13   z1 = exp(-gamma1 * (sum_axis2 (x - c1ᵀ)²))
 # net.py:14   y = z1 W2 + b2
 # net.py:16   dL/dy = -2 (t - y) / batch
-# dL/dz1 = dL/dy W2ᵀ
-# net.py:13   dL/dgamma1 = sum_batch (-dL/dz1 * z1 * (sum_axis2 (x - c1ᵀ)²))
-# dL/dW2 = z1ᵀ dL/dy
-# net.py:14   dL/db2 = sum_batch dL/dy
+# net.py:14   dL/dz1 = dL/dy W2ᵀ
+# net.py:14   dL/dW2 = z1ᵀ dL/dy
+# net.py:16   b2 <- b2 + learning_rate * (sum_batch (2 (t - y))) / batch
 # net.py:16   W2 <- W2 - learning_rate * dL/dW2
-# net.py:16   gamma1 <- gamma1 - learning_rate * dL/dgamma1
-# dL/dc1 = (sum_batch (2 (x - c1ᵀ) * dL/dz1 * z1 * gamma1))ᵀ
+# net.py:16   gamma1 <- gamma1 + (sum_batch (dL/dz1 * z1 * (sum_axis2 (x - c1ᵀ)²))) * learning_rate
+# dL/dc1 = (sum_batch (2 dL/dz1 * z1 * gamma1 * (x - c1ᵀ)))ᵀ
 # net.py:16   c1 <- c1 - learning_rate * dL/dc1
-# net.py:16   b2 <- b2 - learning_rate * dL/db2
 # L = sum((t - y)²) / batch
 @kernel
 def k1_loss(
-    batch, x, sum_1_2, z1, t, learning_rate, dL_dW2, dL_dgamma1, sum_1, W2, gamma1, c1, b2, loss,
+    batch, x, sum_1_2, z1, t, learning_rate, dL_dW2, sum_1_3, sum_1, b2, W2, gamma1, c1, loss,
 ):
     total = f64(0.0)
     for i in range(5):
         for j in range(3):
             sum_1[i, j] = f32(0.0)
     for i in range(5):
-        dL_dgamma1[i] = f32(0.0)
+        sum_1_3[i] = f32(0.0)
     for i in range(5):
         dL_dW2[i, 0] = f32(0.0)
     total_2 = f64(0.0)
@@ -55,27 +53,27 @@ def k1_loss(
         z1_W2_i = f32(total_3)
         difference_i = t[i, 0] - (z1_W2_i + b2_0)
         total = accumulate(total, f64(difference_i * difference_i))
-        dL_dy_i = f32(-2.0) * (difference_i / f32(batch))
+        dL_dy_i = -(f32(2.0) * difference_i / f32(batch))
         for j in range(5):
             multiply_1_ij = dL_dy_i * W2[j, 0] * z1[i, j]
-            reshape_1_ij = -(multiply_1_ij * gamma1[j])
+            reshape_1_ij = multiply_1_ij * gamma1[j]
             for k in range(3):
-                sum_1[j, k] = sum_1[j, k] + f32(-2.0) * ((x[i, k] - c1[k, j]) * reshape_1_ij)
-            dL_dgamma1[j] = dL_dgamma1[j] + -(multiply_1_ij * sum_1_2[i, j])
+                sum_1[j, k] = sum_1[j, k] + f32(2.0) * (reshape_1_ij * (x[i, k] - c1[k, j]))
+            sum_1_3[j] = sum_1_3[j] + multiply_1_ij * sum_1_2[i, j]
             dL_dW2[j, 0] = dL_dW2[j, 0] + z1[i, j] * dL_dy_i
-        total_2 = accumulate(total_2, f64(dL_dy_i))
+        total_2 = accumulate(total_2, f64(f32(2.0) * difference_i))
+    sum_1_5_0 = f32(total_2)
+    sum_1_4_0 = f32(total)
+    b2[0] = b2_0 + f32(learning_rate[0]) * sum_1_5_0 / f32(batch)
     learning_rate_0_f32 = f32(learning_rate[0])
     for i in range(5):
         W2[i, 0] = W2[i, 0] - learning_rate_0_f32 * dL_dW2[i, 0]
     for i in range(5):
-        gamma1[i] = gamma1[i] - learning_rate_0_f32 * dL_dgamma1[i]
+        gamma1[i] = gamma1[i] + sum_1_3[i] * learning_rate_0_f32
     for i in range(3):
         for j in range(5):
             c1[i, j] = c1[i, j] - learning_rate_0_f32 * sum_1[j, i]
-    dL_db2_0 = f32(total_2)
-    sum_1_3_0 = f32(total)
-    loss[0] = sum_1_3_0 / f32(batch)
-    b2[0] = b2_0 - learning_rate_0_f32 * dL_db2_0
+    loss[0] = sum_1_4_0 / f32(batch)
 
 
 @program
@@ -86,11 +84,10 @@ def step(
     z1 = view(scratch_1, (batch, 5))
     sum_1 = view(scratch_2, (5, 3))
     sum_1_2 = view(scratch_3, (batch, 5))
-    dL_dgamma1 = view(scratch_4, (5,))
+    sum_1_3 = view(scratch_4, (5,))
     dL_dW2 = view(scratch_5, (5, 1))
     k1_loss(
-        batch, x, sum_1_2, z1, t, learning_rate, dL_dW2, dL_dgamma1, sum_1, W2, gamma1, c1, b2,
-        loss,
+        batch, x, sum_1_2, z1, t, learning_rate, dL_dW2, sum_1_3, sum_1, b2, W2, gamma1, c1, loss,
     )
 
 

@@ -25,22 +25,21 @@ from chainrule.runtime.devices.cpu.library import (
 # h1 = max(z1, 0) + log1p(exp(-|z1|))
 # net.py:8   y = h1 W2 + b2
 # net.py:10   dL/dy = -((t - y) / batch if |t - y| ≤ 1 else sign(t - y) / batch)
-# dL/dh1 = dL/dy W2ᵀ
+# net.py:8   dL/dh1 = dL/dy W2ᵀ
 # net.py:7   dL/dz1 = dL/dh1 * (1 / (1 + exp(-|z1|)) if z1 ≥ 0 else exp(-|z1|) / (1 + exp(-|z1|)))
 # net.py:7   dL/db1 = sum_batch dL/dz1
-# dL/dW2 = h1ᵀ dL/dy
-# net.py:8   dL/db2 = sum_batch dL/dy
+# net.py:8   dL/dW2 = h1ᵀ dL/dy
+# net.py:10   b2 <- b2 + (sum_batch ((t - y) / batch if |t - y| ≤ 1 else sign(t - y) / batch)) * learning_rate / √(rho * rmsprop_v_b2 + (1 - rho) * (sum_batch ((t - y) / batch if |t - y| ≤ 1 else sign(t - y) / batch))² + epsilon)
+# net.py:10   rmsprop_v_b2 <- rho * rmsprop_v_b2 + (1 - rho) * (sum_batch ((t - y) / batch if |t - y| ≤ 1 else sign(t - y) / batch))²
 # net.py:10   W2 <- W2 - learning_rate * dL/dW2 / √(rho * rmsprop_v_W2 + (1 - rho) * (dL/dW2)² + epsilon)
 # net.py:10   rmsprop_v_W2 <- rho * rmsprop_v_W2 + (1 - rho) * (dL/dW2)²
 # net.py:10   b1 <- b1 - learning_rate * dL/db1 / √(rho * rmsprop_v_b1 + (1 - rho) * (dL/db1)² + epsilon)
 # net.py:10   rmsprop_v_b1 <- rho * rmsprop_v_b1 + (1 - rho) * (dL/db1)²
-# net.py:10   b2 <- b2 - learning_rate * dL/db2 / √(rho * rmsprop_v_b2 + (1 - rho) * (dL/db2)² + epsilon)
-# net.py:10   rmsprop_v_b2 <- rho * rmsprop_v_b2 + (1 - rho) * (dL/db2)²
 # L = sum(0.5 (t - y)² if |t - y| ≤ 1 else |t - y| - 0.5) / batch
 @kernel
 def k1_loss(
-    batch, x, W1, x_W1, exp_1, h1, t, dL_dz1, learning_rate, dL_dW2, rho, epsilon, dL_db1, W2,
-    rmsprop_v_W2, b1, rmsprop_v_b1, b2, rmsprop_v_b2, loss,
+    batch, x, W1, x_W1, exp_1, h1, t, dL_dz1, learning_rate, rho, epsilon, dL_dW2, dL_db1, b2,
+    rmsprop_v_b2, W2, rmsprop_v_W2, b1, rmsprop_v_b1, loss,
 ):
     matmul(x, W1, x_W1)
     total = f64(0.0)
@@ -50,7 +49,6 @@ def k1_loss(
         dL_dW2[i, 0] = f32(0.0)
     total_2 = f64(0.0)
     b2_0 = b2[0]
-    ratio = f32(0.5) / f32(batch)
     for i in range(batch):
         total_3 = f64(0.0)
         for j in range(4):
@@ -66,7 +64,7 @@ def k1_loss(
         test_i = abs_i <= f32(1.0)
         choice_i = where(test_i, f32(0.5) * (difference_i * difference_i), abs_i - f32(0.5))
         total = accumulate(total, f64(choice_i))
-        choice_i_2 = where(test_i, f32(2.0) * (ratio * difference_i), sign(difference_i) / f32(batch))
+        choice_i_2 = where(test_i, difference_i / f32(batch), sign(difference_i) / f32(batch))
         dL_dy_i = -choice_i_2
         for j in range(4):
             exp_1_ij = exp_1[i, j]
@@ -76,9 +74,16 @@ def k1_loss(
             dL_dz1[i, j] = dL_dz1_ij
             dL_db1[j] = dL_db1[j] + dL_dz1_ij
             dL_dW2[j, 0] = dL_dW2[j, 0] + h1[i, j] * dL_dy_i
-        total_2 = accumulate(total_2, f64(dL_dy_i))
-    learning_rate_0_f32 = f32(learning_rate[0])
+        total_2 = accumulate(total_2, f64(choice_i_2))
+    sum_where_1_0 = f32(total_2)
+    sum_1_0 = f32(total)
     rho_0 = rho[0]
+    sum = f32(rho_0) * rmsprop_v_b2[0] + f32(f64(1.0) - rho_0) * (sum_where_1_0 * sum_where_1_0)
+    ratio = sum_where_1_0 * f32(learning_rate[0]) / sqrt(sum + f32(epsilon[0]))
+    new_b2 = b2_0 + ratio
+    b2[0] = new_b2
+    rmsprop_v_b2[0] = sum
+    learning_rate_0_f32 = f32(learning_rate[0])
     rho_0_f32 = f32(rho_0)
     number_2 = f32(f64(1.0) - rho_0)
     epsilon_0_f32 = f32(epsilon[0])
@@ -96,17 +101,10 @@ def k1_loss(
         new_b1 = b1[i] - ratio_i_2
         b1[i] = new_b1
         rmsprop_v_b1[i] = sum_i_2
-    dL_db2_0 = f32(total_2)
-    sum_1_0 = f32(total)
-    sum = rho_0_f32 * rmsprop_v_b2[0] + number_2 * (dL_db2_0 * dL_db2_0)
-    ratio_2 = learning_rate_0_f32 * dL_db2_0 / sqrt(sum + epsilon_0_f32)
-    new_b2 = b2_0 - ratio_2
     loss[0] = sum_1_0 / f32(batch)
-    b2[0] = new_b2
-    rmsprop_v_b2[0] = sum
 
 
-# dL/dW1 = xᵀ dL/dz1
+# net.py:7   dL/dW1 = xᵀ dL/dz1
 # net.py:10   W1 <- W1 - learning_rate * dL/dW1 / √(rho * rmsprop_v_W1 + (1 - rho) * (dL/dW1)² + epsilon)
 # net.py:10   rmsprop_v_W1 <- rho * rmsprop_v_W1 + (1 - rho) * (dL/dW1)²
 @kernel
@@ -143,8 +141,8 @@ def step(
     dL_dW2 = view(scratch_5, (4, 1))
     dL_dz1 = view(scratch_6, (batch, 4))
     k1_loss(
-        batch, x, W1, x_W1, exp_1, h1, t, dL_dz1, learning_rate, dL_dW2, rho, epsilon, dL_db1, W2,
-        rmsprop_v_W2, b1, rmsprop_v_b1, b2, rmsprop_v_b2, loss,
+        batch, x, W1, x_W1, exp_1, h1, t, dL_dz1, learning_rate, rho, epsilon, dL_dW2, dL_db1, b2,
+        rmsprop_v_b2, W2, rmsprop_v_W2, b1, rmsprop_v_b1, loss,
     )
     k2_rmsprop_v_W1(x, dL_dz1, learning_rate, dL_dW1, rho, epsilon, W1, rmsprop_v_W1)
 

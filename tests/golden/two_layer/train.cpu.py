@@ -28,30 +28,29 @@ def k1_h1(batch, x, W1, x_W1, b1, h1):
 
 # net.py:8   y = h1 W2 + b2
 # net.py:10   dL/dy = -2 (t - y) / (2 batch)
-# net.py:8   dL/db2 = sum_batch dL/dy
-# net.py:10   b2 <- b2 - learning_rate * dL/db2
+# net.py:10   b2 <- b2 + learning_rate * (sum_batch (2 (t - y))) / (2 batch)
 # L = sum((t - y)²) / (2 batch)
 @kernel
-def k2_loss(batch, h1, W2, t, h1_W2, dL_dy, learning_rate, dL_db2, b2, loss):
+def k2_loss(batch, h1, W2, t, h1_W2, learning_rate, sum_1, dL_dy, b2, loss):
     matmul(h1, W2, h1_W2)
     total = f64(0.0)
     for i in range(2):
-        dL_db2[i] = f32(0.0)
+        sum_1[i] = f32(0.0)
     for i in range(batch):
         for j in range(2):
             difference_ij = t[i, j] - (h1_W2[i, j] + b2[j])
             total = accumulate(total, f64(difference_ij * difference_ij))
-            dL_dy_ij = f32(-2.0) * (difference_ij / f32(2 * batch))
-            dL_dy[i, j] = dL_dy_ij
-            dL_db2[j] = dL_db2[j] + dL_dy_ij
-    sum_1_0 = f32(total)
+            product_ij = f32(2.0) * difference_ij
+            dL_dy[i, j] = -(product_ij / f32(2 * batch))
+            sum_1[j] = sum_1[j] + product_ij
+    sum_1_2_0 = f32(total)
     learning_rate_0_f32 = f32(learning_rate[0])
     for i in range(2):
-        b2[i] = b2[i] - learning_rate_0_f32 * dL_db2[i]
-    loss[0] = sum_1_0 / f32(2 * batch)
+        b2[i] = b2[i] + learning_rate_0_f32 * sum_1[i] / f32(2 * batch)
+    loss[0] = sum_1_2_0 / f32(2 * batch)
 
 
-# dL/dh1 = dL/dy W2ᵀ
+# net.py:8   dL/dh1 = dL/dy W2ᵀ
 # net.py:7   dL/dz1 = dL/dh1 * (1 - h1²)
 # net.py:7   dL/db1 = sum_batch dL/dz1
 # net.py:10   b1 <- b1 - learning_rate * dL/db1
@@ -71,7 +70,7 @@ def k3_b1(batch, dL_dy, W2, dL_dh1, h1, dL_dz1, learning_rate, dL_db1, b1):
         b1[i] = b1[i] - learning_rate_0_f32 * dL_db1[i]
 
 
-# dL/dW1 = xᵀ dL/dz1
+# net.py:7   dL/dW1 = xᵀ dL/dz1
 # net.py:10   W1 <- W1 - learning_rate * dL/dW1
 @kernel
 def k4_W1(x, dL_dz1, learning_rate, dL_dW1, W1):
@@ -83,7 +82,7 @@ def k4_W1(x, dL_dz1, learning_rate, dL_dW1, W1):
         W1_flat[i] = W1_flat[i] - learning_rate_0_f32 * dL_dW1_flat[i]
 
 
-# dL/dW2 = h1ᵀ dL/dy
+# net.py:8   dL/dW2 = h1ᵀ dL/dy
 # net.py:10   W2 <- W2 - learning_rate * dL/dW2
 @kernel
 def k5_W2(h1, dL_dy, learning_rate, dL_dW2, W2):
@@ -104,14 +103,14 @@ def step(
     h1_W2 = view(scratch_1, (batch, 2))
     dL_dh1 = view(scratch_1, (batch, 4))
     h1 = view(scratch_2, (batch, 4))
-    dL_db2 = view(scratch_3, (2,))
+    sum_1 = view(scratch_3, (2,))
     dL_db1 = view(scratch_3, (4,))
     dL_dW1 = view(scratch_3, (3, 4))
     dL_dW2 = view(scratch_3, (4, 2))
     dL_dy = view(scratch_4, (batch, 2))
     dL_dz1 = view(scratch_5, (batch, 4))
     k1_h1(batch, x, W1, x_W1, b1, h1)
-    k2_loss(batch, h1, W2, t, h1_W2, dL_dy, learning_rate, dL_db2, b2, loss)
+    k2_loss(batch, h1, W2, t, h1_W2, learning_rate, sum_1, dL_dy, b2, loss)
     k3_b1(batch, dL_dy, W2, dL_dh1, h1, dL_dz1, learning_rate, dL_db1, b1)
     k4_W1(x, dL_dz1, learning_rate, dL_dW1, W1)
     k5_W2(h1, dL_dy, learning_rate, dL_dW2, W2)

@@ -20,7 +20,6 @@ from chainrule.runtime.devices.cpu.library import (
     program,
     tanh,
     view,
-    where,
 )
 
 
@@ -28,12 +27,12 @@ from chainrule.runtime.devices.cpu.library import (
 # net.py:6   h1 = tanh(z1)
 # net.py:7   y1 = h1 W_size + b_size
 # net.py:11   dL/dy1 = -2 (t_y1 - y1) / batch
-# dL/dW_size = h1ᵀ dL/dy1
-# net.py:7   dL/db_size = sum_batch dL/dy1
+# net.py:7   dL/dW_size = h1ᵀ dL/dy1
+# net.py:11   b_size <- b_size + learning_rate * (sum_batch (2 (t_y1 - y1))) / batch
 # y1_loss = sum((t_y1 - y1)²) / batch
 @kernel
 def k1_y1_loss(
-    batch, x, W1, x_W1, b1, h1, W_size, t_y1, h1_W_size, b_size, dL_dW_size, dL_db_size, y1_loss,
+    batch, x, W1, x_W1, b1, h1, W_size, t_y1, dL_dy1, learning_rate, dL_dW_size, b_size, y1_loss,
 ):
     matmul(x, W1, x_W1)
     total = f64(0.0)
@@ -48,34 +47,34 @@ def k1_y1_loss(
             h1[i, j] = h1_ij
             total_3 = accumulate(total_3, f64(h1_ij * W_size[j, 0]))
         h1_W_size_i = f32(total_3)
-        h1_W_size[i, 0] = h1_W_size_i
         difference_i = t_y1[i, 0] - (h1_W_size_i + b_size_0)
         total = accumulate(total, f64(difference_i * difference_i))
-        dL_dy1_i = f32(-2.0) * (difference_i / f32(batch))
+        dL_dy1_i = -(f32(2.0) * difference_i / f32(batch))
+        dL_dy1[i, 0] = dL_dy1_i
         for j in range(5):
             dL_dW_size[j, 0] = dL_dW_size[j, 0] + h1[i, j] * dL_dy1_i
-        total_2 = accumulate(total_2, f64(dL_dy1_i))
-    dL_db_size[0] = f32(total_2)
-    sum_1_0 = f32(total)
-    y1_loss[0] = sum_1_0 / f32(batch)
+        total_2 = accumulate(total_2, f64(f32(2.0) * difference_i))
+    sum_1_3_0 = f32(total_2)
+    sum_1_2_0 = f32(total)
+    sum = b_size_0 + f32(learning_rate[0]) * sum_1_3_0 / f32(batch)
+    y1_loss[0] = sum_1_2_0 / f32(batch)
+    b_size[0] = sum
 
 
 # net.py:8   y2 = h1 W_kind + b_kind
-# net.py:11   dL/dy2 = -[onehot(t_y2)] / batch + exp(y2 - max_axis1 y2) / ((sum_axis1 exp(y2 - max_axis1 y2)) * batch)
-# net.py:8   dL/db_kind = sum_batch dL/dy2
-# net.py:11   b_kind <- b_kind - learning_rate * dL/db_kind
-# y2_loss = sum(-(y2 - max_axis1 y2 - log(sum_axis1 exp(y2 - max_axis1 y2)))[t_y2]) / batch
-# net.py:11   L = y1_loss + y2_loss
+# net.py:11   dL/dy2 = (exp(y2 - max_axis1 y2) / (sum_axis1 exp(y2 - max_axis1 y2)) - onehot(t_y2)) / batch
+# net.py:11   b_kind <- b_kind - learning_rate * (sum_batch (exp(y2 - max_axis1 y2) / (sum_axis1 exp(y2 - max_axis1 y2)) - onehot(t_y2))) / batch
+# net.py:11   y2_loss = -sum((y2 - max_axis1 y2 - log(sum_axis1 exp(y2 - max_axis1 y2)))[t_y2]) / batch
+# net.py:11   L = y1_loss - sum((y2 - max_axis1 y2 - log(sum_axis1 exp(y2 - max_axis1 y2)))[t_y2]) / batch
 @kernel
 def k2_loss(
-    batch, h1, W_kind, h1_W_kind, exp_1, t_y2, dL_dy2, learning_rate, dL_db_kind, y1_loss, y2_loss,
-    b_kind, loss, fault,
+    batch, h1, W_kind, h1_W_kind, exp_1, t_y2, learning_rate, sum_1, y1_loss, dL_dy2, b_kind,
+    y2_loss, loss, fault,
 ):
     matmul(h1, W_kind, h1_W_kind)
     total = f64(0.0)
     for i in range(3):
-        dL_db_kind[i] = f32(0.0)
-    ratio = f32(-1.0) / f32(batch)
+        sum_1[i] = f32(0.0)
     for i in range(batch):
         largest = f32(-inf)
         for j in range(3):
@@ -88,34 +87,31 @@ def k2_loss(
         sum_exp_1_i = f32(total_2)
         place_i = checked(i64(t_y2[i]), 3, fault, 1)
         difference_i = h1_W_kind[i, place_i] + b_kind[place_i] - largest - log(sum_exp_1_i)
-        total = accumulate(total, f64(-difference_i))
+        total = accumulate(total, f64(difference_i))
         t_y2_i = t_y2[i]
         for j in range(3):
-            dL_dy2_ij = where(i32(j) == t_y2_i, ratio, f32(0.0)) + exp_1[i, j] / sum_exp_1_i / f32(batch)
-            dL_dy2[i, j] = dL_dy2_ij
-            dL_db_kind[j] = dL_db_kind[j] + dL_dy2_ij
-    sum_1_2_0 = f32(total)
+            subtract_1_ij = exp_1[i, j] / sum_exp_1_i - f32(i32(j) == t_y2_i)
+            dL_dy2[i, j] = subtract_1_ij / f32(batch)
+            sum_1[j] = sum_1[j] + subtract_1_ij
+    sum_1_4_0 = f32(total)
     learning_rate_0_f32 = f32(learning_rate[0])
     for i in range(3):
-        b_kind[i] = b_kind[i] - learning_rate_0_f32 * dL_db_kind[i]
-    y2_loss_0 = sum_1_2_0 / f32(batch)
-    y2_loss[0] = y2_loss_0
-    loss[0] = y1_loss[0] + y2_loss_0
+        b_kind[i] = b_kind[i] - learning_rate_0_f32 * sum_1[i] / f32(batch)
+    ratio = sum_1_4_0 / f32(batch)
+    y2_loss[0] = -ratio
+    loss[0] = y1_loss[0] - ratio
 
 
-# dL/dh1 = dL/dy2 W_kindᵀ + dL/dy1 W_sizeᵀ
+# net.py:7   dL/dh1 = dL/dy2 W_kindᵀ + dL/dy1 W_sizeᵀ
 # net.py:6   dL/dz1 = dL/dh1 * (1 - h1²)
 # net.py:6   dL/db1 = sum_batch dL/dz1
 @kernel
-def k3_dL_db1(
-    batch, dL_dy2, W_kind, dL_dy2_W_kind, t_y1, h1_W_size, b_size, W_size, h1, dL_dz1, dL_db1,
-):
+def k3_dL_db1(batch, dL_dy2, W_kind, dL_dy2_W_kind, dL_dy1, W_size, h1, dL_dz1, dL_db1):
     matmul_nt(dL_dy2, W_kind, dL_dy2_W_kind)
     for i in range(5):
         dL_db1[i] = f32(0.0)
-    b_size_0 = b_size[0]
     for i in range(batch):
-        dL_dy1_i = f32(-2.0) * ((t_y1[i, 0] - (h1_W_size[i, 0] + b_size_0)) / f32(batch))
+        dL_dy1_i = dL_dy1[i, 0]
         for j in range(5):
             h1_ij = h1[i, j]
             dL_dz1_ij = (dL_dy2_W_kind[i, j] + dL_dy1_i * W_size[j, 0]) * (f32(1.0) - h1_ij * h1_ij)
@@ -123,15 +119,9 @@ def k3_dL_db1(
             dL_db1[j] = dL_db1[j] + dL_dz1_ij
 
 
-# net.py:11   b_size <- b_size - learning_rate * dL/db_size
-@kernel
-def k4_b_size(learning_rate, dL_db_size, b_size):
-    b_size[0] = b_size[0] - f32(learning_rate[0]) * dL_db_size[0]
-
-
 # net.py:11   W_size <- W_size - learning_rate * dL/dW_size
 @kernel
-def k5_W_size(learning_rate, dL_dW_size, W_size):
+def k4_W_size(learning_rate, dL_dW_size, W_size):
     learning_rate_0_f32 = f32(learning_rate[0])
     for i in range(5):
         W_size[i, 0] = W_size[i, 0] - learning_rate_0_f32 * dL_dW_size[i, 0]
@@ -139,16 +129,16 @@ def k5_W_size(learning_rate, dL_dW_size, W_size):
 
 # net.py:11   b1 <- b1 - learning_rate * dL/db1
 @kernel
-def k6_b1(learning_rate, dL_db1, b1):
+def k5_b1(learning_rate, dL_db1, b1):
     learning_rate_0_f32 = f32(learning_rate[0])
     for i in range(5):
         b1[i] = b1[i] - learning_rate_0_f32 * dL_db1[i]
 
 
-# dL/dW1 = xᵀ dL/dz1
+# net.py:6   dL/dW1 = xᵀ dL/dz1
 # net.py:11   W1 <- W1 - learning_rate * dL/dW1
 @kernel
-def k7_W1(x, dL_dz1, learning_rate, dL_dW1, W1):
+def k6_W1(x, dL_dz1, learning_rate, dL_dW1, W1):
     W1_flat = view(W1, (20,))
     dL_dW1_flat = view(dL_dW1, (20,))
     matmul_tn(x, dL_dz1, dL_dW1)
@@ -157,10 +147,10 @@ def k7_W1(x, dL_dz1, learning_rate, dL_dW1, W1):
         W1_flat[i] = W1_flat[i] - learning_rate_0_f32 * dL_dW1_flat[i]
 
 
-# dL/dW_kind = h1ᵀ dL/dy2
+# net.py:8   dL/dW_kind = h1ᵀ dL/dy2
 # net.py:11   W_kind <- W_kind - learning_rate * dL/dW_kind
 @kernel
-def k8_W_kind(h1, dL_dy2, learning_rate, dL_dW_kind, W_kind):
+def k7_W_kind(h1, dL_dy2, learning_rate, dL_dW_kind, W_kind):
     W_kind_flat = view(W_kind, (15,))
     dL_dW_kind_flat = view(dL_dW_kind, (15,))
     matmul_tn(h1, dL_dy2, dL_dW_kind)
@@ -174,7 +164,7 @@ def k8_W_kind(h1, dL_dy2, learning_rate, dL_dW_kind, W_kind):
 def step(
     batch, x, t_y1, t_y2, learning_rate, W1, b1, W_size, b_size, W_kind, b_kind, loss, y1_loss,
     y2_loss, x_batch, t_y1_batch, t_y2_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5,
-    scratch_6, scratch_7, scratch_8, fault,
+    scratch_6, scratch_7, fault,
 ):
     x_W1 = view(scratch_1, (batch, 5))
     h1_W_kind = view(scratch_1, (batch, 3))
@@ -183,36 +173,32 @@ def step(
     dL_dW_size = view(scratch_3, (5, 1))
     dL_dW1 = view(scratch_3, (4, 5))
     dL_dW_kind = view(scratch_3, (5, 3))
-    h1_W_size = view(scratch_4, (batch, 1))
-    dL_db_size = view(scratch_5, (1,))
-    exp_1 = view(scratch_6, (batch, 3))
-    dL_dz1 = view(scratch_6, (batch, 5))
-    dL_db_kind = view(scratch_7, (3,))
-    dL_db1 = view(scratch_7, (5,))
-    dL_dy2 = view(scratch_8, (batch, 3))
+    dL_dy1 = view(scratch_4, (batch, 1))
+    exp_1 = view(scratch_5, (batch, 3))
+    dL_dz1 = view(scratch_5, (batch, 5))
+    sum_1 = view(scratch_6, (3,))
+    dL_db1 = view(scratch_6, (5,))
+    dL_dy2 = view(scratch_7, (batch, 3))
     k1_y1_loss(
-        batch, x, W1, x_W1, b1, h1, W_size, t_y1, h1_W_size, b_size, dL_dW_size, dL_db_size,
+        batch, x, W1, x_W1, b1, h1, W_size, t_y1, dL_dy1, learning_rate, dL_dW_size, b_size,
         y1_loss,
     )
     k2_loss(
-        batch, h1, W_kind, h1_W_kind, exp_1, t_y2, dL_dy2, learning_rate, dL_db_kind, y1_loss,
-        y2_loss, b_kind, loss, fault,
+        batch, h1, W_kind, h1_W_kind, exp_1, t_y2, learning_rate, sum_1, y1_loss, dL_dy2, b_kind,
+        y2_loss, loss, fault,
     )
-    k3_dL_db1(
-        batch, dL_dy2, W_kind, dL_dy2_W_kind, t_y1, h1_W_size, b_size, W_size, h1, dL_dz1, dL_db1,
-    )
-    k4_b_size(learning_rate, dL_db_size, b_size)
-    k5_W_size(learning_rate, dL_dW_size, W_size)
-    k6_b1(learning_rate, dL_db1, b1)
-    k7_W1(x, dL_dz1, learning_rate, dL_dW1, W1)
-    k8_W_kind(h1, dL_dy2, learning_rate, dL_dW_kind, W_kind)
+    k3_dL_db1(batch, dL_dy2, W_kind, dL_dy2_W_kind, dL_dy1, W_size, h1, dL_dz1, dL_db1)
+    k4_W_size(learning_rate, dL_dW_size, W_size)
+    k5_b1(learning_rate, dL_db1, b1)
+    k6_W1(x, dL_dz1, learning_rate, dL_dW1, W1)
+    k7_W_kind(h1, dL_dy2, learning_rate, dL_dW_kind, W_kind)
 
 
 @program
 def epoch(
     first, last, batch_size, order, batch, totals, x, t_y1, t_y2, learning_rate, W1, b1, W_size,
     b_size, W_kind, b_kind, loss, y1_loss, y2_loss, x_batch, t_y1_batch, t_y2_batch, scratch_1,
-    scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, scratch_8, fault,
+    scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, fault,
 ):
     done = 0
     for number in range(first, last):
@@ -227,7 +213,7 @@ def epoch(
         step(
             rows, x_rows, t_y1_rows, t_y2_rows, learning_rate, W1, b1, W_size, b_size, W_kind,
             b_kind, loss, y1_loss, y2_loss, x_batch, t_y1_batch, t_y2_batch, scratch_1, scratch_2,
-            scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, scratch_8, fault,
+            scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, fault,
         )
         if fault[0] != 0 or not isfinite(loss[0]):
             break

@@ -1,12 +1,12 @@
 """train, for NumPy: a statement a node.
 
-net.py:6    z1 = x W1 + b1                           Dense(5, activation="tanh")
-net.py:6    h1 = tanh(z1)                            Dense(5, activation="tanh")
-net.py:7    y1 = h1 W_size + b_size                  Dense(1)
+net.py:6    z1 = x W1 + b1                              Dense(5, activation="tanh")
+net.py:6    h1 = tanh(z1)                               Dense(5, activation="tanh")
+net.py:7    y1 = h1 W_size + b_size                     Dense(1)
 net.py:11   y1_loss = mean((t_y1 - y1)²)
-net.py:8    y2 = h1 W_kind + b_kind                  Dense(3)
-net.py:11   y2_loss = mean(-log_softmax(y2)[t_y2])
-net.py:11   L = y1_loss + y2_loss
+net.py:8    y2 = h1 W_kind + b_kind                     Dense(3)
+net.py:11   L = y1_loss - mean(log_softmax(y2)[t_y2])
+net.py:11   y2_loss = -mean(log_softmax(y2)[t_y2])
 
 Infinities and NaN are values here: call it under np.errstate(all='ignore').
 """
@@ -44,51 +44,60 @@ def gradient(x, t_y1, t_y2, W1, b1, W_size, b_size, W_kind, b_kind):
     log_softmax_y2 = log_softmax(y2, axis=1)        #             log_softmax_y2 = log_softmax(y2)
     # taken = log_softmax_y2[t_y2]
     taken = np.take_along_axis(log_softmax_y2, in_range(t_y2[:, None], 3), axis=1)
-    y2_loss = np.mean(-taken[:, 0])                 #             y2_loss = mean(-taken)
-    L = y1_loss + y2_loss                           #             L = y1_loss + y2_loss
+    mean = np.mean(taken[:, 0])                     #             mean = mean(taken)
+    L = y1_loss - mean                              #             L = y1_loss - mean
+    y2_loss = -mean                                 #             y2_loss = -mean
     one_hot = np.arange(3, dtype=np.int32) == t_y2[:, None]  #             one_hot = onehot(t_y2)
-    chosen = np.where(one_hot, np.float32(-1) / x.shape[0], 0)  # chosen = -[one_hot] / batch
-    # dL/dy2 = chosen + softmax(y2) / batch
-    dL_dy2 = chosen + special.softmax(y2, axis=1) / x.shape[0]
-    dL_dy1 = -2 * (difference / x.shape[0])         #             dL/dy1 = -2 difference / batch
-    dL_dh1 = dL_dy2 @ W_kind.T + dL_dy1 @ W_size.T  # dL/dh1 = dL/dy2 W_kindᵀ + dL/dy1 W_sizeᵀ
+    # difference_2 = softmax(y2) - [one_hot]
+    difference_2 = special.softmax(y2, axis=1) - one_hot.astype(np.float32)
+    dL_dy2 = difference_2 / x.shape[0]              #             dL/dy2 = difference_2 / batch
+    product = 2 * difference                        #             product = 2 difference
+    dL_dy1 = -(product / x.shape[0])                #             dL/dy1 = -product / batch
+    # net.py:7    dL/dh1 = dL/dy2 W_kindᵀ + dL/dy1 W_sizeᵀ
+    dL_dh1 = dL_dy2 @ W_kind.T + dL_dy1 @ W_size.T
     dL_dz1 = dL_dh1 * (1 - h1**2)                   # net.py:6    dL/dz1 = dL/dh1 * (1 - h1²)
     dL_dW1 = x.T @ dL_dz1                           #             dL/dW1 = xᵀ dL/dz1
     dL_db1 = np.sum(dL_dz1, axis=0)                 #             dL/db1 = sum_batch dL/dz1
-    dL_dW_size = h1.T @ dL_dy1                      #             dL/dW_size = h1ᵀ dL/dy1
-    dL_db_size = np.sum(dL_dy1, axis=0)             # net.py:7    dL/db_size = sum_batch dL/dy1
-    dL_dW_kind = h1.T @ dL_dy2                      #             dL/dW_kind = h1ᵀ dL/dy2
-    dL_db_kind = np.sum(dL_dy2, axis=0)             # net.py:8    dL/db_kind = sum_batch dL/dy2
-    return L, y1_loss, y2_loss, dL_dW1, dL_db1, dL_dW_size, dL_db_size, dL_dW_kind, dL_db_kind
+    dL_dW_size = h1.T @ dL_dy1                      # net.py:7    dL/dW_size = h1ᵀ dL/dy1
+    sums_product = np.sum(product, axis=0)          #             sums_product = sum_batch product
+    minus = -(sums_product / x.shape[0])            #             minus = -sums_product / batch
+    dL_dW_kind = h1.T @ dL_dy2                      # net.py:8    dL/dW_kind = h1ᵀ dL/dy2
+    sums = np.sum(difference_2, axis=0)             #             sums = sum_batch difference_2
+    ratio = sums / x.shape[0]                       #             ratio = sums / batch
+    return (
+        L, y1_loss, y2_loss, dL_dW1, dL_db1, dL_dW_size, minus, dL_dW_kind, ratio, sums_product,
+        np.float32(x.shape[0]), sums,
+    )
 
 
 def update(
-    W1, b1, W_size, b_size, W_kind, b_kind, dL_dW1, dL_db1, dL_dW_size, dL_db_size, dL_dW_kind,
-    dL_db_kind, learning_rate,
+    W1, b1, W_size, b_size, W_kind, b_kind, dL_dW1, dL_db1, dL_dW_size, dL_dW_kind, sums_product,
+    size, sums, learning_rate,
 ):
     learning_rate_f32 = np.float32(learning_rate)
     new_W1 = W1 - learning_rate_f32 * dL_dW1  # net.py:11   W1 ← W1 - learning_rate * dL/dW1
     new_b1 = b1 - learning_rate_f32 * dL_db1  #             b1 ← b1 - learning_rate * dL/db1
     # W_size ← W_size - learning_rate * dL/dW_size
     new_W_size = W_size - learning_rate_f32 * dL_dW_size
-    # b_size ← b_size - learning_rate * dL/db_size
-    new_b_size = b_size - learning_rate_f32 * dL_db_size
+    # b_size ← b_size + learning_rate * sums_product / size
+    new_b_size = b_size + learning_rate_f32 * sums_product / size
     # W_kind ← W_kind - learning_rate * dL/dW_kind
     new_W_kind = W_kind - learning_rate_f32 * dL_dW_kind
-    # b_kind ← b_kind - learning_rate * dL/db_kind
-    new_b_kind = b_kind - learning_rate_f32 * dL_db_kind
+    # b_kind ← b_kind - learning_rate * sums / size
+    new_b_kind = b_kind - learning_rate_f32 * sums / size
     return new_W1, new_b1, new_W_size, new_b_size, new_W_kind, new_b_kind
 
 
 def step(x, t_y1, t_y2, learning_rate, W1, b1, W_size, b_size, W_kind, b_kind):
     """Outputs, then every parameter and state, new where there is a new value."""
     (
-        L, y1_loss, y2_loss, dL_dW1, dL_db1, dL_dW_size, dL_db_size, dL_dW_kind, dL_db_kind,
+        L, y1_loss, y2_loss, dL_dW1, dL_db1, dL_dW_size, minus, dL_dW_kind, ratio, sums_product,
+        size, sums,
     ) = gradient(x, t_y1, t_y2, W1, b1, W_size, b_size, W_kind, b_kind)
     (
         new_W1, new_b1, new_W_size, new_b_size, new_W_kind, new_b_kind,
     ) = update(
-        W1, b1, W_size, b_size, W_kind, b_kind, dL_dW1, dL_db1, dL_dW_size, dL_db_size, dL_dW_kind,
-        dL_db_kind, learning_rate,
+        W1, b1, W_size, b_size, W_kind, b_kind, dL_dW1, dL_db1, dL_dW_size, dL_dW_kind,
+        sums_product, size, sums, learning_rate,
     )
     return L, y1_loss, y2_loss, new_W1, new_b1, new_W_size, new_b_size, new_W_kind, new_b_kind
