@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from chainrule.runtime.chunks import Quantity
-from chainrule.runtime.data import TrainingData
+from chainrule.runtime.data import TrainingData, layer_seed, permutation
 from chainrule.runtime.devices.base import Executable
 from chainrule.runtime.history import History
 from chainrule.runtime.trainer import Trainer
@@ -127,6 +127,23 @@ class Model:
     def set_weights(self, weights: Sequence[Array]) -> None:
         for name, weight in zip(("w", "b"), weights, strict=True):
             self.arrays[name][...] = weight
+
+    def fit(self, data: TrainingData, **options: Any) -> History:
+        return self.trainer.fit(data, **{"verbose": 0, "seed": 0, **options})
+
+    def after(self, data: TrainingData, steps: int, seed: int = 0) -> "Model":
+        """The model after so many steps, one by one and without a trainer."""
+        self.arrays["seed"][...] = layer_seed(seed)
+        rows, size = len(data.train["x"]), data.batch_size
+        arrays = {**self.arrays, **data.train}
+        for step in range(steps):
+            epoch, batch = divmod(step, -(-rows // size))
+            order = permutation(seed, epoch, rows)
+            self.train.epoch(batch, batch + 1, size, order, arrays, np.zeros(2))
+        return self
+
+    def weights(self) -> list[bytes]:
+        return [array.tobytes() for array in self.get_weights()]
 
 
 def make_rows(rows: int = 100, seed: int = 0) -> dict[str, Array]:

@@ -1,12 +1,9 @@
-"""Training: exact means, chunks, determinism, Ctrl-C and divergence, on a program made by hand."""
+"""Training: exact means, chunks, determinism and divergence, on a program made by hand."""
 
 import math
-import signal
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +23,9 @@ from chainrule.compiler.types import TensorType, symbol
 from chainrule.runtime.cache import Cache
 from chainrule.runtime.callbacks import Callback
 from chainrule.runtime.chunks import CHUNK_SECONDS, Pace, Quantity
-from chainrule.runtime.data import TrainingData, layer_seed, permutation
+from chainrule.runtime.data import TrainingData
 from chainrule.runtime.devices import load
 from chainrule.runtime.divergence import Rewind
-from chainrule.runtime.interrupts import Interrupts
 from chainrule.runtime.trainer import Trainer
 
 Array = npt.NDArray[Any]
@@ -38,35 +34,13 @@ Make = Callable[..., TrainingData]
 CONFTEST = Path(__file__).with_name("conftest.py")
 
 
-def fit(model: Any, data: TrainingData, **options: Any) -> Any:
-    return model.trainer.fit(data, **{"verbose": 0, "seed": 0, **options})
-
-
-def weights(model: Any) -> list[bytes]:
-    return [array.tobytes() for array in model.get_weights()]
-
-
-def after(model: Any, data: TrainingData, steps: int, seed: int = 0) -> Any:
-    """The model after so many steps, one by one and without a trainer."""
-    model.arrays["seed"][...] = layer_seed(seed)
-    rows, size = len(data.train["x"]), data.batch_size
-    batches = -(-rows // size)
-    arrays = {**model.arrays, **data.train}
-    for step in range(steps):
-        epoch, batch = divmod(step, batches)
-        model.train.epoch(
-            batch, batch + 1, size, permutation(seed, epoch, rows), arrays, np.zeros(2)
-        )
-    return model
-
-
 # What is computed.
 
 
 def test_training_is_the_steps_one_after_the_other(build: Build, data: Make) -> None:
     model = build()
-    fit(model, data(103, 10), epochs=3)
-    assert weights(model) == weights(after(build(), data(103, 10), 33))
+    model.fit(data(103, 10), epochs=3)
+    assert model.weights() == build().after(data(103, 10), 33).weights()
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 50, 100])
@@ -75,13 +49,13 @@ def test_logs_are_means_over_rows(build: Build, data: Make, batch_size: int) -> 
     scores = model.trainer.evaluate(data().train, batch_size=batch_size, verbose=0)
     expected = model.test.step(*data().train.values(), model.arrays)
     assert scores == pytest.approx({name: float(value) for name, value in expected.items()})
-    history = fit(model, data(100, batch_size, validation=33), epochs=1)
+    history = model.fit(data(100, batch_size, validation=33), epochs=1)
     assert history.history["loss"] == pytest.approx([math.log(2)])
     assert history.history["val_loss"] == pytest.approx([math.log(2)])
 
 
 def test_the_history_is_also_the_models(model: Any, data: Make) -> None:
-    history = fit(model, data(validation=20), epochs=3, seed=5)
+    history = model.fit(data(validation=20), epochs=3, seed=5)
     assert history is model.history
     assert history.epoch == [0, 1, 2]
     assert list(history.history) == ["loss", "accuracy", "val_loss", "val_accuracy"]
@@ -107,16 +81,16 @@ def test_a_metric_is_finished_after_the_mean(model: Any, data: Make) -> None:
 
 def test_validation_changes_nothing(build: Build, data: Make) -> None:
     plain, validated = build(), build()
-    fit(plain, data(), epochs=2)
-    fit(validated, data(validation=17), epochs=2)
-    assert weights(plain) == weights(validated)
+    plain.fit(data(), epochs=2)
+    validated.fit(data(validation=17), epochs=2)
+    assert plain.weights() == validated.weights()
 
 
 @pytest.mark.parametrize("batch_size", [None, 1, 3, 7, 100])
 def test_predict_does_not_depend_on_the_batch_size(
     model: Any, data: Make, batch_size: int | None
 ) -> None:
-    fit(model, data())
+    model.fit(data())
     x = data(7, 7).train["x"]
     outputs = model.trainer.predict({"x": x}, batch_size=batch_size)
     assert list(outputs) == ["p"]
@@ -139,19 +113,19 @@ def test_train_on_batch_is_one_step(build: Build, data: Make) -> None:
 
 
 def test_same_seed_same_weights(build: Build, data: Make) -> None:
-    def train(seed: int) -> list[bytes]:
+    def train(seed: int) -> Any:
         model = build()
-        fit(model, data(), epochs=2, seed=seed)
-        return weights(model)
+        model.fit(data(), epochs=2, seed=seed)
+        return model.weights()
 
     assert train(1) == train(1) != train(2)
 
 
 def test_without_a_seed_one_is_drawn_and_told(build: Build, data: Make) -> None:
     model, again = build(), build()
-    seed = fit(model, data(), seed=None).params["seed"]
-    fit(again, data(), seed=seed)
-    assert weights(model) == weights(again)
+    seed = model.fit(data(), seed=None).params["seed"]
+    again.fit(data(), seed=seed)
+    assert model.weights() == again.weights()
 
 
 def test_without_shuffling_rows_stay_in_order(build: Build, data: Make) -> None:
@@ -164,7 +138,7 @@ def test_without_shuffling_rows_stay_in_order(build: Build, data: Make) -> None:
         return int(original(first, last, size, order, *rest))
 
     model.train.epoch = epoch
-    fit(model, data(), shuffle=False)
+    model.fit(data(), shuffle=False)
     for order in orders:
         assert order.dtype == np.int64
         np.testing.assert_array_equal(order, np.arange(100))
@@ -172,20 +146,20 @@ def test_without_shuffling_rows_stay_in_order(build: Build, data: Make) -> None:
 
 def test_training_can_go_on_where_it_stopped(build: Build, data: Make) -> None:
     whole, parts = build(), build()
-    fit(whole, data(), epochs=4)
-    fit(parts, data(), epochs=2)
-    history = fit(parts, data(), epochs=4, initial_epoch=2)
+    whole.fit(data(), epochs=4)
+    parts.fit(data(), epochs=2)
+    history = parts.fit(data(), epochs=4, initial_epoch=2)
     assert history.epoch == [2, 3]
-    assert weights(whole) == weights(parts)
+    assert whole.weights() == parts.weights()
 
 
 def test_a_batch_hook_changes_no_number(build: Build, data: Make) -> None:
     plain, hooked = build(), build()
     callback: Any = Callback()
     callback.on_train_batch_end = lambda batch, logs: None
-    first = fit(plain, data(101, 10), epochs=2)
-    second = fit(hooked, data(101, 10), epochs=2, callbacks=[callback])
-    assert weights(plain) == weights(hooked)
+    first = plain.fit(data(101, 10), epochs=2)
+    second = hooked.fit(data(101, 10), epochs=2, callbacks=[callback])
+    assert plain.weights() == hooked.weights()
     assert first.history == second.history
 
 
@@ -193,7 +167,7 @@ def test_a_batch_hook_changes_no_number(build: Build, data: Make) -> None:
 
 
 def test_chunks_cover_every_batch_once(model: Any, data: Make) -> None:
-    fit(model, data(500, 1), epochs=2)
+    model.fit(data(500, 1), epochs=2)
     done = [batch for first, last in model.train.calls for batch in range(first, last)]
     assert done == [*range(500), *range(500)]
     assert model.train.calls[0] == (0, 1)
@@ -222,7 +196,7 @@ def test_a_slow_batch_is_a_chunk(seconds: float, following: int) -> None:
 
 def diverge(model: Any, data: TrainingData, **options: Any) -> str:
     with pytest.raises(DivergenceError) as caught:
-        fit(model, data, **options)
+        model.trainer.fit(data, verbose=0, seed=0, **options)
     text = str(caught.value)
     assert text.startswith("test_trainer.py:")
     assert len(text.splitlines()) == 3
@@ -248,7 +222,7 @@ def test_weights_are_those_before_the_batch_that_diverged(
     epoch, batch = divmod(steps, 10)
     assert f"the loss became NaN or infinite in epoch {epoch + 1}, batch {batch + 1} of 10" in text
     assert f"before batch {batch + 1}" in text
-    assert weights(model) == weights(after(build(), data(), steps))
+    assert model.weights() == build().after(data(), steps).weights()
     assert model.arrays["step"] == steps
     assert model.history.epoch == list(range(epoch))
     assert (model.history.partial.epoch, model.history.partial.batches) == (epoch, batch)
@@ -262,7 +236,7 @@ def test_weights_that_a_finite_loss_leaves_infinite(build: Build, data: Make, st
     text = diverge(model, data(), epochs=3)
     assert f"before batch {steps % 10 + 1}" in text
     assert "the step of w, b overflowed" in text
-    assert weights(model) == weights(after(build(), data(), steps))
+    assert model.weights() == build().after(data(), steps).weights()
 
 
 def test_steps_between_which_a_callback_acts_are_not_repeated(
@@ -272,12 +246,12 @@ def test_steps_between_which_a_callback_acts_are_not_repeated(
     model, kept = build(), []
     model.train.infinite_from = 15
     callback: Any = Callback()
-    callback.on_epoch_begin = lambda epoch, logs: kept.append(weights(model))
+    callback.on_epoch_begin = lambda epoch, logs: kept.append(model.weights())
     callback.on_train_batch_end = lambda batch, logs: model.arrays["rate"].fill(batch)
     text = diverge(model, data(), epochs=4, callbacks=[callback])
     assert "in epoch 2, batch 6 of 10" in text
     assert "before batch 1" in text
-    assert weights(model) == kept[1]
+    assert model.weights() == kept[1]
 
 
 def test_the_cause_is_the_learning_rate(model: Any, data: Make) -> None:
@@ -300,16 +274,16 @@ def test_the_cause_is_large_inputs(model: Any, data: Make) -> None:
 def test_the_cause_is_in_the_weights(model: Any, data: Make) -> None:
     model.arrays["w"][1] = np.nan
     with pytest.raises(DivergenceError, match="NaN or infinity in the weights before training: w"):
-        fit(model, data())
+        model.fit(data())
     assert model.train.calls == []
 
 
 def test_train_on_batch_diverges_without_a_trace(model: Any, data: Make) -> None:
     model.train.infinite_from = 0
-    before = weights(model)
+    before = model.weights()
     with pytest.raises(DivergenceError):
         model.trainer.train_on_batch(data().train)
-    assert weights(model) == before
+    assert model.weights() == before
     assert model.arrays["step"] == 0
 
 
@@ -330,178 +304,10 @@ def test_an_error_within_a_chunk_takes_the_chunk_back(build: Build, data: Make) 
     model = build()
     model.train.before_batch = before
     with pytest.raises(IndexOutOfRange):
-        fit(model, data())
-    assert weights(model) == weights(after(build(), data(), 1))
+        model.fit(data())
+    assert model.weights() == build().after(data(), 1).weights()
     assert model.history.partial.batches == 1
     assert model.history.partial.logs["loss"] == pytest.approx(math.log(2))
-
-
-# Ctrl-C.
-
-
-def interrupt(times: int = 1) -> None:
-    for _ in range(times):
-        signal.raise_signal(signal.SIGINT)
-
-
-@pytest.mark.parametrize("batch", [0, 4, 9])
-@pytest.mark.parametrize("epoch", [0, 1])
-def test_ctrl_c_takes_effect_between_chunks(
-    build: Build, data: Make, epoch: int, batch: int
-) -> None:
-    seen: list[int] = []
-
-    def before(number: int) -> None:
-        seen.append(number)
-        if len(seen) == 10 * epoch + batch + 1:
-            interrupt()
-
-    model = build()
-    model.train.before_batch = before
-    with pytest.raises(KeyboardInterrupt):
-        fit(model, data(), epochs=3)
-    partial = model.history.partial
-    assert model.history.epoch == list(range(epoch))
-    assert partial.epoch == epoch
-    assert partial.batches > batch
-    assert model.arrays["step"] == 10 * epoch + partial.batches == len(seen)
-    assert partial.logs["loss"] > 0
-    assert weights(model) == weights(after(build(), data(), len(seen)))
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_a_second_ctrl_c_does_not_wait(build: Build, data: Make) -> None:
-    def before(batch: int) -> None:
-        if batch == 5 and len(model.train.calls) == 2:
-            interrupt(2)
-
-    model = build()
-    model.train.before_batch = before
-    with pytest.raises(KeyboardInterrupt):
-        fit(model, data())
-    assert weights(model) == weights(after(build(), data(), 1))
-
-
-@pytest.mark.parametrize("hook", ["on_epoch_begin", "on_epoch_end", "on_train_batch_end"])
-def test_ctrl_c_in_a_callback_acts_at_once(model: Any, data: Make, hook: str) -> None:
-    reached: list[int] = []
-
-    def stop(number: int, logs: Any) -> None:
-        interrupt()
-        reached.append(number)
-
-    callback: Any = Callback()
-    setattr(callback, hook, stop)
-    with pytest.raises(KeyboardInterrupt):
-        fit(model, data(), callbacks=[callback])
-    assert reached == []
-    assert model.history.epoch == ([0] if hook == "on_epoch_end" else [])
-
-
-def test_ctrl_c_during_validation_keeps_the_epochs_logs(model: Any, data: Make) -> None:
-    model.test.before_batch = lambda batch: interrupt()
-    with pytest.raises(KeyboardInterrupt):
-        fit(model, data(validation=20), epochs=2)
-    assert model.history.partial.batches == 10
-    assert list(model.history.partial.logs) == ["loss", "accuracy"]
-
-
-@pytest.fixture
-def handler() -> Iterator[list[int]]:
-    got: list[int] = []
-    previous = signal.signal(signal.SIGINT, lambda signum, frame: got.append(signum))
-    yield got
-    signal.signal(signal.SIGINT, previous)
-
-
-def test_a_programs_own_handler_is_asked(model: Any, data: Make, handler: list[int]) -> None:
-    model.train.before_batch = lambda batch: interrupt() if batch == 3 else None
-    fit(model, data())
-    assert handler == [signal.SIGINT]
-
-
-@pytest.mark.parametrize("action", [signal.SIG_IGN, signal.SIG_DFL])
-def test_what_the_system_does_with_ctrl_c_stays(
-    handler: list[int], action: signal.Handlers
-) -> None:
-    signal.signal(signal.SIGINT, action)
-    with Interrupts():
-        assert signal.getsignal(signal.SIGINT) == action
-
-
-def test_an_ignored_ctrl_c_is_ignored(model: Any, data: Make, handler: list[int]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    model.train.before_batch = lambda batch: interrupt()
-    assert fit(model, data()).epoch == [0]
-
-
-def test_training_in_a_thread(model: Any, data: Make) -> None:
-    thread = threading.Thread(target=fit, args=(model, data()))
-    thread.start()
-    thread.join()
-    assert model.history.epoch == [0]
-
-
-SCRIPT = """
-import runpy, sys, time
-import numpy as np
-from chainrule.runtime.callbacks import Callback
-from chainrule.runtime.data import layer_seed, permutation
-
-names = runpy.run_path(sys.argv[1])
-class Ready(Callback):
-    def on_epoch_begin(self, epoch, logs=None):
-        print("epoch", epoch, flush=True)
-
-def steps(count, data):
-    model = names["Model"]()
-    model.arrays["seed"][...] = layer_seed(0)
-    arrays = {**model.arrays, **data.train}
-    for step in range(count):
-        epoch, batch = divmod(step, 1000)
-        model.train.epoch(batch, batch + 1, 1, permutation(0, epoch, 1000), arrays, np.zeros(2))
-    return model
-
-model, data = names["Model"](), names["make_data"](1000, 1)
-model.train.seconds = float(sys.argv[2])
-try:
-    model.trainer.fit(data, epochs=10**6, seed=0, verbose=2, callbacks=[Ready()])
-except KeyboardInterrupt:
-    now = time.monotonic()
-    partial = model.history.partial
-    count = 1000 * partial.epoch + partial.batches
-    expected = steps(count, data)
-    same = all((a == b).all() for a, b in zip(model.get_weights(), expected.get_weights()))
-    whole = len(model.history.epoch) == partial.epoch
-    print("caught", now, count, int(model.arrays["step"]), same, whole)
-    if sys.argv[3] == "raise":
-        raise
-"""
-
-
-@pytest.mark.parametrize(("seconds", "end"), [(0.0, "raise"), (0.01, "raise"), (0.1, "return")])
-def test_a_real_ctrl_c(seconds: float, end: str) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(CONFTEST), str(seconds), end],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "epoch 0\n"
-    time.sleep(0.4)
-    sent = time.monotonic()
-    process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=30)
-    notice, caught = output.splitlines()[-2:]
-    word, now, count, step, same, whole = caught.split()
-    assert (word, same, whole, step) == ("caught", "True", "True", count)
-    assert int(count) > 0
-    assert float(now) - sent < 0.3
-    assert notice.startswith("stopped in epoch ")
-    assert "weights and history are kept" in notice
-    assert (process.returncode == 0) == (end == "return")
-    assert ("KeyboardInterrupt" in errors) == (end == "raise")
 
 
 # What is asked for wrongly.
@@ -522,7 +328,7 @@ def test_arguments_that_make_no_sense(
     model: Any, data: Make, options: dict[str, Any], part: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        fit(model, data(), **options)
+        model.fit(data(), **options)
     assert part in str(caught.value)
     assert model.train.calls == []
 
@@ -536,7 +342,7 @@ def test_batch_sizes_of_evaluation(model: Any, data: Make, batch_size: Any) -> N
 
 def test_a_batch_larger_than_the_data(model: Any, data: Make) -> None:
     with pytest.raises(DataError, match="batch_size is larger than the data"):
-        fit(model, data(10, 11))
+        model.fit(data(10, 11))
 
 
 @pytest.mark.parametrize("name", ["train", "evaluate", "predict"])
