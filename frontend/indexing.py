@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from chainrule.compiler.errors import DTypeError, IndexOutOfRange, ShapeError, UsageError
@@ -20,12 +21,7 @@ def getitem(x: Tensor, key: Any) -> Tensor:
     """`x[key]`: integers, slices, None and `...`, as NumPy has them."""
     keys = list(key) if isinstance(key, tuple) else [key]
     for item in keys:
-        if isinstance(item, bool) or not (
-            item is None
-            or item is Ellipsis
-            or isinstance(item, slice)
-            or hasattr(item, "__index__")
-        ):
+        if not (item is None or item is Ellipsis or isinstance(item, slice) or _is_integer(item)):
             raise UsageError(
                 f"{x.node.type} indexed with {type(item).__name__}",
                 "expected integers, slices, None or ...",
@@ -51,7 +47,7 @@ def getitem(x: Tensor, key: Any) -> Tensor:
             node = _sliced(node, axis, item)
             dims.append(node.shape[axis])
         else:
-            node = _picked(node, axis, item.__index__())
+            node = _picked(node, axis, operator.index(item))
         axis += 1
     return Tensor(reshape(node, shape=tuple(dims)), x.weak)
 
@@ -70,7 +66,15 @@ def _picked(x: Node, axis: int, position: int) -> Node:
 
 
 def _sliced(x: Node, axis: int, item: slice) -> Node:
-    n, step = x.shape[axis], 1 if item.step is None else _bound(item.step)
+    n = x.shape[axis]
+    for bound in (item.start, item.stop, item.step):
+        if bound is not None and not _is_integer(bound):
+            raise UsageError(
+                f"a slice with {bound!r}",
+                "expected integers",
+                "cr.take reads at computed positions",
+            )
+    step = 1 if item.step is None else operator.index(item.step)
     if step == 0:
         raise UsageError("a slice with step 0", f"of {x.type}", "steps are 1, 2, ... or negative")
     if isinstance(n, int):
@@ -80,7 +84,7 @@ def _sliced(x: Node, axis: int, item: slice) -> Node:
         first, last = min(places[0], places[-1]), max(places[0], places[-1])
         taken = part(x, axis, first, last + 1, abs(step))
         return flip(taken, axes=(axis,)) if step < 0 else taken
-    ends = [None if end is None else _bound(end) for end in (item.start, item.stop)]
+    ends = [None if end is None else operator.index(end) for end in (item.start, item.stop)]
     if step < 0:
         # Position i is position -i - 1 of the reversed axis.
         x = flip(x, axes=(axis,))
@@ -101,13 +105,12 @@ def _from_start(position: int, n: Size) -> Dim:
     return add(n, position) if position < 0 else position
 
 
-def _bound(value: Any) -> int:
+def _is_integer(item: Any) -> bool:
     try:
-        return int(value.__index__())
-    except AttributeError:
-        raise UsageError(
-            f"a slice with {value!r}", "expected integers", "cr.take reads at computed positions"
-        ) from None
+        operator.index(item)
+    except TypeError:
+        return False
+    return not isinstance(item, bool)
 
 
 @public

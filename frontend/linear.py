@@ -195,8 +195,8 @@ def einsum(subscripts: str, /, *operands: Like) -> Tensor:
         >>> float(cr.einsum("ii", np.array([[1.0, 2.0], [3.0, 4.0]])))
         5.0
     """
-    nodes, weak = promote(*operands) if operands else ((), False)
-    inputs, output = _parsed(subscripts, len(nodes))
+    inputs, output = _parsed(subscripts, len(operands))
+    nodes, weak = promote(*operands)
     return Tensor(_einsum(list(nodes), inputs, output), weak)
 
 

@@ -11,9 +11,10 @@ from ...explain.printer import Printer
 from ...ir import Graph, Node, is_leaf, make, transform, walk
 from ...ops.base import Scalar
 from ...ops.broadcasting import broadcast_dims
-from ...ops.shape import BROADCAST_TO, RESHAPE
+from ...ops.reduce import ARGMAX, ARGMIN, MAX, MIN
+from ...ops.shape import BROADCAST_TO, RESHAPE, SLICE
 from ...program import Buffer, Kernel, Program
-from ...types import Dim, Shape, Size
+from ...types import Dim, Shape, Size, sub
 from ..spelling import Identifiers, docstring
 from .functions import Body, Function, Module, Statement, assigned, lines_of, wrapped
 from .helpers import HELPERS
@@ -313,11 +314,18 @@ def _is_batched(leaf: Node) -> bool:
 
 
 def _bounds(graph: Graph) -> list[Dim]:
-    """Sizes that could come out negative."""
-    dims = {
-        dim
-        for node in graph.nodes()
-        for dim in node.shape
-        if isinstance(dim, Size) and any(factor < 0 for _, factor in dim.terms)
-    }
-    return sorted(dims, key=str)
+    """Sizes that could come out negative: slices end inside, extremes are of something."""
+    dims: set[Dim] = set()
+    for node in graph.nodes():
+        dims.update(node.shape)
+        if node.op is SLICE:
+            starts, stops = node.attr("starts"), node.attr("stops")
+            dims.update(starts)
+            dims.update(map(sub, stops, starts))
+            dims.update(map(sub, node.operands[0].shape, stops))
+        elif node.op in (MAX, MIN):
+            dims.update(sub(node.operands[0].shape[axis], 1) for axis in node.attr("axes"))
+        elif node.op in (ARGMAX, ARGMIN):
+            dims.add(sub(node.operands[0].shape[node.attr("axis")], 1))
+    negative = (d for d in dims if isinstance(d, Size) and any(n < 0 for _, n in d.terms))
+    return sorted(negative, key=str)
