@@ -27,7 +27,11 @@ def flatten(entry: Entry) -> Entry:
         body = body[0].body
     members = [item for item in body if isinstance(item, Statement)]
     inner = axes[-1].attr("dim")
-    if len(axes) == 1 or len(members) != len(body) or (isinstance(inner, int) and not inner % LANES):
+    if (
+        len(axes) == 1
+        or len(members) != len(body)
+        or (isinstance(inner, int) and not inner % LANES)
+    ):
         return entry
     flat = axis(0, product(tuple(found.attr("dim") for found in axes)))
     known: dict[Node, Node] = {}

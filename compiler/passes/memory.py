@@ -61,10 +61,10 @@ def plan(kernels: Sequence[Kernel], tensors: Sequence[Node]) -> tuple[Slot, ...]
             and not any(alive[tensor].meets(alive[other]) for other in slot.tensors)
         ]
         exact = [slot for slot in fitting if slot.size == size]
-        chosen = (exact or fitting or [None])[0]
-        if chosen is None:
+        if not fitting:
             slots.append(Slot(tensor.dtype, size, (tensor,)))
             continue
+        chosen = (exact or fitting)[0]
         both = larger(chosen.size, size)
         assert both is not None
         slots[slots.index(chosen)] = Slot(chosen.dtype, both, (*chosen.tensors, tensor))

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import keyword
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ...explain.formulas import display_names, equation
 from ...ir import Graph, Node, is_leaf, walk
 from ...ops.linear import CONTRACT
-from ...passes.loops import LETTERS, Schedule, in_place, loops
-from ...passes.loops import Kernel as Nest
+from ...passes.loops import LETTERS, Kernel as Nest, Schedule, in_place, loops
 from ...passes.memory import plan
 from ...passes.schedule import schedule
 from ...program import Buffer, Kernel, Program, Role
 from ...types import Size, TensorType, Where, symbols
 from ..spelling import Identifiers, comment, docstring
+from .expressions import shape_text
 from .kernel import KernelWriter
 from .spelling import CALLS
 
@@ -151,7 +150,8 @@ class _Module:
         parts.append(self._step([call for _, call in kernels]))
         if self.batch is not None:
             parts.append(self._epoch())
-        head = [f'"""{self._title(kernel.formula for kernel, _ in kernels)}"""', "", self._imports()]
+        title = self._title(kernel for kernel, _ in kernels)
+        head = [f'"""{title}"""', "", self._imports()]
         source = "\n".join(head) + "\n\n\n" + "\n\n\n".join(parts) + "\n"
         return Program(
             name=self.graph.name,
@@ -166,8 +166,10 @@ class _Module:
             fingerprint=fingerprint,
         )
 
-    def _title(self, formulas) -> str:  # type: ignore[no-untyped-def]
-        return docstring(f"{self.graph.name}: target cpu.") 
+    def _title(self, kernels: Iterable[Kernel]) -> str:
+        """The module's docstring: what it is, and its formulas in order."""
+        lines = [line for kernel in kernels for line in kernel.formula.split("\n")]
+        return docstring("\n".join([f"{self.graph.name}. Target cpu.", "", *lines, ""]))
 
     def _imports(self) -> str:
         names = sorted(self.library, key=lambda name: (name.lower(), name))
@@ -188,7 +190,7 @@ class _Module:
             [*self.reserved, *self.arrays.values(), *self.sizes.values()],
         )
         self.library |= writer.library
-        reads = [x for x in nest.reads() if x in stored or is_leaf(x) and x not in nest.writes()]
+        reads = [x for x in nest.reads() if x in stored or (is_leaf(x) and x not in nest.writes())]
         writes = [x for x in nest.writes() if x in stored or in_place(x)]
         tensors = dict.fromkeys([*reads, *writes])
         arrays = [self.arrays[x] for x in tensors]
@@ -237,7 +239,7 @@ class _Module:
         for x, flat in self.views.items():
             if x in used:
                 self.library.add("view")
-                shape = KernelWriter.shape_text(x.shape, self.sizes)
+                shape = shape_text(x.shape, self.sizes)
                 lines.append(f"    {self.arrays[x]} = view({flat}, {shape})")
         return "\n".join([*lines, *(calls or ["    pass"])])
 
@@ -256,7 +258,7 @@ class _Module:
         for x in filter(self._batched, self.graph.inputs):
             flat = by_name[f"{x.attr('name')}_batch"].text
             name = self.identifiers.new(f"{x.attr('name')}_rows")
-            shape = KernelWriter.shape_text(x.shape, sizes)
+            shape = shape_text(x.shape, sizes)
             lines.append(f"        {name} = view({flat}, {shape})")
             lines.append(f"        gather_rows({self.arrays[x]}, order, start, {name})")
             passed[self.arrays[x]] = name

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ...ops.base import Scalar
 from ...ir import Op
+from ...ops.base import Scalar
 from ...types import SHORT
 
 # How tightly Python's operators bind.
@@ -44,9 +44,10 @@ class Square:
 
 
 CALLS = (
-    "abs sign floor ceil round trunc sqrt exp expm1 log log1p log2 log10 sin cos tan asin acos atan "
-    "sinh cosh tanh asinh acosh atanh erf erfc lgamma digamma zeta atan2 hypot maximum minimum "
-    "remainder floor_divide pow isnan isinf isfinite where"
+    "abs sign floor ceil round trunc sqrt exp expm1 log log1p log2 log10 "
+    "sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh atan2 hypot "
+    "erf erfc lgamma digamma zeta maximum minimum remainder floor_divide pow "
+    "isnan isinf isfinite where"
 ).split()
 TABLE: dict[str, Infix | Prefix | Call | Square] = {
     **{name: Call(name) for name in CALLS},

@@ -1,0 +1,245 @@
+"""Scalar expressions as text, and names for those that are needed more than once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ...ir import CONST, Node
+from ...ops.base import Scalar
+from ...ops.convert import CAST, SIZE
+from ...passes.loops import AXIS, CHECKED, DRAW, LETTERS, LOAD, depth, inner, positions, scalars
+from ...types import SHORT, Dim, Shape, symbols
+from ..spelling import Identifiers, size_text
+from .spelling import ATOM, CHOICE, COMPARE, SUM, TABLE, Square, number, row, within
+
+Piece = tuple[str, int]
+# A longer expression is cut in two.
+LONGEST = 56
+ATOMS = (CONST, AXIS, SIZE)
+NOUNS = {
+    **dict.fromkeys(("add", "logaddexp"), "sum"),
+    "subtract": "difference",
+    "multiply": "product",
+    "divide": "ratio",
+    "negative": "minus",
+    "sqrt": "root",
+    "pow": "power",
+    "cast": "number",
+    "where": "choice",
+    "checked": "place",
+    "draw": "random",
+    **dict.fromkeys("equal not_equal less less_equal greater greater_equal".split(), "test"),
+    **dict.fromkeys("logical_and logical_or logical_xor logical_not".split(), "test"),
+    **dict.fromkeys("maximum minimum".split(), "extreme"),
+}
+
+
+@dataclass(slots=True)
+class Scope:
+    """Scalar values that have a name here, by node; what is inside sees what is outside."""
+
+    names: dict[Node, str] = field(default_factory=dict)
+
+    def inside(self) -> Scope:
+        """A scope for the body of a loop."""
+        return Scope(dict(self.names))
+
+
+class Expressions:
+    """Writes the scalar values of one kernel.
+
+    Args:
+        arrays: the name of each tensor's array.
+        labels: what scalar values are called.
+        sizes: the text of each size symbol.
+        reserved: names that are taken.
+
+    Attributes:
+        lines: the kernel's body so far.
+        library: names that it needs from the support library.
+        symbols: size symbols that it needs.
+        faults: whether it checks an index.
+    """
+
+    def __init__(
+        self,
+        arrays: Mapping[Node, str],
+        labels: Mapping[Node, str],
+        sizes: Mapping[str, str],
+        reserved: Iterable[str],
+    ) -> None:
+        """Start with nothing written."""
+        self.arrays, self.labels, self.sizes = arrays, labels, sizes
+        self.lines: list[str] = []
+        self.library: set[str] = {"kernel"}
+        self.symbols: set[str] = set()
+        self.faults = False
+        self.identifiers = Identifiers(reserved)
+        self._views: dict[tuple[Node, Shape], str] = {}
+        self._locals: dict[Node, str] = {}
+        self._depths: dict[Node, int] = {}
+
+    # Sizes, constants, elements
+
+    def size(self, dim: Dim) -> Piece:
+        """A size as text."""
+        text, atom = size_text(dim, self.sizes)
+        self.symbols |= symbols((dim,))
+        return text, ATOM if atom else SUM
+
+    def shape(self, dims: Shape) -> str:
+        """A shape as the text of a tuple."""
+        self.symbols |= symbols(dims)
+        return shape_text(dims, self.sizes)
+
+    def views(self) -> list[str]:
+        """Other shapes of arrays, to be made before everything else."""
+        return [
+            f"    {name} = view({self.arrays[tensor]}, {self.shape(dims)})"
+            for (tensor, dims), name in self._views.items()
+        ]
+
+    def number(self, value: float, dtype: str) -> Piece:
+        """A constant as text."""
+        text, binds, used = number(value, dtype)
+        self.library.update(used)
+        return text, binds
+
+    def cast(self, piece: Piece, have: str, want: str) -> Piece:
+        """A value in another dtype."""
+        if have == want:
+            return piece
+        if want == "bool":
+            return f"{within(piece, SUM)} != {self.number(0, have)[0]}", COMPARE
+        self.library.add(SHORT[want])
+        return f"{SHORT[want]}({piece[0]})", ATOM
+
+    def element(self, tensor: Node, index: Sequence[str], dims: Shape | None = None) -> str:
+        """An element of an array."""
+        name = self.arrays[tensor]
+        if dims and dims != tensor.shape:
+            self.library.add("view")
+            if (tensor, dims) not in self._views:
+                suffix = "flat" if len(dims) == 1 else "view"
+                self._views[tensor, dims] = self.identifiers.new(f"{name}_{suffix}")
+            name = self._views[tensor, dims]
+        return f"{name}[{', '.join(index) or '0'}]"
+
+    # Expressions
+
+    def render(self, node: Node, scope: Scope, known: dict[Node, Piece]) -> Piece:
+        """A value as text; `known` has those of this place that are written already."""
+        if node in scope.names:
+            return scope.names[node], ATOM
+        if node in known:
+            return known[node]
+        parts = [self.render(x, scope, known) for x in inner(node)]
+        known[node] = piece = self._assembled(node, parts)
+        return piece
+
+    def _assembled(self, node: Node, parts: list[Piece]) -> Piece:
+        op, texts = node.op, [text for text, _ in parts]
+        if op is CONST:
+            return self.number(node.attr("value"), node.dtype)
+        if op is AXIS:
+            return LETTERS[node.attr("depth")], ATOM
+        if op is SIZE:
+            return self.cast(self.size(node.attr("dim")), "int64", node.dtype)
+        if op is CAST:
+            return self.cast(parts[0], node.operands[0].dtype, node.dtype)
+        if op is LOAD:
+            dims = node.attr("shape")
+            found = self.element(node.operands[0], texts[: len(dims)], dims)
+            if node.attr("guarded"):
+                zero = self.number(0, node.dtype)[0]
+                return f"{found} if {within(parts[-1], COMPARE)} else {zero}", CHOICE
+            return found, ATOM
+        if op is CHECKED:
+            self.faults = True
+            self.library.add("checked")
+            size = self.size(node.attr("dim"))[0]
+            found = f"checked({texts[0]}, {size}, fault, {node.attr('code')})"
+            if len(parts) > 1:
+                return f"{found} if {within(parts[1], COMPARE)} else 0", CHOICE
+            return found, ATOM
+        if op is DRAW:
+            name = f"philox_uniform_{SHORT[node.dtype]}"
+            self.library.add(name)
+            seed, step, position = texts
+            return f"{name}({seed}, {step}, {node.attr('stream')}, {position})", ATOM
+        assert isinstance(op, Scalar)
+        spelled = row(op.name, node.dtype, parts)
+        if node.dtype == "int32" and spelled[0].startswith("i32("):
+            self.library.add("i32")
+        if spelled[0].startswith(op.name + "("):
+            self.library.add(op.name)
+        return spelled
+
+    def depth(self, node: Node) -> int:
+        """How many loops must be around a value."""
+        return depth(node, self._depths)
+
+    def local(self, node: Node, wanted: str | None = None) -> str:
+        """The name of a value, which is the same wherever it is computed."""
+        if node not in self._locals:
+            self._locals[node] = self.identifiers.new(wanted or self._wanted(node))
+        return self._locals[node]
+
+    def _wanted(self, node: Node) -> str:
+        letters = LETTERS[: self.depth(node)]
+        if node in self.labels:
+            return f"{self.labels[node]}_{letters or 0}"
+        if node.op is LOAD:
+            at = [LETTERS[x.attr("depth")] for x in positions(node) if x.op is AXIS]
+            return f"{self.arrays.get(node.operands[0], 'x')}_{''.join(at) or 0}"
+        if node.op is CAST and node.operands[0].op is LOAD:
+            return f"{self._wanted(node.operands[0])}_{SHORT[node.dtype]}"
+        noun = NOUNS.get(node.op.name, node.op.name)
+        return f"{noun}_{letters}" if letters else noun
+
+    def bind(
+        self,
+        roots: Sequence[Node],
+        scope: Scope,
+        margin: str,
+        named: set[Node],
+        counts: Mapping[Node, int],
+        known: dict[Node, Piece],
+    ) -> None:
+        """Give names, in this scope, to values that are needed more than once or are long."""
+        for node in self.order(roots, scope):
+            piece = self.render(node, scope, known)
+            if node.op in ATOMS or (node.op is CAST and node.operands[0].op in ATOMS):
+                continue
+            if node in named or counts.get(node, 0) > 1 or len(piece[0]) > LONGEST:
+                scope.names[node] = self.local(node)
+                self.lines.append(f"{margin}{scope.names[node]} = {piece[0]}")
+
+    def order(self, roots: Sequence[Node], scope: Scope) -> list[Node]:
+        """What the roots need that has no name yet, operands first."""
+        needed: set[Node] = set()
+        stack = [root for root in roots if root not in scope.names]
+        while stack:
+            node = stack.pop()
+            if node not in needed:
+                needed.add(node)
+                stack.extend(x for x in inner(node) if x not in scope.names)
+        return [node for node in scalars(roots) if node in needed]
+
+    def counts(self, roots: Sequence[Node], scope: Scope) -> dict[Node, int]:
+        """How often each value is needed that has no name yet."""
+        counts: dict[Node, int] = {}
+        for root in roots:
+            counts[root] = counts.get(root, 0) + 1
+        for node in self.order(roots, scope):
+            twice = isinstance(node.op, Scalar) and isinstance(TABLE.get(node.op.name), Square)
+            for x in inner(node):
+                counts[x] = counts.get(x, 0) + 1 + twice
+        return counts
+
+
+def shape_text(dims: Shape, sizes: Mapping[str, str]) -> str:
+    """A shape as the text of a tuple; no axes are one element."""
+    shown = [size_text(dim, sizes)[0] for dim in dims or (1,)]
+    return f"({', '.join(shown)}{',' if len(shown) == 1 else ''})"
