@@ -1,7 +1,7 @@
 """One long loop in place of several, where nothing depends on the axes one by one.
 
-An update of a weight matrix of 10 columns is one loop over all its elements: short inner loops do not
-fill vector registers.
+An update of a weight matrix of 10 columns is one loop over all its elements: short inner loops do
+not fill vector registers.
 """
 
 from __future__ import annotations
@@ -27,11 +27,8 @@ def flatten(entry: Entry) -> Entry:
         body = body[0].body
     members = [item for item in body if isinstance(item, Statement)]
     inner = axes[-1].attr("dim")
-    if (
-        len(axes) == 1
-        or len(members) != len(body)
-        or (isinstance(inner, int) and not inner % LANES)
-    ):
+    whole = isinstance(inner, int) and inner % LANES == 0
+    if whole or len(axes) == 1 or len(members) != len(body):
         return entry
     flat = axis(0, product(tuple(found.attr("dim") for found in axes)))
     known: dict[Node, Node] = {}

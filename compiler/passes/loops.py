@@ -1,9 +1,9 @@
 """The language of a schedule: kernels made of loops over named axes, with scalar bodies.
 
-A body is a graph of nodes without axes. Beside the scalar rows it has a loop's position (`axis`), an
-element of a tensor (`load`), a position that is checked against its axis (`checked`) and a random
-number (`draw`). Nodes are interned, so a value that two statements of one loop need is one node,
-computed once.
+A body is a graph of nodes without axes. Beside the scalar rows it has a loop's position (`axis`),
+an element of a tensor (`load`), a position that is checked against its axis (`checked`) and a
+random number (`draw`). Nodes are interned, so a value that two statements of one loop need is one
+node, computed once.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def positions(node: Node) -> tuple[Node, ...]:
 
 
 def scalars(roots: Iterable[Node]) -> list[Node]:
-    """The nodes of scalar bodies, operands first; tensors that are loaded from are not among them."""
+    """The nodes of scalar bodies, operands first, without the tensors that are loaded from."""
     seen: set[Node] = set()
     order: list[Node] = []
     stack: list[tuple[Node, bool]] = [(root, False) for root in reversed(list(roots))]
@@ -128,7 +128,7 @@ class Statement:
         domain: the loops' sizes, outermost first; axes of size 1 have none.
         index: the element that is written.
         value: what is written; combined with what is there if `combine` says so.
-        ready: how many of the loops an element needs around it: behind those further in, it is done.
+        ready: how many of the loops an element needs around it; behind the others it is done.
         local: whether the partial result of a reduction is one number, not an array.
         shape: the shape in which `index` sees the target.
     """

@@ -16,7 +16,7 @@ from .loops import Kernel
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A flat buffer: its dtype, how many elements it has, and the tensors that lie in it in turn."""
+    """A flat buffer: its dtype, its number of elements, and the tensors that lie in it in turn."""
 
     dtype: str
     size: Dim

@@ -1,7 +1,7 @@
 """The value of a tensor at one position, as a scalar expression of elements that lie in memory.
 
-Ops that move elements become index arithmetic, elementwise ops their scalar rows; the recursion ends
-at tensors that are stored.
+Ops that move elements become index arithmetic, elementwise ops their scalar rows; the recursion
+ends at tensors that are stored.
 """
 
 from __future__ import annotations

@@ -22,9 +22,9 @@ from .pull import Index, Puller, factors, number
 CHEAP = {
     name: 1.0
     for name in (
-        "add subtract multiply negative square abs sign maximum minimum floor ceil round trunc equal "
-        "not_equal less less_equal greater greater_equal isnan isinf isfinite logical_and logical_or "
-        "logical_xor logical_not where"
+        "add subtract multiply negative square abs sign maximum minimum floor ceil round trunc "
+        "equal not_equal less less_equal greater greater_equal isnan isinf isfinite "
+        "logical_and logical_or logical_xor logical_not where"
     ).split()
 } | {"divide": 4.0, "sqrt": 4.0}
 CALL = 10.0

@@ -23,7 +23,8 @@ RESERVED = {
     *CALLS,
     *"accumulate checked f32 f64 i32 i64 gather_rows inf nan kernel program view".split(),
     *"matmul matmul_nt matmul_tn matmul_tt philox_uniform_f32 philox_uniform_f64".split(),
-    *"range bool min step epoch fault order totals first last batch_size rows start done number".split(),
+    *"range bool min step epoch fault order totals first last batch_size".split(),
+    *"rows start done number".split(),
 }
 BATCH = "batch"
 WIDTH = 100
@@ -213,7 +214,7 @@ class _Module:
         return kernel, _call(f"    {title}", given, "")
 
     def _formulas(self, nest: Nest) -> list[str]:
-        """What a kernel computes: a line for each value with a name that is new, and each update."""
+        """What a kernel computes: a line for each value with a new name, and for each update."""
         lines = []
         made = [] if nest.core is None else [(nest.core.node, nest.core.node)]
         made += [(s.target, s.node) for s in nest.statements()]
