@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
-from ..ir import Node, const
+from ..ir import Node, const, leaf
 from ..ops.arithmetic import abs, maximum, minimum, sign, sqrt, square
 from ..ops.elementary import hypot
-from ..ops.linear import CONTRACT
+from ..ops.linear import CONTRACT, contract
 from ..ops.reduce import MEAN, NORM, SUM, count, kept
+from ..types import TensorType
 from .numbers import number, root_is_exact
-from .rule import AnyRule, Rule
+from .rule import AnyRule, Movement, Rule
 from .signs import has_plain_log
 
 ABOVE, INSIDE = (0.1, 5.0), (-0.9, 0.9)
@@ -66,12 +67,27 @@ NORMS = (
         lambda x, axes: (square(NORM(x, axes=axes)), SUM(square(x), axes=axes)),
         "no root that is squared again",
     ),
-    Rule(
-        "root of dot product",
-        lambda x: (sqrt(CONTRACT(x, x, left="a", right="a", out="")), NORM(x, axes=(0,))),
-        SQUARES,
-    ),
 )
+
+
+def root_of_dot(node: Node) -> Node | None:
+    """sqrt(x . x) = |x|, over the axes that the dot product sums."""
+    (x,) = node.operands
+    if x.op is not CONTRACT or x.operands[0] is not x.operands[1]:
+        return None
+    left, out = x.attr("left"), x.attr("out")
+    axes = tuple(axis for axis, letter in enumerate(left) if letter not in out)
+    if x.attr("right") != left or out != "".join(y for y in left if y in out):
+        return None
+    return NORM(x.operands[0], axes=axes)
+
+
+def _dots() -> tuple[Node, ...]:
+    x = leaf("x", TensorType("float64", (2, 3)), "placeholder")
+    return (sqrt(contract(x, x, "ab", "ab", "")), sqrt(contract(x, x, "ab", "ab", "a")))
+
+
+DOTS = (Movement("root of dot product", ("sqrt",), root_of_dot, SQUARES, _dots),)
 RATIOS = (
     Rule("x over abs", lambda x: (x / abs(x), sign(x)), "0/0 at 0", domain={"x": ABOVE}),
     Rule("abs over x", lambda x: (abs(x) / x, sign(x)), "0/0 at 0", domain={"x": ABOVE}),
@@ -168,4 +184,4 @@ DIFFERENCES = (
         proof="50 digits",
     ),
 )
-ROOTS: tuple[AnyRule, ...] = NORMS + RATIOS + DIFFERENCES
+ROOTS: tuple[AnyRule, ...] = NORMS + DOTS + RATIOS + DIFFERENCES
