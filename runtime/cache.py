@@ -29,6 +29,8 @@ from pathlib import Path
 
 from chainrule.compiler.program import FORMAT, Program
 
+from .files import replace_file
+
 CACHE_FORMAT = 1
 SHAPED_BY = ("chainrule", "numba", "llvmlite", "numpy", "scipy", "sympy")
 ABANDONED_AFTER = 3600.0  # seconds until a temporary file is nobody's
@@ -141,7 +143,7 @@ class Cache:
     def _write(self, name: str, content: bytes) -> None:
         """Write a file at once or not at all; leave a directory that fails for a temporary one."""
         try:
-            _replace(self.folder / name, content)
+            replace_file(self.folder / name, content)
         except OSError as error:
             if self._folder is None:
                 raise
@@ -150,7 +152,8 @@ class Cache:
                 f"{error.strerror or error}; working without it"
             )
             self._folder = None
-            _replace(self.folder / name, content)
+            replace_file(self.folder / name, content)
+        _sweep(self.folder)
 
     def _discard(self, name: str) -> None:
         """Delete a file that is not what was stored."""
@@ -241,22 +244,6 @@ def _read_trusted(path: Path) -> bytes | None:
         if not stat.S_ISREG(status.st_mode) or _others_may_write(status):
             return None
         return file.read()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Put `content` at `path` in one step, on the disk before it is under that name."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    try:
-        with os.fdopen(os.open(temporary, flags, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sweep(path.parent)
 
 
 @cache

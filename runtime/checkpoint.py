@@ -6,12 +6,10 @@ sums nor syncs: a third of randomly changed files would load as other numbers.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import keyword
 import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,6 +19,8 @@ import numpy.typing as npt
 
 from chainrule.compiler.errors import DTypeError, FileError, UnknownNameError, UsageError
 from chainrule.compiler.types import DTYPES
+
+from .files import replace_file
 
 FORMAT = 1
 _KEY, _SUM = "chainrule", "sha256"
@@ -72,7 +72,7 @@ def save(
         ) from error
     blob = serialize(tensors, metadata={_KEY: text, _SUM: _digest(text, tensors)})
     try:
-        _replace(Path(os.path.realpath(path)), blob)
+        replace_file(Path(os.path.realpath(path)), blob, 0o666)
     except OSError as error:
         raise FileError(
             f"cannot write {os.fspath(path)}",
@@ -171,33 +171,6 @@ def _is_name(name: object) -> bool:
 
 def _writable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.require(array, requirements=["C", "W", "A"])
-
-
-def _replace(path: Path, blob: bytes) -> None:
-    """Write the bytes beside the file, make sure that they are on the disk, and rename."""
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(blob)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(beside)
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable; some network file systems cannot, and have it anyway."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _corrupt(

@@ -12,7 +12,6 @@ import hashlib
 import http.client
 import os
 import sys
-import tempfile
 import urllib.request
 import zipfile
 import zlib
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 
 from chainrule.compiler.errors import FileError
 from chainrule.runtime.cache import Cache
+from chainrule.runtime.files import replace_file
 
 _TIMEOUT = 30.0  # seconds without a byte
 _UNREADABLE = (OSError, EOFError, ValueError, zlib.error)
@@ -135,7 +135,4 @@ def _download(remote: Remote, path: Path) -> None:
     if hashlib.sha256(content).hexdigest() != remote.sha256:
         raise OSError(f"came {len(content)} bytes of other content")
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    # Renamed when complete: another process never reads half a file.
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(content)
-    os.replace(file.name, path)
+    replace_file(path, content)

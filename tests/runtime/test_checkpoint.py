@@ -26,7 +26,7 @@ from chainrule.compiler.errors import (
     UsageError,
 )
 from chainrule.compiler.types import DTYPES
-from chainrule.runtime import checkpoint
+from chainrule.runtime import checkpoint, files
 
 Array = npt.NDArray[Any]
 
@@ -296,7 +296,7 @@ def test_a_failed_save_leaves_the_old_file(
         raise problem
 
     if step == "write":
-        monkeypatch.setattr(checkpoint, "open", Full(problem), raising=False)
+        monkeypatch.setattr(files, "open", Full(problem), raising=False)
     else:
         monkeypatch.setattr(os, step, fail)
     before = file.read_bytes()
@@ -333,7 +333,7 @@ import resource, sys
 import numpy as np
 from chainrule.compiler.errors import FileError
 from chainrule.compiler.types import DTYPES
-from chainrule.runtime import checkpoint
+from chainrule.runtime import checkpoint, files
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
     checkpoint.save(sys.argv[1], {"w": np.zeros(1000)}, {})
