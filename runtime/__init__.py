@@ -1,0 +1,1 @@
+"""The runtime: devices, the cache, training, and files. It knows the programs and no formula."""

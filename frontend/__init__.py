@@ -1,0 +1,1 @@
+"""The language: tensors, formulas, layers and networks. It knows the compiler and no runtime."""
