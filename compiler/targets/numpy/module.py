@@ -23,7 +23,7 @@ BATCH = "batch"
 FORMULA_WIDTH = 80
 # Names that mean something in the module.
 RESERVED = (
-    "np", "special", "step", "forward", "gradient", "update", *HELPERS,
+    "np", "special", "step", "forward", "gradient", "update", "predict", *HELPERS,
     "slice", "tuple", "list", "zip", "range", "int", "float", "bool", "IndexError",
 )  # fmt: skip
 IMPORTS = (("np.", "import numpy as np"), ("special.", "from scipy import special"))
@@ -39,28 +39,58 @@ def emit(graph: Graph, fingerprint: str) -> Program:
     graph = broadcast_by_itself(graph)
     module = _module(graph)
     functions = _training(graph, module) or _plain(graph, module)
-    step = _step(graph, module, functions)
     texts = ["\n".join(lines_of(function, module)) for function in functions]
-    helpers = [HELPERS[helper] for helper in HELPERS if helper in module.helpers]
-    body = "\n\n\n".join([*helpers, *texts, step])
-    code = "\n".join(line.split("  # ")[0] for line in body.splitlines())
-    imports = [line for used, line in IMPORTS if used in code or used == "np."]
-    text = f'"""{_heading(graph)}"""\n\n' + "\n".join(imports) + f"\n\n\n{body}\n"
-    kernels = [
-        _kernel(function, module, text) for function, text in zip(functions, texts, strict=True)
-    ]
     return Program(
         name=graph.name,
         target="numpy",
-        source=text,
+        source=_text(graph, module, [*texts, _step(graph, module, functions)]),
         buffers=tuple(_buffers(graph)),
-        kernels=tuple(kernels),
+        kernels=tuple(
+            _kernel(function, module, text) for function, text in zip(functions, texts, strict=True)
+        ),
         sizes=tuple(module.symbols),
         batch=BATCH if any(_is_batched(leaf) for leaf in graph.inputs) else None,
         faults=tuple(module.faults),
         bounds=tuple(_bounds(graph)),
         fingerprint=fingerprint,
     )
+
+
+def standalone(train: Graph, predict: Graph) -> str:
+    """A module to keep: `predict`, and the training step in its parts.
+
+    Args:
+        train: the lowered graph of a training step.
+        predict: the lowered graph from inputs to outputs, outside training.
+    """
+    train, predict = broadcast_by_itself(train), broadcast_by_itself(predict)
+    more = tuple(leaf for leaf in predict.inputs if leaf not in train.inputs)
+    together = Graph(
+        train.name,
+        train.inputs + more,
+        train.params,
+        train.state,
+        train.outputs + predict.outputs,
+        train.updates,
+        {**predict.names, **train.names},
+    )
+    module = _module(together)
+    results = tuple(dict.fromkeys(node for _, node in predict.outputs))
+    functions = [
+        _function(module, "predict", results, predict.leaves, doc="The outputs, outside training."),
+        *(_training(train, module) or _plain(train, module)),
+    ]
+    texts = ["\n".join(lines_of(function, module)) for function in functions]
+    return _text(train, module, [*texts, _step(train, module, functions[1:])])
+
+
+def _text(graph: Graph, module: Module, functions: Sequence[str]) -> str:
+    """The module's text: what it is, what it imports, the helpers it uses, its functions."""
+    helpers = [HELPERS[helper] for helper in HELPERS if helper in module.helpers]
+    body = "\n\n\n".join([*helpers, *functions])
+    code = "\n".join(line.split("  # ")[0] for line in body.splitlines())
+    imports = [line for used, line in IMPORTS if used in code or used == "np."]
+    return f'"""{_heading(graph)}"""\n\n' + "\n".join(imports) + f"\n\n\n{body}\n"
 
 
 def broadcast_by_itself(graph: Graph) -> Graph:
