@@ -34,6 +34,27 @@ def from_sympy(expression: Any, nodes: Mapping[Any, Node], dtype: str) -> Node:
     return _Reader(nodes, dtype).read(sp.sympify(expression, strict=True))
 
 
+def unknowns(expressions: tuple[Any, ...]) -> dict[str, Any]:
+    """The symbols and vectors in expressions by name; not the indices of sums and their ends.
+
+    Raises:
+        NoExpressionError: two of them have one name.
+    """
+    import sympy as sp
+
+    found: dict[str, Any] = {}
+    for e in map(sp.sympify, expressions):
+        limits = [x for total in e.atoms(sp.Sum) for limit in total.limits for x in limit]
+        ends = set().union(*(x.free_symbols for x in limits))
+        vectors = e.atoms(sp.IndexedBase)
+        labels = set().union(*(v.free_symbols for v in vectors))
+        for x in (*vectors, *(e.free_symbols - ends - labels - e.atoms(sp.Indexed))):
+            name = str(x.label) if isinstance(x, sp.IndexedBase) else x.name
+            if found.setdefault(name, x) != x:
+                raise unreadable(x, f"two different symbols are called {name}")
+    return found
+
+
 @cache
 def functions() -> Mapping[Any, str]:
     """Rows by SymPy's functions of the same meaning."""
@@ -131,6 +152,10 @@ class _Reader:
             return reduce(lambda x, y: op(x, y), map(self.read, ordered))
         if isinstance(e, sp.Piecewise):
             return self._piecewise(e)
+        if isinstance(e, sp.Sum):
+            return self._total(e)
+        if isinstance(e, sp.Indexed) and e.base in self.known:
+            return self.known[e.base]  # an element of a vector, inside a sum over all of them
         if isinstance(e, sp.polygamma):
             return self._polygamma(*e.args)
         raise unreadable(e)
@@ -200,6 +225,21 @@ class _Reader:
         value = OPS["zeta"](const(n + 1, self.dtype), self.read(x))
         factor = (-1) ** (n + 1) * math.factorial(n)
         return value if factor == 1 else factor * value
+
+    def _total(self, e: Any) -> Node:
+        """The sum over all elements of vectors: `Sum(x[i] * w[i], (i, 0, n - 1))`."""
+        import sympy as sp
+
+        from .ops.reduce import sum
+
+        index, _, last = e.limits[0]
+        elements = e.function.atoms(sp.Indexed)
+        if len(e.limits) > 1 or not elements or any(x.indices != (index,) for x in elements):
+            raise unreadable(e, "a sum over something else than the elements of vectors")
+        if last.is_number:
+            raise unreadable(e, "a sum that ends at a number: it has to end at a symbol, n - 1")
+        body = self.read(e.function)
+        return sum(body, axes=tuple(range(body.type.ndim)))
 
     def _piecewise(self, e: Any) -> Node:
         import sympy as sp

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar, overload
 
 from chainrule.compiler.errors import UsageError
 
+from .expressions import is_sympy, of_expressions
 from .kinds import (
     Activation,
     Formula,
@@ -58,39 +59,30 @@ __all__ = [
 F = TypeVar("F", bound=Formula)
 
 
-def made(
-    kind: type[F],
-    given: Any,
-    name: str | None = None,
-    args: Sequence[str] | None = None,
-    settings: Mapping[str, Any] | None = None,
-    **attributes: Any,
-) -> Any:
+def made(kind: type[F], given: Any, name: str | None = None, **options: Any) -> Any:
     """The formula that is meant.
 
     Args:
         kind: its class.
-        given: a callable, a SymPy expression, a built-in formula's name, or a formula; None: a
-            decorator is wanted.
+        given: a callable, a SymPy expression (several for an optimizer), a built-in formula's name,
+            or a formula; None: a decorator is wanted.
         name: what formulas and code call it; by default the callable's name.
-        args: the operands of a SymPy expression, in order; by default its symbols, sorted by name.
-        settings: those symbols of a SymPy expression that are settings, with their values.
-        attributes: what the class has beyond name, function and settings.
+        options: what the class has beyond name, function and settings, and what the symbols of a
+            SymPy expression are: `args`, `settings`, `states` and `step`.
 
     Raises:
         UnknownNameError: no formula has this name, or the name is not an identifier.
         UsageError: it is no formula, or one with other arguments than its kind has.
     """
     if given is None:
-        return lambda function: made(kind, function, name, args, settings, **attributes)
+        return lambda function: made(kind, function, name, **options)
     if isinstance(given, str):
         return named(kind.kind, given)
     if isinstance(given, kind):
         return given if name is None else replace(given, name=identifier(name, "a formula's name"))
-    if any(base.__module__.partition(".")[0] == "sympy" for base in type(given).__mro__):
-        from .stored import from_sympy
-
-        function, found = from_sympy(given, kind, args, settings or {})
+    roles = {key: options.pop(key, None) for key in ("args", "settings", "states", "step")}
+    if is_sympy(given):
+        function, found = of_expressions(given, kind, **roles)
     elif callable(given) and not isinstance(given, Formula):
         function, found = given, signature(given, kind.kind, kind.operands, kind.roles)
     else:
@@ -102,7 +94,7 @@ def made(
         )
     own = getattr(given, "__name__", "")
     called = name or (own if own.isidentifier() else kind.kind)
-    return kind(identifier(called, "a formula's name"), function, found, {}, **attributes)
+    return kind(identifier(called, "a formula's name"), function, found, {}, **options)
 
 
 Given = Callable[..., Any] | str
@@ -295,6 +287,8 @@ def neuron(
     given: Neuron | Given | Any,
     *,
     name: str | None = None,
+    args: Sequence[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Neuron: ...
 @overload
 def neuron(given: None = None, *, name: str | None = None) -> Decorator[Neuron]: ...
@@ -307,9 +301,12 @@ def neuron(given: Any = None, **options: Any) -> Any:  # noqa: D417 - the overlo
         given: a Python function of `x`, shape `(inputs,)`. An argument annotated `cr.PerInput` is a
             parameter with one number for each input, one annotated `cr.Scalar` a parameter of one
             number; the default is a number or an initializer (Glorot uniform and 0 where there is
-            none). Arguments that only have a default are settings. Or the name of a built-in one.
-            Nothing: the result is a decorator.
+            none). Arguments that only have a default are settings. Or a SymPy expression, in which
+            an `IndexedBase` inside a `Sum` is the input or has one number for each input, and a
+            symbol is one number. Or the name of a built-in one. Nothing: the result is a decorator.
         name: what it is called; by default the function's name.
+        args: the input in a SymPy expression; by default `x`.
+        settings: those symbols of a SymPy expression that are settings, with their values.
 
     Returns:
         The neuron.
@@ -334,6 +331,10 @@ def optimizer(
     given: Optimizer | Given | Any,
     *,
     name: str | None = None,
+    args: Sequence[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    states: Mapping[str, float] | None = None,
+    step: str | None = None,
 ) -> Optimizer: ...
 @overload
 def optimizer(given: None = None, *, name: str | None = None) -> Decorator[Optimizer]: ...
@@ -346,9 +347,13 @@ def optimizer(given: Any = None, **options: Any) -> Any:  # noqa: D417 - the ove
             number, `cr.Step` the number of the step, from 1. Arguments that only have a default are
             settings: one that is a float is a number known only at run time, so that changing it
             compiles nothing again. It returns the new parameter, then the new states in order; None
-            for a state that is not needed. Or the name of a built-in one. Nothing: the result is a
-            decorator.
+            for a state that is not needed. Or SymPy expressions of these results. Or the name of a
+            built-in one. Nothing: the result is a decorator.
         name: what it is called; by default the function's name.
+        args: parameter and gradient in SymPy expressions; by default `p` and `g`.
+        settings: those symbols of SymPy expressions that are settings, with their values.
+        states: those that are states, with what they start from.
+        step: the one that is the number of the step.
 
     Returns:
         The optimizer. Called with settings, by position or by name, it gives a configured copy;

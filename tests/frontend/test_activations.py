@@ -1,5 +1,6 @@
 """Every activation against its formula at 50 digits, and at the points where formulas break."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ ALPHA = mpmath.mpf("1.6732632423543772848170429916717")
 SCALE = mpmath.mpf("1.0507009873554804934193349852946")
 # A result of order 1 that is a sum of such terms is off by a few units of 1, not of itself.
 EPSILON = 2.0**-52
-TOLERANCE = {"rtol": 64 * EPSILON, "atol": 4 * EPSILON}
+close = functools.partial(np.testing.assert_allclose, rtol=64 * EPSILON, atol=4 * EPSILON)
 Function = Callable[[Any], Any]
 Array = np.ndarray[Any, Any]
 
@@ -85,7 +86,7 @@ def exact(function: Function, x: Array, order: int) -> Array:
 def test_float64_agrees_with_50_digits(name: str, order: int) -> None:
     found = run(ACTIVATIONS[name], SMOOTH)[order]
     wanted = exact(MATHEMATICS[name], SMOOTH, order)
-    np.testing.assert_allclose(found, wanted, **TOLERANCE)
+    close(found, wanted)
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
@@ -131,8 +132,8 @@ def test_gelu_has_its_approximation() -> None:
         return x * tanh_normal(x)
 
     found = run(ACTIVATIONS["gelu"](approximate=True), SMOOTH)
-    np.testing.assert_allclose(found[0], exact(formula, SMOOTH, 0), **TOLERANCE)
-    np.testing.assert_allclose(found[1], exact(formula, SMOOTH, 1), **TOLERANCE)
+    close(found[0], exact(formula, SMOOTH, 0))
+    close(found[1], exact(formula, SMOOTH, 1))
 
 
 @pytest.mark.parametrize(

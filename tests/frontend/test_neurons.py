@@ -106,14 +106,14 @@ ALL = {neuron.name: neuron for neuron in (*NEURONS.values(), *OWN)}
 @pytest.mark.parametrize("name", ALL)
 def test_replicating_is_a_loop_over_units_and_batch(name: str, lead: tuple[int, ...]) -> None:
     neuron, random = ALL[name], np.random.default_rng(1)
-    symbols = ("batch", *lead[1:]) if lead else ()
-    x = cr.tensor("x", (*symbols, INPUTS), dtype="float64")
+    first: tuple[str | int, ...] = ("batch",) if lead else ()
+    x = cr.tensor("x", (*first, *lead[1:], INPUTS), dtype="float64")
     parameters = {
         p.name: cr.tensor(p.name, p.shape(INPUTS, UNITS), dtype="float64")
         for p in neuron.parameters
     }
     given = random.normal(size=(*lead, INPUTS))
-    values = {n: random.normal(size=t.shape) for n, t in parameters.items()}
+    values = {p.name: random.normal(size=p.shape(INPUTS, UNITS)) for p in neuron.parameters}
     y = replicate(neuron, x, UNITS, parameters)
     known = {x.node: given, **{parameters[n].node: v for n, v in values.items()}}
     (found,) = evaluate([y.node], known)

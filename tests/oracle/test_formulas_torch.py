@@ -1,7 +1,7 @@
 """Activations and losses, with their gradients, against PyTorch's in float64."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -48,7 +48,8 @@ def both(formula: Callable[..., cr.Tensor], *given: Array) -> tuple[Array, Array
     """The sum of a formula weighted with 1, 2, 3, ... and its gradient for the last operand."""
     tensors = [cr.tensor(f"x{i}", x.shape, dtype=str(x.dtype)) for i, x in enumerate(given)]
     y = formula(*tensors)
-    total = cr.sum(y * np.arange(1.0, 1 + np.prod(y.shape)).reshape(y.shape))
+    shape = cast("tuple[int, ...]", y.shape)
+    total = cr.sum(y * np.arange(1.0, 1 + np.prod(shape)).reshape(shape))
     dx = cr.grad(total, tensors[-1])
     inputs = tuple(t.node for t in tensors)
     outputs = (("y", y.node), ("dx", dx.node))
