@@ -10,6 +10,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+# Tests run side by side, one a core: threads of BLAS would only wait for each other. This must be
+# set before NumPy is imported, and subprocesses inherit it.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 GOLDEN = Path(__file__).parent / "tests" / "golden"
 
 # The same examples every time; `--hypothesis-profile=explore` draws new ones.
