@@ -12,7 +12,8 @@ from chainrule.compiler.errors import UsageError, caller
 from chainrule.compiler.ir import leaf
 from chainrule.compiler.types import Shape, TensorType, symbol
 
-from .kinds import Formula, Neuron, Regularizer
+from .kinds import Formula, Regularizer
+from .replicate import Neuron
 from .signature import REQUIRED, Argument, Role, Signature
 from .tensor import Tensor, promote
 from .updates import Optimizer

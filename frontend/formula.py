@@ -17,18 +17,11 @@ from typing import Any, Literal, TypeVar, overload
 
 from chainrule.compiler.errors import UsageError
 
+from .comparisons import Loss, Metric
 from .expressions import is_sympy, of_expressions
-from .kinds import (
-    Activation,
-    Formula,
-    Loss,
-    Metric,
-    Neuron,
-    NeuronParameter,
-    Regularizer,
-    named,
-)
+from .kinds import Activation, Formula, Regularizer, named
 from .names import identifier
+from .replicate import Neuron, NeuronParameter
 from .signature import PerInput, Scalar, State, Step, signature
 from .tensor import Tensor
 from .updates import Optimizer, Update

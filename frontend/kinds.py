@@ -16,20 +16,19 @@ import importlib
 from abc import ABC
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from chainrule.compiler.errors import (
     ChainruleError,
-    DTypeError,
     UnknownNameError,
     UsageError,
     nearest,
 )
-from chainrule.compiler.ir import OPS, Node, evaluate, is_const, leaf, walk
+from chainrule.compiler.ir import OPS, Node, is_const, leaf, walk
 from chainrule.compiler.ops.base import Scalar as Row
 from chainrule.compiler.types import TensorType, symbol
 
-from .signature import REQUIRED, Role, Signature, configured
+from .signature import Role, Signature, configured
 from .tensor import Like, Tensor, apply, as_tensor, public
 
 Self = TypeVar("Self", bound="Formula")
@@ -223,128 +222,6 @@ def _first_line(function: Callable[..., Any]) -> str:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class _Comparison(Formula):
-    """A formula of a target and a prediction: what `Loss` and `Metric` share."""
-
-    operands = ("target", "prediction")
-
-    @property
-    def numeric(self) -> bool:
-        """Whether a target is a number to compute with, never a class."""
-        return False
-
-    def __call__(self, *operands: Like, **settings: Any) -> Any:
-        """One value for each sample; without tensors, a copy with other settings."""
-        chosen = self.configured(**settings)
-        return chosen.applied(*operands) if operands else chosen
-
-    @public
-    def applied(self, target: Like, prediction: Like) -> Tensor:
-        """One value for each sample.
-
-        Args:
-            target: what should have come, `[batch, ...]`.
-            prediction: what came, `[batch, ...]`.
-
-        Returns:
-            `[batch, ...]`, without the last axis where the formula reduces it.
-
-        Raises:
-            DTypeError: the prediction is not a float.
-        """
-        y, p = as_tensor(target), as_tensor(prediction)
-        if not p.node.type.is_float:
-            raise DTypeError(
-                f"{self.name}: the prediction is {p.node.type}",
-                "expected float32 or float64",
-                'convert it with astype("float32")',
-            )
-        if self.numeric and y.dtype != p.dtype:
-            y = y.astype(p.dtype)
-        value = self.tensor(self.trace(*aligned(y, p)))
-        if not value.node.type.is_float:
-            raise DTypeError(
-                f"{self.name}: the result is {value.node.type}",
-                "expected float32 or float64",
-                f"convert it with astype({p.dtype!r})",
-                self.signature.where,
-            )
-        return as_tensor(value, p)
-
-    @public
-    def reduced(self, target: Like, prediction: Like) -> Tensor:
-        """The mean over all samples: a tensor without axes."""
-        from .statistics import mean
-
-        value = self.applied(target, prediction)
-        return mean(value) if value.ndim else value
-
-
-def aligned(target: Tensor, prediction: Tensor) -> tuple[Tensor, Tensor]:
-    """Both with equally many axes where one lacks a last axis of size 1; floats of one dtype.
-
-    Without it `[batch]` and `[batch, 1]` would broadcast to `[batch, batch]`.
-    """
-    from .shaping import expand_dims
-
-    if target.dtype != prediction.dtype and target.node.type.is_float:
-        target = target.astype(prediction.dtype)
-    if target.ndim == prediction.ndim - 1 and prediction.shape[-1] == 1:
-        target = expand_dims(target, axis=-1)
-    elif prediction.ndim == target.ndim - 1 and target.shape[-1] == 1:
-        prediction = expand_dims(prediction, axis=-1)
-    return target, prediction
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Loss(_Comparison):
-    """What training makes small: a formula of target and prediction, one value for each sample.
-
-    Attributes:
-        target: whether a target is `values` like the prediction or `classes`, integers in place
-            of the prediction's last axis.
-        from_logits: whether the prediction is taken before the sigmoid or softmax.
-    """
-
-    kind = "loss"
-
-    target: Literal["values", "classes"] = "values"
-    from_logits: bool = False
-
-    @property
-    def numeric(self) -> bool:
-        """Whether a target is a number to compute with, never a class."""
-        return self.target == "values"
-
-    def target_type(self, prediction: TensorType) -> TensorType:
-        """The type of the target that belongs to a prediction."""
-        if self.target == "classes":
-            return TensorType("int32", prediction.shape[:-1])
-        return prediction
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Metric(_Comparison):
-    """A number that tells how good a prediction is: `finish` of the mean over all samples.
-
-    Attributes:
-        finish: a formula of one number; None: the mean itself.
-    """
-
-    kind = "metric"
-
-    finish: Callable[[Tensor], Tensor] | None = None
-
-    def conclude(self, mean: float) -> float:
-        """The metric, given the mean over all samples."""
-        if self.finish is None:
-            return mean
-        x = leaf("x", TensorType("float64"), "placeholder")
-        result = self.tensor(self.finish(Tensor(x)), "the end of the metric")
-        return float(evaluate([result.node], {x: mean})[0])
-
-
-@dataclass(frozen=True, eq=False, repr=False)
 class Regularizer(Formula):
     """A cost of a parameter's values, added to the loss: a tensor without axes."""
 
@@ -417,81 +294,3 @@ def named(kind: str, name: str) -> Any:
             nearest(name, known),
         )
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class NeuronParameter:
-    """A parameter of a neuron: one number an input, or one."""
-
-    name: str
-    role: Role
-    initializer: Any
-
-    def shape(self, inputs: int, units: int) -> tuple[int, ...]:
-        """The shape for many neurons side by side."""
-        return (inputs, units) if self.role == "per_input" else (units,)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Neuron(Formula):
-    """A function of a vector of inputs and of parameters that gives one number."""
-
-    kind = "neuron"
-    operands = ("x",)
-    roles = ("per_input", "scalar")
-
-    def defaults(self) -> dict[str, Any]:
-        """All settings with their defaults; a parameter's is its initializer."""
-        from .initializers import glorot_uniform, initializer, zeros
-
-        found = super().defaults()
-        for argument in self.signature.of("per_input", "scalar"):
-            none = glorot_uniform if argument.role == "per_input" else zeros
-            given = none if argument.default is REQUIRED else argument.default
-            found[argument.name] = initializer(given)
-        return found
-
-    @property
-    def parameters(self) -> tuple[NeuronParameter, ...]:
-        """Its parameters, in order."""
-        return tuple(
-            NeuronParameter(a.name, a.role, self.settings[a.name])
-            for a in self.signature.of("per_input", "scalar")
-        )
-
-    def configured(self: Self, **settings: Any) -> Self:
-        """A copy with other settings; a parameter's is its initializer."""
-        from .initializers import initializer
-
-        parameters = {a.name for a in self.signature.of("per_input", "scalar")}
-        drawn = {n: initializer(v) for n, v in settings.items() if n in parameters}
-        others = {n: v for n, v in settings.items() if n not in parameters}
-        chosen = configured(self.name, self.defaults(), self.settings, others)
-        return replace(self, settings={**chosen, **drawn})
-
-    def __call__(self, *operands: Like, **settings: Any) -> Any:
-        """The number for a vector and parameters in order; without them, a configured copy."""
-        chosen = self.configured(**settings)
-        return chosen.applied(*operands) if operands else chosen
-
-    @public
-    def applied(self, x: Like, *parameters: Like) -> Tensor:
-        """The neuron of a vector `[inputs]`, its `PerInput` `[inputs]`, its `Scalar` `[]`."""
-        names = [p.name for p in self.parameters]
-        if len(parameters) != len(names):
-            raise UsageError(
-                f"{self.name} of {len(parameters)} parameters",
-                f"it has {len(names)}: {', '.join(names)}",
-                "cr.Layer makes them by itself",
-            )
-        first = as_tensor(x)
-        given = {n: as_tensor(v, first) for n, v in zip(names, parameters, strict=True)}
-        number = self.tensor(self.trace(first, **given))
-        if number.ndim:
-            raise UsageError(
-                f"{self.name}: the result is {number.node.type}",
-                "expected one number for a vector of inputs",
-                "reduce it, such as with cr.sum(x * w)",
-                self.signature.where,
-            )
-        return Tensor(as_tensor(number, first).node)

@@ -1,4 +1,4 @@
-"""One neuron's formula, many times side by side and over a batch.
+"""Neurons, and one neuron's formula many times side by side and over a batch.
 
 The formula is traced once, on vectors; then every op of it is lifted over leading axes. Nothing is
 repeated: a layer's graph is as long as its neuron's.
@@ -7,15 +7,96 @@ repeated: a layer's graph is as long as its neuron's.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
-from chainrule.compiler.errors import ShapeError
+from chainrule.compiler.errors import ShapeError, UsageError
 from chainrule.compiler.ir import Node, leaf, located, walk
 from chainrule.compiler.ops.base import Scalar as Row
 from chainrule.compiler.ops.shape import broadcast_to, reshape, transpose
 from chainrule.compiler.types import Shape, TensorType
 
-from .kinds import Neuron
-from .tensor import Tensor
+from .kinds import Formula, Self
+from .signature import REQUIRED, Role, configured
+from .tensor import Like, Tensor, as_tensor, public
+
+
+@dataclass(frozen=True, slots=True)
+class NeuronParameter:
+    """A parameter of a neuron: one number an input, or one."""
+
+    name: str
+    role: Role
+    initializer: Any
+
+    def shape(self, inputs: int, units: int) -> tuple[int, ...]:
+        """The shape for many neurons side by side."""
+        return (inputs, units) if self.role == "per_input" else (units,)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Neuron(Formula):
+    """A function of a vector of inputs and of parameters that gives one number."""
+
+    kind = "neuron"
+    operands = ("x",)
+    roles = ("per_input", "scalar")
+
+    def defaults(self) -> dict[str, Any]:
+        """All settings with their defaults; a parameter's is its initializer."""
+        from .initializers import glorot_uniform, initializer, zeros
+
+        found = super().defaults()
+        for argument in self.signature.of("per_input", "scalar"):
+            none = glorot_uniform if argument.role == "per_input" else zeros
+            given = none if argument.default is REQUIRED else argument.default
+            found[argument.name] = initializer(given)
+        return found
+
+    @property
+    def parameters(self) -> tuple[NeuronParameter, ...]:
+        """Its parameters, in order."""
+        return tuple(
+            NeuronParameter(a.name, a.role, self.settings[a.name])
+            for a in self.signature.of("per_input", "scalar")
+        )
+
+    def configured(self: Self, **settings: Any) -> Self:
+        """A copy with other settings; a parameter's is its initializer."""
+        from .initializers import initializer
+
+        parameters = {a.name for a in self.signature.of("per_input", "scalar")}
+        drawn = {n: initializer(v) for n, v in settings.items() if n in parameters}
+        others = {n: v for n, v in settings.items() if n not in parameters}
+        chosen = configured(self.name, self.defaults(), self.settings, others)
+        return replace(self, settings={**chosen, **drawn})
+
+    def __call__(self, *operands: Like, **settings: Any) -> Any:
+        """The number for a vector and parameters in order; without them, a configured copy."""
+        chosen = self.configured(**settings)
+        return chosen.applied(*operands) if operands else chosen
+
+    @public
+    def applied(self, x: Like, *parameters: Like) -> Tensor:
+        """The neuron of a vector `[inputs]`, its `PerInput` `[inputs]`, its `Scalar` `[]`."""
+        names = [p.name for p in self.parameters]
+        if len(parameters) != len(names):
+            raise UsageError(
+                f"{self.name} of {len(parameters)} parameters",
+                f"it has {len(names)}: {', '.join(names)}",
+                "cr.Layer makes them by itself",
+            )
+        first = as_tensor(x)
+        given = {n: as_tensor(v, first) for n, v in zip(names, parameters, strict=True)}
+        number = self.tensor(self.trace(first, **given))
+        if number.ndim:
+            raise UsageError(
+                f"{self.name}: the result is {number.node.type}",
+                "expected one number for a vector of inputs",
+                "reduce it, such as with cr.sum(x * w)",
+                self.signature.where,
+            )
+        return Tensor(as_tensor(number, first).node)
 
 
 def replicate(neuron: Neuron, x: Tensor, units: int, parameters: Mapping[str, Tensor]) -> Tensor:

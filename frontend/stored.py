@@ -14,8 +14,10 @@ from chainrule.compiler.ir import Graph, LeafRole, Node, leaf, substitute
 from chainrule.compiler.types import TensorType
 
 from . import initializers
-from .kinds import Activation, Formula, Loss, Metric, Neuron, Regularizer, named
+from .comparisons import Loss, Metric
+from .kinds import Activation, Formula, Regularizer, named
 from .names import identifier
+from .replicate import Neuron
 from .signature import REQUIRED, Argument, Role, Signature
 from .tensor import Tensor
 from .updates import OPTIONS, Optimizer
