@@ -9,6 +9,7 @@ from functools import cache
 
 from ..ir import Graph, Node, located, rebuilt
 from ..ops.base import Scalar
+from ..rules.algebra import OUT
 from ..rules.rule import ELEMENTWISE, AnyRule
 from ..trace import Trace
 
@@ -30,19 +31,37 @@ class Rewrite:
     def __call__(self, graph: Graph, trace: Trace | None = None) -> Graph:
         """The graph in which no rule applies any more."""
         roots = (*graph.leaves, *graph.roots, *graph.names)
-        return graph.map(self.nodes(roots, trace))
+        return graph.map(self.nodes(roots, trace, graph.names))
 
-    def nodes(self, roots: Iterable[Node], trace: Trace | None = None) -> dict[Node, Node]:
-        """The new node of every node below the roots."""
+    def nodes(
+        self, roots: Iterable[Node], trace: Trace | None = None, names: Iterable[Node] = ()
+    ) -> dict[Node, Node]:
+        """The new node of every node below the roots.
+
+        Args:
+            roots: where to start.
+            trace: told of every rule.
+            names: nodes that have a name, and so are computed whatever becomes of their uses.
+        """
         done: dict[Node, Node] = {}
-        table = index(self.rules)
+        run = _Run(index(self.rules), trace, frozenset(names), set())
         for root in roots:
-            _normal(root, done, table, trace, 0)
+            _normal(root, done, run, 0)
         return done
 
     def node(self, root: Node, trace: Trace | None = None) -> Node:
         """The new node of one node."""
         return self.nodes((root,), trace)[root]
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What stays the same while a graph is rewritten; `stored` are the new nodes of `names`."""
+
+    table: dict[str, tuple[AnyRule, ...]]
+    trace: Trace | None
+    names: frozenset[Node]
+    stored: set[Node]
 
 
 @cache
@@ -55,13 +74,7 @@ def index(rules: tuple[AnyRule, ...]) -> dict[str, tuple[AnyRule, ...]]:
     return {name: tuple(group) for name, group in found.items()}
 
 
-def _normal(
-    root: Node,
-    done: dict[Node, Node],
-    table: dict[str, tuple[AnyRule, ...]],
-    trace: Trace | None,
-    steps: int,
-) -> Node:
+def _normal(root: Node, done: dict[Node, Node], run: _Run, steps: int) -> Node:
     stack = [(root, False)]
     while stack:
         node, visited = stack.pop()
@@ -74,24 +87,27 @@ def _normal(
         new = rebuilt(node, tuple(done[x] for x in node.operands))
         if new is not node and new in done:
             done[node] = done[new]
-            continue
-        after = _apply(new, table, trace)
-        if after is None:
+        elif (after := _apply(new, run)) is None:
             done[node] = new
             done.setdefault(new, new)
-            continue
-        if steps > MOST:
-            raise RuntimeError(f"rules undo each other at {new!r}, which became {after!r}")
-        done[node] = _normal(after, done, table, trace, steps + 1)
-        done[new] = done[node]
+        else:
+            if steps > MOST:
+                raise RuntimeError(f"rules undo each other at {new!r}, which became {after!r}")
+            done[node] = _normal(after, done, run, steps + 1)
+            done[new] = done[node]
+        if node in run.names:
+            run.stored.add(done[node])
     return done[root]
 
 
-def _apply(node: Node, table: dict[str, tuple[AnyRule, ...]], trace: Trace | None) -> Node | None:
-    rules = table.get(node.op.name, ())
+def _apply(node: Node, run: _Run) -> Node | None:
+    rules, trace = run.table.get(node.op.name, ()), run.trace
     if isinstance(node.op, Scalar):
-        rules += table.get(ELEMENTWISE, ())
+        rules += run.table.get(ELEMENTWISE, ())
+    kept = not run.stored.isdisjoint(node.operands)
     for rule in rules:
+        if kept and rule.why == OUT:
+            continue  # an operation on what is stored is saved by nobody who moves it out
         with located(node.where):
             after = rule.apply(node)
         if after is not None and after is not node:

@@ -64,24 +64,14 @@ def standalone(train: Graph, predict: Graph) -> str:
         predict: the lowered graph from inputs to outputs, outside training.
     """
     train, predict = broadcast_by_itself(train), broadcast_by_itself(predict)
-    more = tuple(leaf for leaf in predict.inputs if leaf not in train.inputs)
-    together = Graph(
-        train.name,
-        train.inputs + more,
-        train.params,
-        train.state,
-        train.outputs + predict.outputs,
-        train.updates,
-        {**predict.names, **train.names},
-    )
-    module = _module(together)
+    module, other = _module(train), _module(predict)
     results = tuple(dict.fromkeys(node for _, node in predict.outputs))
-    functions = [
-        _function(module, "predict", results, predict.leaves, doc="The outputs, outside training."),
-        *(_training(train, module) or _plain(train, module)),
-    ]
-    texts = ["\n".join(lines_of(function, module)) for function in functions]
-    return _text(train, module, [*texts, _step(train, module, functions[1:])])
+    doc = "The outputs, outside training."
+    first = lines_of(_function(other, "predict", results, predict.leaves, doc=doc), other)
+    functions = _training(train, module) or _plain(train, module)
+    module.helpers |= other.helpers
+    texts = ["\n".join(lines) for lines in (first, *(lines_of(f, module) for f in functions))]
+    return _text(train, module, [*texts, _step(train, module, functions)])
 
 
 def _text(graph: Graph, module: Module, functions: Sequence[str]) -> str:
