@@ -346,6 +346,11 @@ class Graph:
     def __hash__(self) -> int:
         return hash(self.name)
 
+    def __str__(self) -> str:
+        from .text import show
+
+        return show(self)
+
 
 def evaluate(
     roots: Sequence[Node], values: Mapping[Node, Any], sizes: Mapping[str, int] | None = None
