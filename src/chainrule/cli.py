@@ -85,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
 
     train = command("train", _train, "train the model of a program on its data")
     train.add_argument("--epochs", type=int, default=10, help="passes over the data (10)")
-    train.add_argument("--batch-size", type=int, default=32, help="samples a step (32)")
+    train.add_argument("--batch-size", type=int, help="samples a step (32, or all if fewer)")
     train.add_argument("--target", help="numpy or cpu; by default the model's own")
     train.add_argument("--seed", type=int, help="of weights, order and dropout")
     train.add_argument("--validation-split", type=float, default=0.0, help="share to validate on")

@@ -22,8 +22,7 @@ def forward(x, W1, b1, W2, b2):
 def gradient(x, t, W1, b1, W2, b2):
     z1, h1, y = forward(x, W1, b1, W2, b2)
     L = np.mean((np.logaddexp(y, 0) - t * y)[:, 0])  # net.py:12   L = mean(softplus(y) - t * y)
-    difference = special.expit(y) - t                #             difference = sigmoid(y) - t
-    dL_dy = difference / x.shape[0]                  #             dL/dy = difference / batch
+    dL_dy = (special.expit(y) - t) / x.shape[0]      #             dL/dy = (sigmoid(y) - t) / batch
     dL_dh1 = dL_dy @ W2.T                            # net.py:10   dL/dh1 = dL/dy W2ᵀ
     sigmoid_z1 = special.expit(z1)                   # net.py:5    sigmoid_z1 = sigmoid(z1)
     # net.py:9    dL/dz1 = dL/dh1 * (z1 * sigmoid(-z1) * sigmoid_z1 + sigmoid_z1)
@@ -31,13 +30,12 @@ def gradient(x, t, W1, b1, W2, b2):
     dL_dW1 = x.T @ dL_dz1                            #             dL/dW1 = xᵀ dL/dz1
     dL_db1 = np.sum(dL_dz1, axis=0)                  #             dL/db1 = sum_batch dL/dz1
     dL_dW2 = h1.T @ dL_dy                            # net.py:10   dL/dW2 = h1ᵀ dL/dy
-    sums = np.sum(difference, axis=0)                #             sums = sum_batch difference
-    ratio = sums / x.shape[0]                        #             ratio = sums / batch
-    return L, dL_dW1, dL_db1, dL_dW2, ratio, sums, np.float32(x.shape[0])
+    dL_db2 = np.sum(dL_dy, axis=0)                   #             dL/db2 = sum_batch dL/dy
+    return L, dL_dW1, dL_db1, dL_dW2, dL_db2
 
 
 def update(
-    W1, b1, W2, b2, dL_dW1, dL_db1, dL_dW2, sums, size, sgd_v_W1, sgd_v_b1, sgd_v_W2, sgd_v_b2,
+    W1, b1, W2, b2, dL_dW1, dL_db1, dL_dW2, dL_db2, sgd_v_W1, sgd_v_b1, sgd_v_W2, sgd_v_b2,
     learning_rate, momentum,
 ):
     momentum_f32 = np.float32(momentum)
@@ -51,19 +49,19 @@ def update(
     # sgd_v_W2 ← momentum * sgd_v_W2 - learning_rate * dL/dW2
     new_sgd_v_W2 = momentum_f32 * sgd_v_W2 - learning_rate_f32 * dL_dW2
     new_W2 = W2 + new_sgd_v_W2  #             W2 ← W2 + new_sgd_v_W2
-    # sgd_v_b2 ← momentum * sgd_v_b2 - learning_rate * sums / size
-    new_sgd_v_b2 = momentum_f32 * sgd_v_b2 - learning_rate_f32 * sums / size
+    # sgd_v_b2 ← momentum * sgd_v_b2 - learning_rate * dL/db2
+    new_sgd_v_b2 = momentum_f32 * sgd_v_b2 - learning_rate_f32 * dL_db2
     new_b2 = b2 + new_sgd_v_b2  #             b2 ← b2 + new_sgd_v_b2
     return new_W1, new_sgd_v_W1, new_b1, new_sgd_v_b1, new_W2, new_sgd_v_W2, new_b2, new_sgd_v_b2
 
 
 def step(x, t, learning_rate, momentum, W1, b1, W2, b2, sgd_v_W1, sgd_v_b1, sgd_v_W2, sgd_v_b2):
     """Outputs, then every parameter and state, new where there is a new value."""
-    L, dL_dW1, dL_db1, dL_dW2, ratio, sums, size = gradient(x, t, W1, b1, W2, b2)
+    L, dL_dW1, dL_db1, dL_dW2, dL_db2 = gradient(x, t, W1, b1, W2, b2)
     (
         new_W1, new_sgd_v_W1, new_b1, new_sgd_v_b1, new_W2, new_sgd_v_W2, new_b2, new_sgd_v_b2,
     ) = update(
-        W1, b1, W2, b2, dL_dW1, dL_db1, dL_dW2, sums, size, sgd_v_W1, sgd_v_b1, sgd_v_W2, sgd_v_b2,
+        W1, b1, W2, b2, dL_dW1, dL_db1, dL_dW2, dL_db2, sgd_v_W1, sgd_v_b1, sgd_v_W2, sgd_v_b2,
         learning_rate, momentum,
     )
     return L, new_W1, new_b1, new_W2, new_b2, new_sgd_v_W1, new_sgd_v_b1, new_sgd_v_W2, new_sgd_v_b2

@@ -35,22 +35,22 @@ def forward(x, W1, b1, W2, b2):
 
 def gradient(x, t, W1, b1, W2, b2):
     z1, h1, y = forward(x, W1, b1, W2, b2)
-    log_softmax_y = log_softmax(y, axis=1)            # net.py:10   log_softmax_y = log_softmax(y)
+    log_softmax_y = log_softmax(y, axis=1)       # net.py:10   log_softmax_y = log_softmax(y)
     # taken = log_softmax_y[t]
     taken = np.take_along_axis(log_softmax_y, in_range(t[:, None], 3), axis=1)
-    L = -np.mean(taken[:, 0])                         #             L = -mean(taken)
+    L = -np.mean(taken[:, 0])                    #             L = -mean(taken)
     same = np.argmax(y, axis=1).astype(np.float32) == t.astype(np.float32)  # same = argmax(y) == t
-    accuracy = np.mean(same.astype(np.float32))       #             accuracy = mean([same])
+    accuracy = np.mean(same.astype(np.float32))  #             accuracy = mean([same])
     # one_hot_f32 = onehot(t)
     one_hot_f32 = (np.arange(3, dtype=np.int32) == t[:, None]).astype(np.float32)
-    difference = special.softmax(y, axis=1) - one_hot_f32  # difference = softmax(y) - one_hot_f32
-    dL_dy = difference / x.shape[0]                   #             dL/dy = difference / batch
-    dL_dh1 = dL_dy @ W2.T                             # net.py:8    dL/dh1 = dL/dy W2ᵀ
-    dL_dz1 = np.where(z1 > 0, dL_dh1, 0)              # net.py:7    dL/dz1 = [z1 > 0] * dL/dh1
-    dL_dW1 = x.T @ dL_dz1                             #             dL/dW1 = xᵀ dL/dz1
-    dL_db1 = np.sum(dL_dz1, axis=0)                   #             dL/db1 = sum_batch dL/dz1
-    dL_dW2 = h1.T @ dL_dy                             # net.py:8    dL/dW2 = h1ᵀ dL/dy
-    dL_db2 = np.sum(difference, axis=0) / x.shape[0]  # dL/db2 = sum_batch difference / batch
+    # dL/dy = (softmax(y) - one_hot_f32) / batch
+    dL_dy = (special.softmax(y, axis=1) - one_hot_f32) / x.shape[0]
+    dL_dh1 = dL_dy @ W2.T                        # net.py:8    dL/dh1 = dL/dy W2ᵀ
+    dL_dz1 = np.where(z1 > 0, dL_dh1, 0)         # net.py:7    dL/dz1 = [z1 > 0] * dL/dh1
+    dL_dW1 = x.T @ dL_dz1                        #             dL/dW1 = xᵀ dL/dz1
+    dL_db1 = np.sum(dL_dz1, axis=0)              #             dL/db1 = sum_batch dL/dz1
+    dL_dW2 = h1.T @ dL_dy                        # net.py:8    dL/dW2 = h1ᵀ dL/dy
+    dL_db2 = np.sum(dL_dy, axis=0)               #             dL/db2 = sum_batch dL/dy
     return L, accuracy, dL_dW1, dL_db1, dL_dW2, dL_db2
 
 

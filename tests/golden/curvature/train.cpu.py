@@ -1,4 +1,9 @@
-"""curvature: target cpu."""
+"""curvature. Target cpu.
+
+           y = sum(max(x w, 0) + log1p(exp(-|x w|))) / batch
+net.py:8   dy/dw = ((1 / (1 + exp(-|x w|)) if x w ≥ 0 else exp(-|x w|) / (1 + exp(-|x w|))) / batch) x
+net.py:8   dy_dw_ = ((1 / (1 + exp(-|x w|)) if x w ≥ 0 else exp(-|x w|) / (1 + exp(-|x w|))) * (1 / (1 + exp(-|-x w|)) if -x w ≥ 0 else exp(-|-x w|) / (1 + exp(-|-x w|))) * (x v) / batch) x
+"""
 
 from chainrule.runtime.devices.cpu.library import (
     abs,
@@ -19,39 +24,40 @@ from chainrule.runtime.devices.cpu.library import (
 
 # net.py:8   dy/dw = ((1 / (1 + exp(-|x w|)) if x w ≥ 0 else exp(-|x w|) / (1 + exp(-|x w|))) / batch) x
 # net.py:8   dy_dw_ = ((1 / (1 + exp(-|x w|)) if x w ≥ 0 else exp(-|x w|) / (1 + exp(-|x w|))) * (1 / (1 + exp(-|-x w|)) if -x w ≥ 0 else exp(-|-x w|) / (1 + exp(-|-x w|))) * (x v) / batch) x
-# y = sum(max(x w, 0) + log1p(exp(-|x w|))) / batch
+#            y = sum(max(x w, 0) + log1p(exp(-|x w|))) / batch
 @kernel
 def k1_y(batch, x, w, v, dy_dw, dy_dw_2, y):
-    total = f64(0.0)
+    sum = f64(0.0)
     for i in range(3):
         dy_dw[i] = f32(0.0)
     for i in range(3):
         dy_dw_2[i] = f32(0.0)
     for i in range(batch):
-        total_2 = f64(0.0)
-        total_3 = f64(0.0)
+        sum_2 = f64(0.0)
+        sum_3 = f64(0.0)
         for j in range(3):
             x_ij = x[i, j]
-            total_2 = accumulate(total_2, f64(x_ij * w[j]))
-            total_3 = accumulate(total_3, f64(x_ij * v[j]))
-        x_v_i = f32(total_3)
-        x_w_i = f32(total_2)
-        exp_1_i = exp(-abs(x_w_i))
-        total = accumulate(total, f64(maximum(x_w_i, f32(0.0)) + log1p(exp_1_i)))
-        sum_i = f32(1.0) + exp_1_i
-        choice_i = where(x_w_i >= f32(0.0), f32(1.0) / sum_i, exp_1_i / sum_i)
-        divide_1_i = choice_i / f32(batch)
+            sum_2 = accumulate(sum_2, f64(x_ij * w[j]))
+            sum_3 = accumulate(sum_3, f64(x_ij * v[j]))
+        x_v_i = f32(sum_3)
+        x_w_i = f32(sum_2)
+        exponential_i = exp(-abs(x_w_i))
+        sum = accumulate(sum, f64(maximum(x_w_i, f32(0.0)) + log1p(exponential_i)))
+        plus_i = f32(1.0) + exponential_i
+        choice_i = where(x_w_i >= f32(0.0), f32(1.0) / plus_i, exponential_i / plus_i)
+        ratio_i = choice_i / f32(batch)
         for j in range(3):
-            dy_dw[j] = dy_dw[j] + x[i, j] * divide_1_i
+            dy_dw[j] = dy_dw[j] + x[i, j] * ratio_i
         minus_i = -x_w_i
-        exp_i = exp(-abs(minus_i))
-        sum_i_2 = f32(1.0) + exp_i
-        choice_i_2 = where(minus_i >= f32(0.0), f32(1.0) / sum_i_2, exp_i / sum_i_2)
-        divide_1_2_i = choice_i * choice_i_2 * x_v_i / f32(batch)
+        exponential_i_2 = exp(-abs(minus_i))
+        plus_i_2 = f32(1.0) + exponential_i_2
+        ratio_i_2 = exponential_i_2 / plus_i_2
+        product_i = choice_i * where(minus_i >= f32(0.0), f32(1.0) / plus_i_2, ratio_i_2)
+        ratio_2_i = product_i * x_v_i / f32(batch)
         for j in range(3):
-            dy_dw_2[j] = dy_dw_2[j] + x[i, j] * divide_1_2_i
-    sum_1_0 = f32(total)
-    y[0] = sum_1_0 / f32(batch)
+            dy_dw_2[j] = dy_dw_2[j] + x[i, j] * ratio_2_i
+    total_0 = f32(sum)
+    y[0] = total_0 / f32(batch)
 
 
 @program

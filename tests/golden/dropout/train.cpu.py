@@ -1,4 +1,11 @@
-"""train: target cpu."""
+"""train. Target cpu.
+
+net.py:7   z1 = x W1 + b1
+           h1 = max(z1, 0)
+           h1_2 = [uniform(seed, draws) ≥ 0.5] * h1 / 0.5
+net.py:9   y = h1_2 W2 + b2
+           L = sum((t - y)²) / (2 batch)
+"""
 
 from chainrule.runtime.devices.cpu.library import (
     accumulate,
@@ -19,8 +26,8 @@ from chainrule.runtime.devices.cpu.library import (
 
 
 # net.py:7   z1 = x W1 + b1
-# h1 = max(z1, 0)
-# h1_2 = [uniform(seed, draws) ≥ 0.5] * h1 / 0.5
+#            h1 = max(z1, 0)
+#            h1_2 = [uniform(seed, draws) ≥ 0.5] * h1 / 0.5
 @kernel
 def k1_h1_2(batch, x, W1, seed, draws, x_W1, b1, h1_2):
     matmul(x, W1, x_W1)
@@ -30,36 +37,37 @@ def k1_h1_2(batch, x, W1, seed, draws, x_W1, b1, h1_2):
         product_i = i * 6
         for j in range(6):
             test_ij = philox_uniform_f32(seed_0, draws_0, 0, product_i + j) >= f32(0.5)
-            h1_2_ij = where(test_ij, maximum(x_W1[i, j] + b1[j], f32(0.0)) / f32(0.5), f32(0.0))
-            h1_2[i, j] = h1_2_ij
+            ratio_ij = maximum(x_W1[i, j] + b1[j], f32(0.0)) / f32(0.5)
+            h1_2[i, j] = where(test_ij, ratio_ij, f32(0.0))
 
 
-# net.py:9   y = h1_2 W2 + b2
+# net.py:9    y = h1_2 W2 + b2
 # net.py:11   dL/dy = -2 (t - y) / (2 batch)
-# net.py:11   b2 <- b2 + learning_rate * (sum_batch (2 (t - y))) / (2 batch)
-# L = sum((t - y)²) / (2 batch)
+# net.py:9    dL/db2 = sum_batch dL/dy
+#             L = sum((t - y)²) / (2 batch)
+# net.py:11   b2 <- b2 - learning_rate * dL/db2
 @kernel
-def k2_loss(batch, h1_2, W2, t, h1_2_W2, learning_rate, sum_1, dL_dy, b2, loss):
+def k2_loss(batch, h1_2, W2, t, h1_2_W2, dL_dy, learning_rate, dL_db2, b2, loss):
     matmul(h1_2, W2, h1_2_W2)
-    total = f64(0.0)
+    sum = f64(0.0)
     for i in range(2):
-        sum_1[i] = f32(0.0)
+        dL_db2[i] = f32(0.0)
     for i in range(batch):
         for j in range(2):
             difference_ij = t[i, j] - (h1_2_W2[i, j] + b2[j])
-            total = accumulate(total, f64(difference_ij * difference_ij))
-            product_ij = f32(2.0) * difference_ij
-            dL_dy[i, j] = -(product_ij / f32(2 * batch))
-            sum_1[j] = sum_1[j] + product_ij
-    sum_1_2_0 = f32(total)
-    learning_rate_0_f32 = f32(learning_rate[0])
+            sum = accumulate(sum, f64(difference_ij * difference_ij))
+            dL_dy_ij = -(f32(2.0) * difference_ij / f32(2 * batch))
+            dL_dy[i, j] = dL_dy_ij
+            dL_db2[j] = dL_db2[j] + dL_dy_ij
+    total_0 = f32(sum)
+    learning_rate_f32 = f32(learning_rate[0])
     for i in range(2):
-        b2[i] = b2[i] + learning_rate_0_f32 * sum_1[i] / f32(2 * batch)
-    loss[0] = sum_1_2_0 / f32(2 * batch)
+        b2[i] = b2[i] - learning_rate_f32 * dL_db2[i]
+    loss[0] = total_0 / f32(2 * batch)
 
 
 # net.py:9   dL/dh1_2 = dL/dy W2ᵀ
-# dL/dh1 = [uniform(seed, draws) ≥ 0.5] * dL/dh1_2 / 0.5
+#            dL/dh1 = [uniform(seed, draws) ≥ 0.5] * dL/dh1_2 / 0.5
 # net.py:7   dL/dz1 = [z1 > 0] * dL/dh1
 # net.py:7   dL/db1 = sum_batch dL/dz1
 @kernel
@@ -73,7 +81,8 @@ def k3_dL_db1(batch, dL_dy, W2, x_W1, b1, seed, draws, dL_dh1_2, dL_dz1, dL_db1)
         product_i = i * 6
         for j in range(6):
             test_ij = philox_uniform_f32(seed_0, draws_0, 0, product_i + j) >= f32(0.5)
-            dL_dz1_ij = where(x_W1[i, j] + b1[j] > f32(0.0), where(test_ij, dL_dh1_2[i, j] / f32(0.5), f32(0.0)), f32(0.0))
+            dL_dh1_ij = where(test_ij, dL_dh1_2[i, j] / f32(0.5), f32(0.0))
+            dL_dz1_ij = where(x_W1[i, j] + b1[j] > f32(0.0), dL_dh1_ij, f32(0.0))
             dL_dz1[i, j] = dL_dz1_ij
             dL_db1[j] = dL_db1[j] + dL_dz1_ij
 
@@ -87,33 +96,33 @@ def k4_draws(draws):
 # net.py:11   b1 <- b1 - learning_rate * dL/db1
 @kernel
 def k5_b1(learning_rate, dL_db1, b1):
-    learning_rate_0_f32 = f32(learning_rate[0])
+    learning_rate_f32 = f32(learning_rate[0])
     for i in range(6):
-        b1[i] = b1[i] - learning_rate_0_f32 * dL_db1[i]
+        b1[i] = b1[i] - learning_rate_f32 * dL_db1[i]
 
 
-# net.py:7   dL/dW1 = xᵀ dL/dz1
+# net.py:7    dL/dW1 = xᵀ dL/dz1
 # net.py:11   W1 <- W1 - learning_rate * dL/dW1
 @kernel
 def k6_W1(x, dL_dz1, learning_rate, dL_dW1, W1):
     W1_flat = view(W1, (18,))
     dL_dW1_flat = view(dL_dW1, (18,))
     matmul_tn(x, dL_dz1, dL_dW1)
-    learning_rate_0_f32 = f32(learning_rate[0])
+    learning_rate_f32 = f32(learning_rate[0])
     for i in range(18):
-        W1_flat[i] = W1_flat[i] - learning_rate_0_f32 * dL_dW1_flat[i]
+        W1_flat[i] = W1_flat[i] - learning_rate_f32 * dL_dW1_flat[i]
 
 
-# net.py:9   dL/dW2 = h1_2ᵀ dL/dy
+# net.py:9    dL/dW2 = h1_2ᵀ dL/dy
 # net.py:11   W2 <- W2 - learning_rate * dL/dW2
 @kernel
 def k7_W2(h1_2, dL_dy, learning_rate, dL_dW2, W2):
     W2_flat = view(W2, (12,))
     dL_dW2_flat = view(dL_dW2, (12,))
     matmul_tn(h1_2, dL_dy, dL_dW2)
-    learning_rate_0_f32 = f32(learning_rate[0])
+    learning_rate_f32 = f32(learning_rate[0])
     for i in range(12):
-        W2_flat[i] = W2_flat[i] - learning_rate_0_f32 * dL_dW2_flat[i]
+        W2_flat[i] = W2_flat[i] - learning_rate_f32 * dL_dW2_flat[i]
 
 
 @program
@@ -125,14 +134,14 @@ def step(
     h1_2 = view(scratch_2, (batch, 6))
     h1_2_W2 = view(scratch_3, (batch, 2))
     dL_dh1_2 = view(scratch_3, (batch, 6))
-    sum_1 = view(scratch_4, (2,))
+    dL_db2 = view(scratch_4, (2,))
     dL_db1 = view(scratch_4, (6,))
     dL_dW1 = view(scratch_4, (3, 6))
     dL_dW2 = view(scratch_4, (6, 2))
     dL_dy = view(scratch_5, (batch, 2))
     dL_dz1 = view(scratch_6, (batch, 6))
     k1_h1_2(batch, x, W1, seed, draws, x_W1, b1, h1_2)
-    k2_loss(batch, h1_2, W2, t, h1_2_W2, learning_rate, sum_1, dL_dy, b2, loss)
+    k2_loss(batch, h1_2, W2, t, h1_2_W2, dL_dy, learning_rate, dL_db2, b2, loss)
     k3_dL_db1(batch, dL_dy, W2, x_W1, b1, seed, draws, dL_dh1_2, dL_dz1, dL_db1)
     k4_draws(draws)
     k5_b1(learning_rate, dL_db1, b1)

@@ -1,4 +1,10 @@
-"""train: target cpu."""
+"""train. Target cpu.
+
+net.py:5   z1 = x W1 + b1
+           L = sum((max(-z1, 0) + log1p(exp(-|-z1|))) * t + (max(z1, 0) + log1p(exp(-|z1|))) * (1 - t)) / batch
+           y = 1 / (1 + exp(-|z1|)) if z1 ≥ 0 else exp(-|z1|) / (1 + exp(-|z1|))
+           accuracy = sum([[y > 0.5] == t]) / batch
+"""
 
 from chainrule.runtime.devices.cpu.library import (
     abs,
@@ -17,50 +23,50 @@ from chainrule.runtime.devices.cpu.library import (
 
 
 # net.py:5   z1 = x W1 + b1
-# y = 1 / (1 + exp(-|z1|)) if z1 ≥ 0 else exp(-|z1|) / (1 + exp(-|z1|))
-# net.py:6   dL/dz1 = (y * (1 - t) - (1 / (1 + exp(-|-z1|)) if -z1 ≥ 0 else exp(-|-z1|) / (1 + exp(-|-z1|))) * t) / batch
+#            y = 1 / (1 + exp(-|z1|)) if z1 ≥ 0 else exp(-|z1|) / (1 + exp(-|z1|))
+# net.py:6   dL/dz1 = ((1 - t) * y - (1 / (1 + exp(-|-z1|)) if -z1 ≥ 0 else exp(-|-z1|) / (1 + exp(-|-z1|))) * t) / batch
 # net.py:5   dL/dW1 = xᵀ dL/dz1
-# net.py:6   b1 <- b1 - learning_rate * (sum_batch (y * (1 - t) - (1 / (1 + exp(-|…|)) if -z1 ≥ 0 else exp(-|-z1|) / (1 + exp(-|…|))) * t)) / batch
+# net.py:5   dL/db1 = sum_batch dL/dz1
+#            accuracy = sum([[y > 0.5] == t]) / batch
+#            L = sum((max(-z1, 0) + log1p(exp(-|-z1|))) * t + (max(z1, 0) + log1p(exp(-|z1|))) * (1 - t)) / batch
+# net.py:6   b1 <- b1 - learning_rate * dL/db1
 # net.py:6   W1 <- W1 - learning_rate * dL/dW1
-# accuracy = sum([[y > 0.5] == t]) / batch
-# L = sum((max(-z1, 0) + log1p(exp(-|-z1|))) * t + (max(z1, 0) + log1p(exp(-|z1|))) * (1 - t)) / batch
 @kernel
 def k1_loss(batch, x, t, learning_rate, dL_dW1, b1, W1, accuracy, loss):
-    total = f64(0.0)
-    total_2 = f64(0.0)
+    sum = f64(0.0)
+    sum_2 = f64(0.0)
     for i in range(3):
         dL_dW1[i, 0] = f64(0.0)
-    total_3 = f64(0.0)
+    sum_3 = f64(0.0)
     b1_0 = b1[0]
     for i in range(batch):
-        total_4 = f64(0.0)
+        sum_4 = f64(0.0)
         for j in range(3):
-            total_4 = accumulate(total_4, x[i, j] * W1[j, 0])
-        z1_i = total_4 + b1_0
+            sum_4 = accumulate(sum_4, x[i, j] * W1[j, 0])
+        z1_i = sum_4 + b1_0
         minus_i = -z1_i
-        exp_1_i = exp(-abs(minus_i))
-        exp_1_2_i = exp(-abs(z1_i))
+        exponential_i = exp(-abs(minus_i))
+        exponential_2_i = exp(-abs(z1_i))
         t_i = t[i, 0]
         difference_i = f64(1.0) - t_i
-        product_i = (maximum(z1_i, f64(0.0)) + log1p(exp_1_2_i)) * difference_i
-        sum_i = (maximum(minus_i, f64(0.0)) + log1p(exp_1_i)) * t_i + product_i
-        total = accumulate(total, sum_i)
-        sum_i_2 = f64(1.0) + exp_1_2_i
-        y_i = where(z1_i >= f64(0.0), f64(1.0) / sum_i_2, exp_1_2_i / sum_i_2)
-        total_2 = accumulate(total_2, f64(f64(y_i > f64(0.5)) == t_i))
-        sum_i_3 = f64(1.0) + exp_1_i
-        choice_i = where(minus_i >= f64(0.0), f64(1.0) / sum_i_3, exp_1_i / sum_i_3)
-        subtract_1_i = y_i * difference_i - choice_i * t_i
-        dL_dz1_i = subtract_1_i / f64(batch)
+        product_i = (maximum(z1_i, f64(0.0)) + log1p(exponential_2_i)) * difference_i
+        sum = accumulate(sum, (maximum(minus_i, f64(0.0)) + log1p(exponential_i)) * t_i + product_i)
+        plus_i = f64(1.0) + exponential_2_i
+        y_i = where(z1_i >= f64(0.0), f64(1.0) / plus_i, exponential_2_i / plus_i)
+        sum_2 = accumulate(sum_2, f64(f64(y_i > f64(0.5)) == t_i))
+        plus_i_2 = f64(1.0) + exponential_i
+        ratio_i = exponential_i / plus_i_2
+        product_i_2 = where(minus_i >= f64(0.0), f64(1.0) / plus_i_2, ratio_i) * t_i
+        dL_dz1_i = difference_i / f64(batch) * y_i - product_i_2 / f64(batch)
         for j in range(3):
             dL_dW1[j, 0] = dL_dW1[j, 0] + x[i, j] * dL_dz1_i
-        total_3 = accumulate(total_3, subtract_1_i)
-    b1[0] = b1_0 - learning_rate[0] * total_3 / f64(batch)
+        sum_3 = accumulate(sum_3, dL_dz1_i)
+    b1[0] = b1_0 - learning_rate[0] * sum_3
     learning_rate_0 = learning_rate[0]
     for i in range(3):
         W1[i, 0] = W1[i, 0] - learning_rate_0 * dL_dW1[i, 0]
-    accuracy[0] = total_2 / f64(batch)
-    loss[0] = total / f64(batch)
+    accuracy[0] = sum_2 / f64(batch)
+    loss[0] = sum / f64(batch)
 
 
 @program

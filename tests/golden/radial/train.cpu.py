@@ -1,4 +1,9 @@
-"""train: target cpu."""
+"""train. Target cpu.
+
+net.py:13   z1 = exp(-gamma1 * (sum_axis2 (x - c1ᵀ)²))
+net.py:14   y = z1 W2 + b2
+            L = sum((t - y)²) / batch
+"""
 
 from chainrule.runtime.devices.cpu.library import (
     accumulate,
@@ -18,62 +23,63 @@ from chainrule.runtime.devices.cpu.library import (
 # net.py:16   dL/dy = -2 (t - y) / batch
 # net.py:14   dL/dz1 = dL/dy W2ᵀ
 # net.py:14   dL/dW2 = z1ᵀ dL/dy
-# net.py:16   b2 <- b2 + learning_rate * (sum_batch (2 (t - y))) / batch
+# net.py:14   dL/db2 = sum_batch dL/dy
+#             dL/dc1 = (sum_batch (2 dL/dz1 * z1 * gamma1 * (x - c1ᵀ)))ᵀ
+#             L = sum((t - y)²) / batch
+# net.py:16   b2 <- b2 - learning_rate * dL/db2
 # net.py:16   W2 <- W2 - learning_rate * dL/dW2
 # net.py:16   gamma1 <- gamma1 + (sum_batch (dL/dz1 * z1 * (sum_axis2 (x - c1ᵀ)²))) * learning_rate
-# dL/dc1 = (sum_batch (2 dL/dz1 * z1 * gamma1 * (x - c1ᵀ)))ᵀ
 # net.py:16   c1 <- c1 - learning_rate * dL/dc1
-# L = sum((t - y)²) / batch
 @kernel
 def k1_loss(
-    batch, x, sum_1_2, z1, t, learning_rate, dL_dW2, sum_1_3, sum_1, b2, W2, gamma1, c1, loss,
+    batch, x, total_2, z1, t, learning_rate, dL_dW2, total_3, total, b2, W2, gamma1, c1, loss,
 ):
-    total = f64(0.0)
+    sum = f64(0.0)
     for i in range(5):
         for j in range(3):
-            sum_1[i, j] = f32(0.0)
+            total[i, j] = f32(0.0)
     for i in range(5):
-        sum_1_3[i] = f32(0.0)
+        total_3[i] = f32(0.0)
     for i in range(5):
         dL_dW2[i, 0] = f32(0.0)
-    total_2 = f64(0.0)
+    sum_2 = f64(0.0)
     b2_0 = b2[0]
     for i in range(batch):
-        total_3 = f64(0.0)
+        sum_3 = f64(0.0)
         for j in range(5):
-            total_4 = f64(0.0)
+            sum_4 = f64(0.0)
             for k in range(3):
                 difference_ijk = x[i, k] - c1[k, j]
-                total_4 = accumulate(total_4, f64(difference_ijk * difference_ijk))
-            sum_1_2_ij = f32(total_4)
-            sum_1_2[i, j] = sum_1_2_ij
-            z1_ij = exp(-(gamma1[j] * sum_1_2_ij))
+                sum_4 = accumulate(sum_4, f64(difference_ijk * difference_ijk))
+            total_2_ij = f32(sum_4)
+            total_2[i, j] = total_2_ij
+            z1_ij = exp(-(gamma1[j] * total_2_ij))
             z1[i, j] = z1_ij
-            total_3 = accumulate(total_3, f64(z1_ij * W2[j, 0]))
-        z1_W2_i = f32(total_3)
+            sum_3 = accumulate(sum_3, f64(z1_ij * W2[j, 0]))
+        z1_W2_i = f32(sum_3)
         difference_i = t[i, 0] - (z1_W2_i + b2_0)
-        total = accumulate(total, f64(difference_i * difference_i))
+        sum = accumulate(sum, f64(difference_i * difference_i))
         dL_dy_i = -(f32(2.0) * difference_i / f32(batch))
         for j in range(5):
-            multiply_1_ij = dL_dy_i * W2[j, 0] * z1[i, j]
-            reshape_1_ij = multiply_1_ij * gamma1[j]
+            product_ij = dL_dy_i * W2[j, 0] * z1[i, j]
+            reshape_ij = product_ij * gamma1[j]
             for k in range(3):
-                sum_1[j, k] = sum_1[j, k] + f32(2.0) * (reshape_1_ij * (x[i, k] - c1[k, j]))
-            sum_1_3[j] = sum_1_3[j] + multiply_1_ij * sum_1_2[i, j]
+                total[j, k] = total[j, k] + f32(2.0) * (reshape_ij * (x[i, k] - c1[k, j]))
+            total_3[j] = total_3[j] + product_ij * total_2[i, j]
             dL_dW2[j, 0] = dL_dW2[j, 0] + z1[i, j] * dL_dy_i
-        total_2 = accumulate(total_2, f64(f32(2.0) * difference_i))
-    sum_1_5_0 = f32(total_2)
-    sum_1_4_0 = f32(total)
-    b2[0] = b2_0 + f32(learning_rate[0]) * sum_1_5_0 / f32(batch)
-    learning_rate_0_f32 = f32(learning_rate[0])
+        sum_2 = accumulate(sum_2, f64(dL_dy_i))
+    dL_db2_0 = f32(sum_2)
+    total_4_0 = f32(sum)
+    b2[0] = b2_0 - f32(learning_rate[0]) * dL_db2_0
+    learning_rate_f32 = f32(learning_rate[0])
     for i in range(5):
-        W2[i, 0] = W2[i, 0] - learning_rate_0_f32 * dL_dW2[i, 0]
+        W2[i, 0] = W2[i, 0] - learning_rate_f32 * dL_dW2[i, 0]
     for i in range(5):
-        gamma1[i] = gamma1[i] + sum_1_3[i] * learning_rate_0_f32
+        gamma1[i] = gamma1[i] + total_3[i] * learning_rate_f32
     for i in range(3):
         for j in range(5):
-            c1[i, j] = c1[i, j] - learning_rate_0_f32 * sum_1[j, i]
-    loss[0] = sum_1_4_0 / f32(batch)
+            c1[i, j] = c1[i, j] - learning_rate_f32 * total[j, i]
+    loss[0] = total_4_0 / f32(batch)
 
 
 @program
@@ -82,12 +88,12 @@ def step(
     scratch_3, scratch_4, scratch_5, fault,
 ):
     z1 = view(scratch_1, (batch, 5))
-    sum_1 = view(scratch_2, (5, 3))
-    sum_1_2 = view(scratch_3, (batch, 5))
-    sum_1_3 = view(scratch_4, (5,))
+    total = view(scratch_2, (5, 3))
+    total_2 = view(scratch_3, (batch, 5))
+    total_3 = view(scratch_4, (5,))
     dL_dW2 = view(scratch_5, (5, 1))
     k1_loss(
-        batch, x, sum_1_2, z1, t, learning_rate, dL_dW2, sum_1_3, sum_1, b2, W2, gamma1, c1, loss,
+        batch, x, total_2, z1, t, learning_rate, dL_dW2, total_3, total, b2, W2, gamma1, c1, loss,
     )
 
 

@@ -21,39 +21,34 @@ def gradient(x, t, c1, gamma1, W2, b2):
     z1, y = forward(x, c1, gamma1, W2, b2)
     difference = t - y                      # net.py:16   difference = t - y
     L = np.mean((difference**2)[:, 0])      #             L = mean(difference²)
-    product = 2 * difference                #             product = 2 difference
-    dL_dy = -(product / x.shape[0])         #             dL/dy = -product / batch
+    dL_dy = -(2 * difference / x.shape[0])  #             dL/dy = -2 difference / batch
     dL_dz1 = dL_dy @ W2.T                   # net.py:14   dL/dz1 = dL/dy W2ᵀ
-    product_2 = dL_dz1 * z1                 # net.py:13   product_2 = dL/dz1 * z1
+    product = dL_dz1 * z1                   # net.py:13   product = dL/dz1 * z1
     difference_2 = x[:, None, :] - c1.T     #             difference_2 = x - c1ᵀ
-    # product_3 = 2 product_2 * gamma1 * difference_2
-    product_3 = 2 * ((product_2 * gamma1)[:, :, None] * difference_2)
-    dL_dc1 = np.sum(product_3, axis=0).T    #             dL/dc1 = (sum_batch product_3)ᵀ
-    # sums = sum_batch (product_2 * (sum_axis2 difference_2²))
-    sums = np.sum(product_2 * np.sum(difference_2**2, axis=2), axis=0)
+    # product_2 = 2 product * gamma1 * difference_2
+    product_2 = 2 * ((product * gamma1)[:, :, None] * difference_2)
+    dL_dc1 = np.sum(product_2, axis=0).T    #             dL/dc1 = (sum_batch product_2)ᵀ
+    # sums = sum_batch (product * (sum_axis2 difference_2²))
+    sums = np.sum(product * np.sum(difference_2**2, axis=2), axis=0)
     minus_sums = -sums                      #             minus_sums = -sums
     dL_dW2 = z1.T @ dL_dy                   # net.py:14   dL/dW2 = z1ᵀ dL/dy
-    sums_product = np.sum(product, axis=0)  #             sums_product = sum_batch product
-    minus = -(sums_product / x.shape[0])    #             minus = -sums_product / batch
-    return L, dL_dc1, minus_sums, dL_dW2, minus, sums, sums_product, np.float32(x.shape[0])
+    dL_db2 = np.sum(dL_dy, axis=0)          #             dL/db2 = sum_batch dL/dy
+    return L, dL_dc1, minus_sums, dL_dW2, dL_db2, sums
 
 
-def update(c1, gamma1, W2, b2, dL_dc1, dL_dW2, sums, sums_product, size, learning_rate):
+def update(c1, gamma1, W2, b2, dL_dc1, dL_dW2, dL_db2, sums, learning_rate):
     learning_rate_f32 = np.float32(learning_rate)
     new_c1 = c1 - learning_rate_f32 * dL_dc1        # net.py:16   c1 ← c1 - learning_rate * dL/dc1
     new_gamma1 = gamma1 + sums * learning_rate_f32  # gamma1 ← gamma1 + sums * learning_rate
     new_W2 = W2 - learning_rate_f32 * dL_dW2        #             W2 ← W2 - learning_rate * dL/dW2
-    # b2 ← b2 + learning_rate * sums_product / size
-    new_b2 = b2 + learning_rate_f32 * sums_product / size
+    new_b2 = b2 - learning_rate_f32 * dL_db2        #             b2 ← b2 - learning_rate * dL/db2
     return new_c1, new_gamma1, new_W2, new_b2
 
 
 def step(x, t, learning_rate, c1, gamma1, W2, b2):
     """Outputs, then every parameter and state, new where there is a new value."""
-    (
-        L, dL_dc1, minus_sums, dL_dW2, minus, sums, sums_product, size,
-    ) = gradient(x, t, c1, gamma1, W2, b2)
+    L, dL_dc1, minus_sums, dL_dW2, dL_db2, sums = gradient(x, t, c1, gamma1, W2, b2)
     new_c1, new_gamma1, new_W2, new_b2 = update(
-        c1, gamma1, W2, b2, dL_dc1, dL_dW2, sums, sums_product, size, learning_rate,
+        c1, gamma1, W2, b2, dL_dc1, dL_dW2, dL_db2, sums, learning_rate,
     )
     return L, new_c1, new_gamma1, new_W2, new_b2

@@ -1,4 +1,8 @@
-"""train: target cpu."""
+"""train. Target cpu.
+
+net.py:7   y = x W1 + b1
+net.py:9   L = sum((t - y)²) / batch + 0.01 sum(W1²)
+"""
 
 from chainrule.runtime.devices.cpu.library import (
     accumulate,
@@ -12,57 +16,57 @@ from chainrule.runtime.devices.cpu.library import (
 )
 
 
-# sum_1 = sum(W1²)
+# total = sum(W1²)
 @kernel
-def k1_sum_1(W1, sum_1):
-    total = f64(0.0)
+def k1_total(W1, total):
+    sum = f64(0.0)
     for i in range(3):
         W1_i = W1[i, 0]
-        total = accumulate(total, f64(W1_i * W1_i))
-    sum_1[0] = f32(total)
+        sum = accumulate(sum, f64(W1_i * W1_i))
+    total[0] = f32(sum)
 
 
 # net.py:7   y = x W1 + b1
 # net.py:9   dL/dy = -2 (t - y) / batch
-# net.py:9   b1 <- b1 + learning_rate * (sum_batch (2 (t - y))) / batch
+# net.py:7   dL/db1 = sum_batch dL/dy
 # net.py:7   dL/dW1 = 0.02 W1 + xᵀ dL/dy
-# net.py:9   W1 <- W1 - learning_rate * dL/dW1
 # net.py:9   L = sum((t - y)²) / batch + 0.01 sum(W1²)
+# net.py:9   b1 <- b1 - learning_rate * dL/db1
+# net.py:9   W1 <- W1 - learning_rate * dL/dW1
 @kernel
-def k2_loss(batch, x, t, learning_rate, x_dL_dy, sum_1, b1, W1, loss):
-    total = f64(0.0)
+def k2_loss(batch, x, t, learning_rate, x_dL_dy, total, b1, W1, loss):
+    sum = f64(0.0)
     for i in range(3):
         x_dL_dy[i, 0] = f32(0.0)
-    total_2 = f64(0.0)
+    sum_2 = f64(0.0)
     b1_0 = b1[0]
     for i in range(batch):
-        total_3 = f64(0.0)
+        sum_3 = f64(0.0)
         for j in range(3):
-            total_3 = accumulate(total_3, f64(x[i, j] * W1[j, 0]))
-        x_W1_i = f32(total_3)
+            sum_3 = accumulate(sum_3, f64(x[i, j] * W1[j, 0]))
+        x_W1_i = f32(sum_3)
         difference_i = t[i, 0] - (x_W1_i + b1_0)
-        total = accumulate(total, f64(difference_i * difference_i))
+        sum = accumulate(sum, f64(difference_i * difference_i))
         dL_dy_i = -(f32(2.0) * difference_i / f32(batch))
         for j in range(3):
             x_dL_dy[j, 0] = x_dL_dy[j, 0] + x[i, j] * dL_dy_i
-        total_2 = accumulate(total_2, f64(f32(2.0) * difference_i))
-    sum_1_3_0 = f32(total_2)
-    sum_1_2_0 = f32(total)
-    b1[0] = b1_0 + f32(learning_rate[0]) * sum_1_3_0 / f32(batch)
-    learning_rate_0_f32 = f32(learning_rate[0])
+        sum_2 = accumulate(sum_2, f64(dL_dy_i))
+    dL_db1_0 = f32(sum_2)
+    total_2_0 = f32(sum)
+    b1[0] = b1_0 - f32(learning_rate[0]) * dL_db1_0
+    learning_rate_f32 = f32(learning_rate[0])
     for i in range(3):
         W1_i = W1[i, 0]
-        difference_i_2 = W1_i - learning_rate_0_f32 * (f32(0.02) * W1_i + x_dL_dy[i, 0])
-        W1[i, 0] = difference_i_2
-    loss[0] = sum_1_2_0 / f32(batch) + f32(0.01) * sum_1[0]
+        W1[i, 0] = W1_i - learning_rate_f32 * (f32(0.02) * W1_i + x_dL_dy[i, 0])
+    loss[0] = total_2_0 / f32(batch) + f32(0.01) * total[0]
 
 
 @program
 def step(batch, x, t, learning_rate, W1, b1, loss, x_batch, t_batch, scratch_1, scratch_2, fault):
-    sum_1 = view(scratch_1, (1,))
+    total = view(scratch_1, (1,))
     x_dL_dy = view(scratch_2, (3, 1))
-    k1_sum_1(W1, sum_1)
-    k2_loss(batch, x, t, learning_rate, x_dL_dy, sum_1, b1, W1, loss)
+    k1_total(W1, total)
+    k2_loss(batch, x, t, learning_rate, x_dL_dy, total, b1, W1, loss)
 
 
 @program

@@ -19,24 +19,21 @@ def gradient(x, t, W1, b1):
     difference = t - y                      # net.py:9   difference = t - y
     # L = mean(difference²) + 0.01 sum(W1²)
     L = np.mean((difference**2)[:, 0]) + 0.01 * np.sum((W1**2)[:, 0])
-    product = 2 * difference                #            product = 2 difference
-    dL_dy = -(product / x.shape[0])         #            dL/dy = -product / batch
+    dL_dy = -(2 * difference / x.shape[0])  #            dL/dy = -2 difference / batch
     dL_dW1 = 0.02 * W1 + x.T @ dL_dy        # net.py:7   dL/dW1 = 0.02 W1 + xᵀ dL/dy
-    sums_product = np.sum(product, axis=0)  #            sums_product = sum_batch product
-    minus = -(sums_product / x.shape[0])    #            minus = -sums_product / batch
-    return L, dL_dW1, minus, sums_product, np.float32(x.shape[0])
+    dL_db1 = np.sum(dL_dy, axis=0)          #            dL/db1 = sum_batch dL/dy
+    return L, dL_dW1, dL_db1
 
 
-def update(W1, b1, dL_dW1, sums_product, size, learning_rate):
+def update(W1, b1, dL_dW1, dL_db1, learning_rate):
     learning_rate_f32 = np.float32(learning_rate)
     new_W1 = W1 - learning_rate_f32 * dL_dW1  # net.py:9   W1 ← W1 - learning_rate * dL/dW1
-    # b1 ← b1 + learning_rate * sums_product / size
-    new_b1 = b1 + learning_rate_f32 * sums_product / size
+    new_b1 = b1 - learning_rate_f32 * dL_db1  #            b1 ← b1 - learning_rate * dL/db1
     return new_W1, new_b1
 
 
 def step(x, t, learning_rate, W1, b1):
     """Outputs, then every parameter and state, new where there is a new value."""
-    L, dL_dW1, minus, sums_product, size = gradient(x, t, W1, b1)
-    new_W1, new_b1 = update(W1, b1, dL_dW1, sums_product, size, learning_rate)
+    L, dL_dW1, dL_db1 = gradient(x, t, W1, b1)
+    new_W1, new_b1 = update(W1, b1, dL_dW1, dL_db1, learning_rate)
     return L, new_W1, new_b1

@@ -1,4 +1,10 @@
-"""train: target cpu."""
+"""train. Target cpu.
+
+net.py:7   z1 = x W1 + b1
+           h1 = max(z1, 0) + log1p(exp(-|z1|))
+net.py:8   y = h1 W2 + b2
+           L = sum(0.5 (t - y)² if |t - y| ≤ 1 else |t - y| - 0.5) / batch
+"""
 
 from chainrule.runtime.devices.cpu.library import (
     abs,
@@ -21,110 +27,113 @@ from chainrule.runtime.devices.cpu.library import (
 )
 
 
-# net.py:7   z1 = x W1 + b1
-# h1 = max(z1, 0) + log1p(exp(-|z1|))
-# net.py:8   y = h1 W2 + b2
+# net.py:7    z1 = x W1 + b1
+#             h1 = max(z1, 0) + log1p(exp(-|z1|))
+# net.py:8    y = h1 W2 + b2
 # net.py:10   dL/dy = -((t - y) / batch if |t - y| ≤ 1 else sign(t - y) / batch)
-# net.py:8   dL/dh1 = dL/dy W2ᵀ
-# net.py:7   dL/dz1 = dL/dh1 * (1 / (1 + exp(-|z1|)) if z1 ≥ 0 else exp(-|z1|) / (1 + exp(-|z1|)))
-# net.py:7   dL/db1 = sum_batch dL/dz1
-# net.py:8   dL/dW2 = h1ᵀ dL/dy
-# net.py:10   b2 <- b2 + (sum_batch ((t - y) / batch if |t - y| ≤ 1 else sign(t - y) / batch)) * learning_rate / √(rho * rmsprop_v_b2 + (1 - rho) * (sum_batch ((t - y) / batch if |t - y| ≤ 1 else sign(t - y) / batch))² + epsilon)
-# net.py:10   rmsprop_v_b2 <- rho * rmsprop_v_b2 + (1 - rho) * (sum_batch ((t - y) / batch if |t - y| ≤ 1 else sign(t - y) / batch))²
-# net.py:10   W2 <- W2 - learning_rate * dL/dW2 / √(rho * rmsprop_v_W2 + (1 - rho) * (dL/dW2)² + epsilon)
+# net.py:8    dL/dh1 = dL/dy W2ᵀ
+# net.py:7    dL/dz1 = dL/dh1 * (1 / (1 + exp(-|z1|)) if z1 ≥ 0 else exp(-|z1|) / (1 + exp(-|z1|)))
+# net.py:7    dL/db1 = sum_batch dL/dz1
+# net.py:8    dL/dW2 = h1ᵀ dL/dy
+# net.py:8    dL/db2 = sum_batch dL/dy
+#             L = sum(0.5 (t - y)² if |t - y| ≤ 1 else |t - y| - 0.5) / batch
+# net.py:10   rmsprop_v_b2 <- rho * rmsprop_v_b2 + (1 - rho) * (dL/db2)²
+# net.py:10   b2 <- b2 - learning_rate * dL/db2 / √(rmsprop_v_b2 + epsilon)
 # net.py:10   rmsprop_v_W2 <- rho * rmsprop_v_W2 + (1 - rho) * (dL/dW2)²
-# net.py:10   b1 <- b1 - learning_rate * dL/db1 / √(rho * rmsprop_v_b1 + (1 - rho) * (dL/db1)² + epsilon)
+# net.py:10   W2 <- W2 - learning_rate * dL/dW2 / √(rmsprop_v_W2 + epsilon)
 # net.py:10   rmsprop_v_b1 <- rho * rmsprop_v_b1 + (1 - rho) * (dL/db1)²
-# L = sum(0.5 (t - y)² if |t - y| ≤ 1 else |t - y| - 0.5) / batch
+# net.py:10   b1 <- b1 - learning_rate * dL/db1 / √(rmsprop_v_b1 + epsilon)
 @kernel
 def k1_loss(
-    batch, x, W1, x_W1, exp_1, h1, t, dL_dz1, learning_rate, rho, epsilon, dL_dW2, dL_db1, b2,
+    batch, x, W1, x_W1, exponential, h1, t, dL_dz1, learning_rate, rho, epsilon, dL_dW2, dL_db1, b2,
     rmsprop_v_b2, W2, rmsprop_v_W2, b1, rmsprop_v_b1, loss,
 ):
     matmul(x, W1, x_W1)
-    total = f64(0.0)
+    sum = f64(0.0)
     for i in range(4):
         dL_db1[i] = f32(0.0)
     for i in range(4):
         dL_dW2[i, 0] = f32(0.0)
-    total_2 = f64(0.0)
+    sum_2 = f64(0.0)
     b2_0 = b2[0]
     for i in range(batch):
-        total_3 = f64(0.0)
+        sum_3 = f64(0.0)
         for j in range(4):
             z1_ij = x_W1[i, j] + b1[j]
-            exp_1_ij = exp(-abs(z1_ij))
-            exp_1[i, j] = exp_1_ij
-            h1_ij = maximum(z1_ij, f32(0.0)) + log1p(exp_1_ij)
+            exponential_ij = exp(-abs(z1_ij))
+            exponential[i, j] = exponential_ij
+            h1_ij = maximum(z1_ij, f32(0.0)) + log1p(exponential_ij)
             h1[i, j] = h1_ij
-            total_3 = accumulate(total_3, f64(h1_ij * W2[j, 0]))
-        h1_W2_i = f32(total_3)
+            sum_3 = accumulate(sum_3, f64(h1_ij * W2[j, 0]))
+        h1_W2_i = f32(sum_3)
         difference_i = t[i, 0] - (h1_W2_i + b2_0)
-        abs_i = abs(difference_i)
-        test_i = abs_i <= f32(1.0)
-        choice_i = where(test_i, f32(0.5) * (difference_i * difference_i), abs_i - f32(0.5))
-        total = accumulate(total, f64(choice_i))
-        choice_i_2 = where(test_i, difference_i / f32(batch), sign(difference_i) / f32(batch))
-        dL_dy_i = -choice_i_2
+        size_i = abs(difference_i)
+        test_i = size_i <= f32(1.0)
+        product_i = f32(0.5) * (difference_i * difference_i)
+        sum = accumulate(sum, f64(where(test_i, product_i, size_i - f32(0.5))))
+        ratio_i = sign(difference_i) / f32(batch)
+        dL_dy_i = -where(test_i, difference_i / f32(batch), ratio_i)
         for j in range(4):
-            exp_1_ij = exp_1[i, j]
-            sum_ij = f32(1.0) + exp_1_ij
-            choice_ij = where(x_W1[i, j] + b1[j] >= f32(0.0), f32(1.0) / sum_ij, exp_1_ij / sum_ij)
+            exponential_ij = exponential[i, j]
+            plus_ij = f32(1.0) + exponential_ij
+            test_ij = x_W1[i, j] + b1[j] >= f32(0.0)
+            choice_ij = where(test_ij, f32(1.0) / plus_ij, exponential_ij / plus_ij)
             dL_dz1_ij = dL_dy_i * W2[j, 0] * choice_ij
             dL_dz1[i, j] = dL_dz1_ij
             dL_db1[j] = dL_db1[j] + dL_dz1_ij
             dL_dW2[j, 0] = dL_dW2[j, 0] + h1[i, j] * dL_dy_i
-        total_2 = accumulate(total_2, f64(choice_i_2))
-    sum_where_1_0 = f32(total_2)
-    sum_1_0 = f32(total)
+        sum_2 = accumulate(sum_2, f64(dL_dy_i))
+    dL_db2_0 = f32(sum_2)
+    total_0 = f32(sum)
     rho_0 = rho[0]
-    sum = f32(rho_0) * rmsprop_v_b2[0] + f32(f64(1.0) - rho_0) * (sum_where_1_0 * sum_where_1_0)
-    ratio = sum_where_1_0 * f32(learning_rate[0]) / sqrt(sum + f32(epsilon[0]))
-    new_b2 = b2_0 + ratio
+    product = f32(f64(1.0) - rho_0) * (dL_db2_0 * dL_db2_0)
+    new_rmsprop_v_b2 = f32(rho_0) * rmsprop_v_b2[0] + product
+    root = sqrt(new_rmsprop_v_b2 + f32(epsilon[0]))
+    new_b2 = b2_0 - f32(learning_rate[0]) * dL_db2_0 / root
     b2[0] = new_b2
-    rmsprop_v_b2[0] = sum
-    learning_rate_0_f32 = f32(learning_rate[0])
-    rho_0_f32 = f32(rho_0)
+    rmsprop_v_b2[0] = new_rmsprop_v_b2
+    learning_rate_f32 = f32(learning_rate[0])
+    rho_f32 = f32(rho_0)
     number_2 = f32(f64(1.0) - rho_0)
-    epsilon_0_f32 = f32(epsilon[0])
+    epsilon_f32 = f32(epsilon[0])
     for i in range(4):
         dL_dW2_i = dL_dW2[i, 0]
-        sum_i = rho_0_f32 * rmsprop_v_W2[i, 0] + number_2 * (dL_dW2_i * dL_dW2_i)
-        ratio_i = learning_rate_0_f32 * dL_dW2_i / sqrt(sum_i + epsilon_0_f32)
-        new_W2 = W2[i, 0] - ratio_i
+        new_rmsprop_v_W2 = rho_f32 * rmsprop_v_W2[i, 0] + number_2 * (dL_dW2_i * dL_dW2_i)
+        ratio_i_2 = learning_rate_f32 * dL_dW2_i / sqrt(new_rmsprop_v_W2 + epsilon_f32)
+        new_W2 = W2[i, 0] - ratio_i_2
         W2[i, 0] = new_W2
-        rmsprop_v_W2[i, 0] = sum_i
+        rmsprop_v_W2[i, 0] = new_rmsprop_v_W2
     for i in range(4):
         dL_db1_i = dL_db1[i]
-        sum_i_2 = rho_0_f32 * rmsprop_v_b1[i] + number_2 * (dL_db1_i * dL_db1_i)
-        ratio_i_2 = learning_rate_0_f32 * dL_db1_i / sqrt(sum_i_2 + epsilon_0_f32)
-        new_b1 = b1[i] - ratio_i_2
+        new_rmsprop_v_b1 = rho_f32 * rmsprop_v_b1[i] + number_2 * (dL_db1_i * dL_db1_i)
+        ratio_i_3 = learning_rate_f32 * dL_db1_i / sqrt(new_rmsprop_v_b1 + epsilon_f32)
+        new_b1 = b1[i] - ratio_i_3
         b1[i] = new_b1
-        rmsprop_v_b1[i] = sum_i_2
-    loss[0] = sum_1_0 / f32(batch)
+        rmsprop_v_b1[i] = new_rmsprop_v_b1
+    loss[0] = total_0 / f32(batch)
 
 
-# net.py:7   dL/dW1 = xᵀ dL/dz1
-# net.py:10   W1 <- W1 - learning_rate * dL/dW1 / √(rho * rmsprop_v_W1 + (1 - rho) * (dL/dW1)² + epsilon)
+# net.py:7    dL/dW1 = xᵀ dL/dz1
 # net.py:10   rmsprop_v_W1 <- rho * rmsprop_v_W1 + (1 - rho) * (dL/dW1)²
+# net.py:10   W1 <- W1 - learning_rate * dL/dW1 / √(rmsprop_v_W1 + epsilon)
 @kernel
-def k2_rmsprop_v_W1(x, dL_dz1, learning_rate, dL_dW1, rho, epsilon, W1, rmsprop_v_W1):
+def k2_W1(x, dL_dz1, learning_rate, dL_dW1, rho, epsilon, W1, rmsprop_v_W1):
     W1_flat = view(W1, (12,))
     dL_dW1_flat = view(dL_dW1, (12,))
     rmsprop_v_W1_flat = view(rmsprop_v_W1, (12,))
     matmul_tn(x, dL_dz1, dL_dW1)
-    learning_rate_0_f32 = f32(learning_rate[0])
+    learning_rate_f32 = f32(learning_rate[0])
     rho_0 = rho[0]
-    rho_0_f32 = f32(rho_0)
+    rho_f32 = f32(rho_0)
     number_2 = f32(f64(1.0) - rho_0)
-    epsilon_0_f32 = f32(epsilon[0])
+    epsilon_f32 = f32(epsilon[0])
     for i in range(12):
         dL_dW1_i = dL_dW1_flat[i]
-        sum_i = rho_0_f32 * rmsprop_v_W1_flat[i] + number_2 * (dL_dW1_i * dL_dW1_i)
-        ratio_i = learning_rate_0_f32 * dL_dW1_i / sqrt(sum_i + epsilon_0_f32)
+        new_rmsprop_v_W1 = rho_f32 * rmsprop_v_W1_flat[i] + number_2 * (dL_dW1_i * dL_dW1_i)
+        ratio_i = learning_rate_f32 * dL_dW1_i / sqrt(new_rmsprop_v_W1 + epsilon_f32)
         new_W1 = W1_flat[i] - ratio_i
         W1_flat[i] = new_W1
-        rmsprop_v_W1_flat[i] = sum_i
+        rmsprop_v_W1_flat[i] = new_rmsprop_v_W1
 
 
 @program
@@ -134,17 +143,17 @@ def step(
     scratch_5, scratch_6, fault,
 ):
     x_W1 = view(scratch_1, (batch, 4))
-    exp_1 = view(scratch_2, (batch, 4))
+    exponential = view(scratch_2, (batch, 4))
     dL_db1 = view(scratch_3, (4,))
     dL_dW1 = view(scratch_3, (3, 4))
     h1 = view(scratch_4, (batch, 4))
     dL_dW2 = view(scratch_5, (4, 1))
     dL_dz1 = view(scratch_6, (batch, 4))
     k1_loss(
-        batch, x, W1, x_W1, exp_1, h1, t, dL_dz1, learning_rate, rho, epsilon, dL_dW2, dL_db1, b2,
-        rmsprop_v_b2, W2, rmsprop_v_W2, b1, rmsprop_v_b1, loss,
+        batch, x, W1, x_W1, exponential, h1, t, dL_dz1, learning_rate, rho, epsilon, dL_dW2, dL_db1,
+        b2, rmsprop_v_b2, W2, rmsprop_v_W2, b1, rmsprop_v_b1, loss,
     )
-    k2_rmsprop_v_W1(x, dL_dz1, learning_rate, dL_dW1, rho, epsilon, W1, rmsprop_v_W1)
+    k2_W1(x, dL_dz1, learning_rate, dL_dW1, rho, epsilon, W1, rmsprop_v_W1)
 
 
 @program

@@ -28,21 +28,19 @@ def gradient(x, t, W1, b1, W2, b2):
     chosen = np.where(less_equal, 0.5 * difference**2, magnitude - 0.5)[:, 0]
     L = np.mean(chosen)                       #             L = mean(chosen)
     ratio = np.sign(difference) / x.shape[0]  #             ratio = sign(difference) / batch
-    # chosen_2 = difference / batch if less_equal else ratio
-    chosen_2 = np.where(less_equal, difference / x.shape[0], ratio)
-    dL_dy = -chosen_2                         #             dL/dy = -chosen_2
+    # dL/dy = -(difference / batch if less_equal else ratio)
+    dL_dy = -np.where(less_equal, difference / x.shape[0], ratio)
     dL_dh1 = dL_dy @ W2.T                     # net.py:8    dL/dh1 = dL/dy W2ᵀ
     dL_dz1 = dL_dh1 * special.expit(z1)       # net.py:7    dL/dz1 = dL/dh1 * sigmoid(z1)
     dL_dW1 = x.T @ dL_dz1                     #             dL/dW1 = xᵀ dL/dz1
     dL_db1 = np.sum(dL_dz1, axis=0)           #             dL/db1 = sum_batch dL/dz1
     dL_dW2 = h1.T @ dL_dy                     # net.py:8    dL/dW2 = h1ᵀ dL/dy
-    sums_chosen_2 = np.sum(chosen_2, axis=0)  #             sums_chosen_2 = sum_batch chosen_2
-    minus = -sums_chosen_2                    #             minus = -sums_chosen_2
-    return L, dL_dW1, dL_db1, dL_dW2, minus, sums_chosen_2
+    dL_db2 = np.sum(dL_dy, axis=0)            #             dL/db2 = sum_batch dL/dy
+    return L, dL_dW1, dL_db1, dL_dW2, dL_db2
 
 
 def update(
-    W1, b1, W2, b2, dL_dW1, dL_db1, dL_dW2, sums_chosen_2, rmsprop_v_W1, rmsprop_v_b1, rmsprop_v_W2,
+    W1, b1, W2, b2, dL_dW1, dL_db1, dL_dW2, dL_db2, rmsprop_v_W1, rmsprop_v_b1, rmsprop_v_W2,
     rmsprop_v_b2, learning_rate, rho, epsilon,
 ):
     learning_rate_f32 = np.float32(learning_rate)
@@ -61,11 +59,10 @@ def update(
     new_rmsprop_v_W2 = rho_f32 * rmsprop_v_W2 + one_minus_rho_f32 * dL_dW2**2
     sqrt_3 = np.sqrt(new_rmsprop_v_W2 + epsilon_f32)  # sqrt_3 = √(new_rmsprop_v_W2 + epsilon)
     new_W2 = W2 - learning_rate_f32 * dL_dW2 / sqrt_3  # W2 ← W2 - learning_rate * dL/dW2 / sqrt_3
-    # rmsprop_v_b2 ← rho * rmsprop_v_b2 + one_minus_rho_f32 * sums_chosen_2²
-    new_rmsprop_v_b2 = rho_f32 * rmsprop_v_b2 + one_minus_rho_f32 * sums_chosen_2**2
+    # rmsprop_v_b2 ← rho * rmsprop_v_b2 + one_minus_rho_f32 * (dL/db2)²
+    new_rmsprop_v_b2 = rho_f32 * rmsprop_v_b2 + one_minus_rho_f32 * dL_db2**2
     sqrt_4 = np.sqrt(new_rmsprop_v_b2 + epsilon_f32)  # sqrt_4 = √(new_rmsprop_v_b2 + epsilon)
-    # b2 ← b2 + sums_chosen_2 * learning_rate / sqrt_4
-    new_b2 = b2 + sums_chosen_2 * learning_rate_f32 / sqrt_4
+    new_b2 = b2 - learning_rate_f32 * dL_db2 / sqrt_4  # b2 ← b2 - learning_rate * dL/db2 / sqrt_4
     return (
         new_W1, new_rmsprop_v_W1, new_b1, new_rmsprop_v_b1, new_W2, new_rmsprop_v_W2, new_b2,
         new_rmsprop_v_b2,
@@ -77,13 +74,13 @@ def step(
     rmsprop_v_b2,
 ):
     """Outputs, then every parameter and state, new where there is a new value."""
-    L, dL_dW1, dL_db1, dL_dW2, minus, sums_chosen_2 = gradient(x, t, W1, b1, W2, b2)
+    L, dL_dW1, dL_db1, dL_dW2, dL_db2 = gradient(x, t, W1, b1, W2, b2)
     (
         new_W1, new_rmsprop_v_W1, new_b1, new_rmsprop_v_b1, new_W2, new_rmsprop_v_W2, new_b2,
         new_rmsprop_v_b2,
     ) = update(
-        W1, b1, W2, b2, dL_dW1, dL_db1, dL_dW2, sums_chosen_2, rmsprop_v_W1, rmsprop_v_b1,
-        rmsprop_v_W2, rmsprop_v_b2, learning_rate, rho, epsilon,
+        W1, b1, W2, b2, dL_dW1, dL_db1, dL_dW2, dL_db2, rmsprop_v_W1, rmsprop_v_b1, rmsprop_v_W2,
+        rmsprop_v_b2, learning_rate, rho, epsilon,
     )
     return (
         L, new_W1, new_b1, new_W2, new_b2, new_rmsprop_v_W1, new_rmsprop_v_b1, new_rmsprop_v_W2,

@@ -1,4 +1,10 @@
-"""train: target cpu."""
+"""train. Target cpu.
+
+net.py:7   z1 = x W1 + b1
+net.py:7   h1 = tanh(z1)
+net.py:8   y = h1 W2 + b2
+           L = sum((t - y)²) / (2 batch)
+"""
 
 from chainrule.runtime.devices.cpu.library import (
     accumulate,
@@ -26,33 +32,34 @@ def k1_h1(batch, x, W1, x_W1, b1, h1):
             h1[i, j] = tanh(x_W1[i, j] + b1[j])
 
 
-# net.py:8   y = h1 W2 + b2
+# net.py:8    y = h1 W2 + b2
 # net.py:10   dL/dy = -2 (t - y) / (2 batch)
-# net.py:10   b2 <- b2 + learning_rate * (sum_batch (2 (t - y))) / (2 batch)
-# L = sum((t - y)²) / (2 batch)
+# net.py:8    dL/db2 = sum_batch dL/dy
+#             L = sum((t - y)²) / (2 batch)
+# net.py:10   b2 <- b2 - learning_rate * dL/db2
 @kernel
-def k2_loss(batch, h1, W2, t, h1_W2, learning_rate, sum_1, dL_dy, b2, loss):
+def k2_loss(batch, h1, W2, t, h1_W2, dL_dy, learning_rate, dL_db2, b2, loss):
     matmul(h1, W2, h1_W2)
-    total = f64(0.0)
+    sum = f64(0.0)
     for i in range(2):
-        sum_1[i] = f32(0.0)
+        dL_db2[i] = f32(0.0)
     for i in range(batch):
         for j in range(2):
             difference_ij = t[i, j] - (h1_W2[i, j] + b2[j])
-            total = accumulate(total, f64(difference_ij * difference_ij))
-            product_ij = f32(2.0) * difference_ij
-            dL_dy[i, j] = -(product_ij / f32(2 * batch))
-            sum_1[j] = sum_1[j] + product_ij
-    sum_1_2_0 = f32(total)
-    learning_rate_0_f32 = f32(learning_rate[0])
+            sum = accumulate(sum, f64(difference_ij * difference_ij))
+            dL_dy_ij = -(f32(2.0) * difference_ij / f32(2 * batch))
+            dL_dy[i, j] = dL_dy_ij
+            dL_db2[j] = dL_db2[j] + dL_dy_ij
+    total_0 = f32(sum)
+    learning_rate_f32 = f32(learning_rate[0])
     for i in range(2):
-        b2[i] = b2[i] + learning_rate_0_f32 * sum_1[i] / f32(2 * batch)
-    loss[0] = sum_1_2_0 / f32(2 * batch)
+        b2[i] = b2[i] - learning_rate_f32 * dL_db2[i]
+    loss[0] = total_0 / f32(2 * batch)
 
 
-# net.py:8   dL/dh1 = dL/dy W2ᵀ
-# net.py:7   dL/dz1 = dL/dh1 * (1 - h1²)
-# net.py:7   dL/db1 = sum_batch dL/dz1
+# net.py:8    dL/dh1 = dL/dy W2ᵀ
+# net.py:7    dL/dz1 = dL/dh1 * (1 - h1²)
+# net.py:7    dL/db1 = sum_batch dL/dz1
 # net.py:10   b1 <- b1 - learning_rate * dL/db1
 @kernel
 def k3_b1(batch, dL_dy, W2, dL_dh1, h1, dL_dz1, learning_rate, dL_db1, b1):
@@ -65,33 +72,33 @@ def k3_b1(batch, dL_dy, W2, dL_dh1, h1, dL_dz1, learning_rate, dL_db1, b1):
             dL_dz1_ij = dL_dh1[i, j] * (f32(1.0) - h1_ij * h1_ij)
             dL_dz1[i, j] = dL_dz1_ij
             dL_db1[j] = dL_db1[j] + dL_dz1_ij
-    learning_rate_0_f32 = f32(learning_rate[0])
+    learning_rate_f32 = f32(learning_rate[0])
     for i in range(4):
-        b1[i] = b1[i] - learning_rate_0_f32 * dL_db1[i]
+        b1[i] = b1[i] - learning_rate_f32 * dL_db1[i]
 
 
-# net.py:7   dL/dW1 = xᵀ dL/dz1
+# net.py:7    dL/dW1 = xᵀ dL/dz1
 # net.py:10   W1 <- W1 - learning_rate * dL/dW1
 @kernel
 def k4_W1(x, dL_dz1, learning_rate, dL_dW1, W1):
     W1_flat = view(W1, (12,))
     dL_dW1_flat = view(dL_dW1, (12,))
     matmul_tn(x, dL_dz1, dL_dW1)
-    learning_rate_0_f32 = f32(learning_rate[0])
+    learning_rate_f32 = f32(learning_rate[0])
     for i in range(12):
-        W1_flat[i] = W1_flat[i] - learning_rate_0_f32 * dL_dW1_flat[i]
+        W1_flat[i] = W1_flat[i] - learning_rate_f32 * dL_dW1_flat[i]
 
 
-# net.py:8   dL/dW2 = h1ᵀ dL/dy
+# net.py:8    dL/dW2 = h1ᵀ dL/dy
 # net.py:10   W2 <- W2 - learning_rate * dL/dW2
 @kernel
 def k5_W2(h1, dL_dy, learning_rate, dL_dW2, W2):
     W2_flat = view(W2, (8,))
     dL_dW2_flat = view(dL_dW2, (8,))
     matmul_tn(h1, dL_dy, dL_dW2)
-    learning_rate_0_f32 = f32(learning_rate[0])
+    learning_rate_f32 = f32(learning_rate[0])
     for i in range(8):
-        W2_flat[i] = W2_flat[i] - learning_rate_0_f32 * dL_dW2_flat[i]
+        W2_flat[i] = W2_flat[i] - learning_rate_f32 * dL_dW2_flat[i]
 
 
 @program
@@ -103,14 +110,14 @@ def step(
     h1_W2 = view(scratch_1, (batch, 2))
     dL_dh1 = view(scratch_1, (batch, 4))
     h1 = view(scratch_2, (batch, 4))
-    sum_1 = view(scratch_3, (2,))
+    dL_db2 = view(scratch_3, (2,))
     dL_db1 = view(scratch_3, (4,))
     dL_dW1 = view(scratch_3, (3, 4))
     dL_dW2 = view(scratch_3, (4, 2))
     dL_dy = view(scratch_4, (batch, 2))
     dL_dz1 = view(scratch_5, (batch, 4))
     k1_h1(batch, x, W1, x_W1, b1, h1)
-    k2_loss(batch, h1, W2, t, h1_W2, learning_rate, sum_1, dL_dy, b2, loss)
+    k2_loss(batch, h1, W2, t, h1_W2, dL_dy, learning_rate, dL_db2, b2, loss)
     k3_b1(batch, dL_dy, W2, dL_dh1, h1, dL_dz1, learning_rate, dL_db1, b1)
     k4_W1(x, dL_dz1, learning_rate, dL_dW1, W1)
     k5_W2(h1, dL_dy, learning_rate, dL_dW2, W2)

@@ -20,34 +20,31 @@ def forward(x, W1, b1, W2, b2):
 
 def gradient(x, t, W1, b1, W2, b2):
     h1, y = forward(x, W1, b1, W2, b2)
-    difference = t - y                          # net.py:10   difference = t - y
-    L = np.mean(difference**2)                  #             L = mean(difference²)
-    product = 2 * difference                    #             product = 2 difference
-    dL_dy = -(product / (2 * x.shape[0]))       #             dL/dy = -product / (2 batch)
-    dL_dh1 = dL_dy @ W2.T                       # net.py:8    dL/dh1 = dL/dy W2ᵀ
-    dL_dz1 = dL_dh1 * (1 - h1**2)               # net.py:7    dL/dz1 = dL/dh1 * (1 - h1²)
-    dL_dW1 = x.T @ dL_dz1                       #             dL/dW1 = xᵀ dL/dz1
-    dL_db1 = np.sum(dL_dz1, axis=0)             #             dL/db1 = sum_batch dL/dz1
-    dL_dW2 = h1.T @ dL_dy                       # net.py:8    dL/dW2 = h1ᵀ dL/dy
-    sums_product = np.sum(product, axis=0)      #             sums_product = sum_batch product
-    minus = -(sums_product / (2 * x.shape[0]))  #             minus = -sums_product / (2 batch)
-    return L, dL_dW1, dL_db1, dL_dW2, minus, sums_product, np.float32(2 * x.shape[0])
+    difference = t - y                            # net.py:10   difference = t - y
+    L = np.mean(difference**2)                    #             L = mean(difference²)
+    dL_dy = -(2 * difference / (2 * x.shape[0]))  #             dL/dy = -2 difference / (2 batch)
+    dL_dh1 = dL_dy @ W2.T                         # net.py:8    dL/dh1 = dL/dy W2ᵀ
+    dL_dz1 = dL_dh1 * (1 - h1**2)                 # net.py:7    dL/dz1 = dL/dh1 * (1 - h1²)
+    dL_dW1 = x.T @ dL_dz1                         #             dL/dW1 = xᵀ dL/dz1
+    dL_db1 = np.sum(dL_dz1, axis=0)               #             dL/db1 = sum_batch dL/dz1
+    dL_dW2 = h1.T @ dL_dy                         # net.py:8    dL/dW2 = h1ᵀ dL/dy
+    dL_db2 = np.sum(dL_dy, axis=0)                #             dL/db2 = sum_batch dL/dy
+    return L, dL_dW1, dL_db1, dL_dW2, dL_db2
 
 
-def update(W1, b1, W2, b2, dL_dW1, dL_db1, dL_dW2, sums_product, size, learning_rate):
+def update(W1, b1, W2, b2, dL_dW1, dL_db1, dL_dW2, dL_db2, learning_rate):
     learning_rate_f32 = np.float32(learning_rate)
     new_W1 = W1 - learning_rate_f32 * dL_dW1  # net.py:10   W1 ← W1 - learning_rate * dL/dW1
     new_b1 = b1 - learning_rate_f32 * dL_db1  #             b1 ← b1 - learning_rate * dL/db1
     new_W2 = W2 - learning_rate_f32 * dL_dW2  #             W2 ← W2 - learning_rate * dL/dW2
-    # b2 ← b2 + learning_rate * sums_product / size
-    new_b2 = b2 + learning_rate_f32 * sums_product / size
+    new_b2 = b2 - learning_rate_f32 * dL_db2  #             b2 ← b2 - learning_rate * dL/db2
     return new_W1, new_b1, new_W2, new_b2
 
 
 def step(x, t, learning_rate, W1, b1, W2, b2):
     """Outputs, then every parameter and state, new where there is a new value."""
-    L, dL_dW1, dL_db1, dL_dW2, minus, sums_product, size = gradient(x, t, W1, b1, W2, b2)
+    L, dL_dW1, dL_db1, dL_dW2, dL_db2 = gradient(x, t, W1, b1, W2, b2)
     new_W1, new_b1, new_W2, new_b2 = update(
-        W1, b1, W2, b2, dL_dW1, dL_db1, dL_dW2, sums_product, size, learning_rate,
+        W1, b1, W2, b2, dL_dW1, dL_db1, dL_dW2, dL_db2, learning_rate,
     )
     return L, new_W1, new_b1, new_W2, new_b2

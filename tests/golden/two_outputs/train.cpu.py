@@ -1,4 +1,13 @@
-"""train: target cpu."""
+"""train. Target cpu.
+
+net.py:6    z1 = x W1 + b1
+net.py:6    h1 = tanh(z1)
+net.py:7    y1 = h1 W_size + b_size
+net.py:8    y2 = h1 W_kind + b_kind
+net.py:11   L = y1_loss - sum((y2 - max_axis1 y2 - log(sum_axis1 exp(y2 - max_axis1 y2)))[t_y2]) / batch
+            y1_loss = sum((t_y1 - y1)²) / batch
+net.py:11   y2_loss = -sum((y2 - max_axis1 y2 - log(sum_axis1 exp(y2 - max_axis1 y2)))[t_y2]) / batch
+"""
 
 from chainrule.runtime.devices.cpu.library import (
     accumulate,
@@ -23,81 +32,81 @@ from chainrule.runtime.devices.cpu.library import (
 )
 
 
-# net.py:6   z1 = x W1 + b1
-# net.py:6   h1 = tanh(z1)
-# net.py:7   y1 = h1 W_size + b_size
+# net.py:6    z1 = x W1 + b1
+# net.py:6    h1 = tanh(z1)
+# net.py:7    y1 = h1 W_size + b_size
 # net.py:11   dL/dy1 = -2 (t_y1 - y1) / batch
-# net.py:7   dL/dW_size = h1ᵀ dL/dy1
-# net.py:11   b_size <- b_size + learning_rate * (sum_batch (2 (t_y1 - y1))) / batch
-# y1_loss = sum((t_y1 - y1)²) / batch
+# net.py:7    dL/dW_size = h1ᵀ dL/dy1
+# net.py:7    dL/db_size = sum_batch dL/dy1
+#             y1_loss = sum((t_y1 - y1)²) / batch
+# net.py:11   b_size <- b_size - learning_rate * dL/db_size
 @kernel
 def k1_y1_loss(
     batch, x, W1, x_W1, b1, h1, W_size, t_y1, dL_dy1, learning_rate, dL_dW_size, b_size, y1_loss,
 ):
     matmul(x, W1, x_W1)
-    total = f64(0.0)
+    sum = f64(0.0)
     for i in range(5):
         dL_dW_size[i, 0] = f32(0.0)
-    total_2 = f64(0.0)
+    sum_2 = f64(0.0)
     b_size_0 = b_size[0]
     for i in range(batch):
-        total_3 = f64(0.0)
+        sum_3 = f64(0.0)
         for j in range(5):
             h1_ij = tanh(x_W1[i, j] + b1[j])
             h1[i, j] = h1_ij
-            total_3 = accumulate(total_3, f64(h1_ij * W_size[j, 0]))
-        h1_W_size_i = f32(total_3)
+            sum_3 = accumulate(sum_3, f64(h1_ij * W_size[j, 0]))
+        h1_W_size_i = f32(sum_3)
         difference_i = t_y1[i, 0] - (h1_W_size_i + b_size_0)
-        total = accumulate(total, f64(difference_i * difference_i))
+        sum = accumulate(sum, f64(difference_i * difference_i))
         dL_dy1_i = -(f32(2.0) * difference_i / f32(batch))
         dL_dy1[i, 0] = dL_dy1_i
         for j in range(5):
             dL_dW_size[j, 0] = dL_dW_size[j, 0] + h1[i, j] * dL_dy1_i
-        total_2 = accumulate(total_2, f64(f32(2.0) * difference_i))
-    sum_1_3_0 = f32(total_2)
-    sum_1_2_0 = f32(total)
-    sum = b_size_0 + f32(learning_rate[0]) * sum_1_3_0 / f32(batch)
-    y1_loss[0] = sum_1_2_0 / f32(batch)
-    b_size[0] = sum
+        sum_2 = accumulate(sum_2, f64(dL_dy1_i))
+    dL_db_size_0 = f32(sum_2)
+    total_0 = f32(sum)
+    y1_loss[0] = total_0 / f32(batch)
+    b_size[0] = b_size_0 - f32(learning_rate[0]) * dL_db_size_0
 
 
-# net.py:8   y2 = h1 W_kind + b_kind
+# net.py:8    y2 = h1 W_kind + b_kind
 # net.py:11   dL/dy2 = (exp(y2 - max_axis1 y2) / (sum_axis1 exp(y2 - max_axis1 y2)) - onehot(t_y2)) / batch
-# net.py:11   b_kind <- b_kind - learning_rate * (sum_batch (exp(y2 - max_axis1 y2) / (sum_axis1 exp(y2 - max_axis1 y2)) - onehot(t_y2))) / batch
+# net.py:8    dL/db_kind = sum_batch dL/dy2
 # net.py:11   y2_loss = -sum((y2 - max_axis1 y2 - log(sum_axis1 exp(y2 - max_axis1 y2)))[t_y2]) / batch
 # net.py:11   L = y1_loss - sum((y2 - max_axis1 y2 - log(sum_axis1 exp(y2 - max_axis1 y2)))[t_y2]) / batch
+# net.py:11   b_kind <- b_kind - learning_rate * dL/db_kind
 @kernel
 def k2_loss(
-    batch, h1, W_kind, h1_W_kind, exp_1, t_y2, learning_rate, sum_1, y1_loss, dL_dy2, b_kind,
-    y2_loss, loss, fault,
+    batch, h1, W_kind, h1_W_kind, exponential, t_y2, dL_dy2, learning_rate, dL_db_kind, y1_loss,
+    b_kind, y2_loss, loss, fault,
 ):
     matmul(h1, W_kind, h1_W_kind)
-    total = f64(0.0)
+    sum = f64(0.0)
     for i in range(3):
-        sum_1[i] = f32(0.0)
+        dL_db_kind[i] = f32(0.0)
     for i in range(batch):
-        largest = f32(-inf)
+        largest_2 = f32(-inf)
         for j in range(3):
-            largest = maximum(largest, h1_W_kind[i, j] + b_kind[j])
-        total_2 = f64(0.0)
+            largest_2 = maximum(largest_2, h1_W_kind[i, j] + b_kind[j])
+        sum_2 = f64(0.0)
         for j in range(3):
-            exp_1_ij = exp(h1_W_kind[i, j] + b_kind[j] - largest)
-            exp_1[i, j] = exp_1_ij
-            total_2 = accumulate(total_2, f64(exp_1_ij))
-        sum_exp_1_i = f32(total_2)
+            exponential_ij = exp(h1_W_kind[i, j] + b_kind[j] - largest_2)
+            exponential[i, j] = exponential_ij
+            sum_2 = accumulate(sum_2, f64(exponential_ij))
+        total_2_i = f32(sum_2)
         place_i = checked(i64(t_y2[i]), 3, fault, 1)
-        difference_i = h1_W_kind[i, place_i] + b_kind[place_i] - largest - log(sum_exp_1_i)
-        total = accumulate(total, f64(difference_i))
+        sum = accumulate(sum, f64(h1_W_kind[i, place_i] + b_kind[place_i] - largest_2 - log(total_2_i)))
         t_y2_i = t_y2[i]
         for j in range(3):
-            subtract_1_ij = exp_1[i, j] / sum_exp_1_i - f32(i32(j) == t_y2_i)
-            dL_dy2[i, j] = subtract_1_ij / f32(batch)
-            sum_1[j] = sum_1[j] + subtract_1_ij
-    sum_1_4_0 = f32(total)
-    learning_rate_0_f32 = f32(learning_rate[0])
+            dL_dy2_ij = (exponential[i, j] / total_2_i - f32(i32(j) == t_y2_i)) / f32(batch)
+            dL_dy2[i, j] = dL_dy2_ij
+            dL_db_kind[j] = dL_db_kind[j] + dL_dy2_ij
+    total_3_0 = f32(sum)
+    learning_rate_f32 = f32(learning_rate[0])
     for i in range(3):
-        b_kind[i] = b_kind[i] - learning_rate_0_f32 * sum_1[i] / f32(batch)
-    ratio = sum_1_4_0 / f32(batch)
+        b_kind[i] = b_kind[i] - learning_rate_f32 * dL_db_kind[i]
+    ratio = total_3_0 / f32(batch)
     y2_loss[0] = -ratio
     loss[0] = y1_loss[0] - ratio
 
@@ -114,7 +123,8 @@ def k3_dL_db1(batch, dL_dy2, W_kind, dL_dy2_W_kind, dL_dy1, W_size, h1, dL_dz1, 
         dL_dy1_i = dL_dy1[i, 0]
         for j in range(5):
             h1_ij = h1[i, j]
-            dL_dz1_ij = (dL_dy2_W_kind[i, j] + dL_dy1_i * W_size[j, 0]) * (f32(1.0) - h1_ij * h1_ij)
+            dL_dh1_ij = dL_dy2_W_kind[i, j] + dL_dy1_i * W_size[j, 0]
+            dL_dz1_ij = dL_dh1_ij * (f32(1.0) - h1_ij * h1_ij)
             dL_dz1[i, j] = dL_dz1_ij
             dL_db1[j] = dL_db1[j] + dL_dz1_ij
 
@@ -122,42 +132,41 @@ def k3_dL_db1(batch, dL_dy2, W_kind, dL_dy2_W_kind, dL_dy1, W_size, h1, dL_dz1, 
 # net.py:11   W_size <- W_size - learning_rate * dL/dW_size
 @kernel
 def k4_W_size(learning_rate, dL_dW_size, W_size):
-    learning_rate_0_f32 = f32(learning_rate[0])
+    learning_rate_f32 = f32(learning_rate[0])
     for i in range(5):
-        W_size[i, 0] = W_size[i, 0] - learning_rate_0_f32 * dL_dW_size[i, 0]
+        W_size[i, 0] = W_size[i, 0] - learning_rate_f32 * dL_dW_size[i, 0]
 
 
 # net.py:11   b1 <- b1 - learning_rate * dL/db1
 @kernel
 def k5_b1(learning_rate, dL_db1, b1):
-    learning_rate_0_f32 = f32(learning_rate[0])
+    learning_rate_f32 = f32(learning_rate[0])
     for i in range(5):
-        b1[i] = b1[i] - learning_rate_0_f32 * dL_db1[i]
+        b1[i] = b1[i] - learning_rate_f32 * dL_db1[i]
 
 
-# net.py:6   dL/dW1 = xᵀ dL/dz1
+# net.py:6    dL/dW1 = xᵀ dL/dz1
 # net.py:11   W1 <- W1 - learning_rate * dL/dW1
 @kernel
 def k6_W1(x, dL_dz1, learning_rate, dL_dW1, W1):
     W1_flat = view(W1, (20,))
     dL_dW1_flat = view(dL_dW1, (20,))
     matmul_tn(x, dL_dz1, dL_dW1)
-    learning_rate_0_f32 = f32(learning_rate[0])
+    learning_rate_f32 = f32(learning_rate[0])
     for i in range(20):
-        W1_flat[i] = W1_flat[i] - learning_rate_0_f32 * dL_dW1_flat[i]
+        W1_flat[i] = W1_flat[i] - learning_rate_f32 * dL_dW1_flat[i]
 
 
-# net.py:8   dL/dW_kind = h1ᵀ dL/dy2
+# net.py:8    dL/dW_kind = h1ᵀ dL/dy2
 # net.py:11   W_kind <- W_kind - learning_rate * dL/dW_kind
 @kernel
 def k7_W_kind(h1, dL_dy2, learning_rate, dL_dW_kind, W_kind):
     W_kind_flat = view(W_kind, (15,))
     dL_dW_kind_flat = view(dL_dW_kind, (15,))
     matmul_tn(h1, dL_dy2, dL_dW_kind)
-    learning_rate_0_f32 = f32(learning_rate[0])
+    learning_rate_f32 = f32(learning_rate[0])
     for i in range(15):
-        difference_i = W_kind_flat[i] - learning_rate_0_f32 * dL_dW_kind_flat[i]
-        W_kind_flat[i] = difference_i
+        W_kind_flat[i] = W_kind_flat[i] - learning_rate_f32 * dL_dW_kind_flat[i]
 
 
 @program
@@ -174,9 +183,9 @@ def step(
     dL_dW1 = view(scratch_3, (4, 5))
     dL_dW_kind = view(scratch_3, (5, 3))
     dL_dy1 = view(scratch_4, (batch, 1))
-    exp_1 = view(scratch_5, (batch, 3))
+    exponential = view(scratch_5, (batch, 3))
     dL_dz1 = view(scratch_5, (batch, 5))
-    sum_1 = view(scratch_6, (3,))
+    dL_db_kind = view(scratch_6, (3,))
     dL_db1 = view(scratch_6, (5,))
     dL_dy2 = view(scratch_7, (batch, 3))
     k1_y1_loss(
@@ -184,8 +193,8 @@ def step(
         y1_loss,
     )
     k2_loss(
-        batch, h1, W_kind, h1_W_kind, exp_1, t_y2, learning_rate, sum_1, y1_loss, dL_dy2, b_kind,
-        y2_loss, loss, fault,
+        batch, h1, W_kind, h1_W_kind, exponential, t_y2, dL_dy2, learning_rate, dL_db_kind, y1_loss,
+        b_kind, y2_loss, loss, fault,
     )
     k3_dL_db1(batch, dL_dy2, W_kind, dL_dy2_W_kind, dL_dy1, W_size, h1, dL_dz1, dL_db1)
     k4_W_size(learning_rate, dL_dW_size, W_size)

@@ -51,53 +51,46 @@ def gradient(x, t_y1, t_y2, W1, b1, W_size, b_size, W_kind, b_kind):
     # difference_2 = softmax(y2) - [one_hot]
     difference_2 = special.softmax(y2, axis=1) - one_hot.astype(np.float32)
     dL_dy2 = difference_2 / x.shape[0]              #             dL/dy2 = difference_2 / batch
-    product = 2 * difference                        #             product = 2 difference
-    dL_dy1 = -(product / x.shape[0])                #             dL/dy1 = -product / batch
+    dL_dy1 = -(2 * difference / x.shape[0])         #             dL/dy1 = -2 difference / batch
     # net.py:7    dL/dh1 = dL/dy2 W_kindᵀ + dL/dy1 W_sizeᵀ
     dL_dh1 = dL_dy2 @ W_kind.T + dL_dy1 @ W_size.T
     dL_dz1 = dL_dh1 * (1 - h1**2)                   # net.py:6    dL/dz1 = dL/dh1 * (1 - h1²)
     dL_dW1 = x.T @ dL_dz1                           #             dL/dW1 = xᵀ dL/dz1
     dL_db1 = np.sum(dL_dz1, axis=0)                 #             dL/db1 = sum_batch dL/dz1
     dL_dW_size = h1.T @ dL_dy1                      # net.py:7    dL/dW_size = h1ᵀ dL/dy1
-    sums_product = np.sum(product, axis=0)          #             sums_product = sum_batch product
-    minus = -(sums_product / x.shape[0])            #             minus = -sums_product / batch
+    dL_db_size = np.sum(dL_dy1, axis=0)             #             dL/db_size = sum_batch dL/dy1
     dL_dW_kind = h1.T @ dL_dy2                      # net.py:8    dL/dW_kind = h1ᵀ dL/dy2
-    sums = np.sum(difference_2, axis=0)             #             sums = sum_batch difference_2
-    ratio = sums / x.shape[0]                       #             ratio = sums / batch
-    return (
-        L, y1_loss, y2_loss, dL_dW1, dL_db1, dL_dW_size, minus, dL_dW_kind, ratio, sums_product,
-        np.float32(x.shape[0]), sums,
-    )
+    dL_db_kind = np.sum(dL_dy2, axis=0)             #             dL/db_kind = sum_batch dL/dy2
+    return L, y1_loss, y2_loss, dL_dW1, dL_db1, dL_dW_size, dL_db_size, dL_dW_kind, dL_db_kind
 
 
 def update(
-    W1, b1, W_size, b_size, W_kind, b_kind, dL_dW1, dL_db1, dL_dW_size, dL_dW_kind, sums_product,
-    size, sums, learning_rate,
+    W1, b1, W_size, b_size, W_kind, b_kind, dL_dW1, dL_db1, dL_dW_size, dL_db_size, dL_dW_kind,
+    dL_db_kind, learning_rate,
 ):
     learning_rate_f32 = np.float32(learning_rate)
     new_W1 = W1 - learning_rate_f32 * dL_dW1  # net.py:11   W1 ← W1 - learning_rate * dL/dW1
     new_b1 = b1 - learning_rate_f32 * dL_db1  #             b1 ← b1 - learning_rate * dL/db1
     # W_size ← W_size - learning_rate * dL/dW_size
     new_W_size = W_size - learning_rate_f32 * dL_dW_size
-    # b_size ← b_size + learning_rate * sums_product / size
-    new_b_size = b_size + learning_rate_f32 * sums_product / size
+    # b_size ← b_size - learning_rate * dL/db_size
+    new_b_size = b_size - learning_rate_f32 * dL_db_size
     # W_kind ← W_kind - learning_rate * dL/dW_kind
     new_W_kind = W_kind - learning_rate_f32 * dL_dW_kind
-    # b_kind ← b_kind - learning_rate * sums / size
-    new_b_kind = b_kind - learning_rate_f32 * sums / size
+    # b_kind ← b_kind - learning_rate * dL/db_kind
+    new_b_kind = b_kind - learning_rate_f32 * dL_db_kind
     return new_W1, new_b1, new_W_size, new_b_size, new_W_kind, new_b_kind
 
 
 def step(x, t_y1, t_y2, learning_rate, W1, b1, W_size, b_size, W_kind, b_kind):
     """Outputs, then every parameter and state, new where there is a new value."""
     (
-        L, y1_loss, y2_loss, dL_dW1, dL_db1, dL_dW_size, minus, dL_dW_kind, ratio, sums_product,
-        size, sums,
+        L, y1_loss, y2_loss, dL_dW1, dL_db1, dL_dW_size, dL_db_size, dL_dW_kind, dL_db_kind,
     ) = gradient(x, t_y1, t_y2, W1, b1, W_size, b_size, W_kind, b_kind)
     (
         new_W1, new_b1, new_W_size, new_b_size, new_W_kind, new_b_kind,
     ) = update(
-        W1, b1, W_size, b_size, W_kind, b_kind, dL_dW1, dL_db1, dL_dW_size, dL_dW_kind,
-        sums_product, size, sums, learning_rate,
+        W1, b1, W_size, b_size, W_kind, b_kind, dL_dW1, dL_db1, dL_dW_size, dL_db_size, dL_dW_kind,
+        dL_db_kind, learning_rate,
     )
     return L, y1_loss, y2_loss, new_W1, new_b1, new_W_size, new_b_size, new_W_kind, new_b_kind
