@@ -114,7 +114,8 @@ class Optimizer(Formula):
             t = Tensor(cast(counter + 1, "float64"), weak=True)
             updates: list[tuple[Node, Node]] = []
             state: list[tuple[Node, float]] = []
-            for p, g in zip(params, self._clipped(grads, values), strict=True):
+            clipped = self._clipped(grads, values)
+            for p, g in zip(params, clipped, strict=True):
                 changed, kept = self._step(p, g, t, values)
                 updates += changed
                 state += kept
@@ -126,7 +127,11 @@ class Optimizer(Formula):
             tuple((x.node, self.settings[n]) for n, x in settings.items() if x.node in used),
             tuple(state),
             tuple(updates),
-            {t.node: "t"} if t.node in used else {},
+            {
+                new.node: f"clipped_{p.node.attr('name')}"
+                for p, g, new in zip(params, grads, clipped, strict=True)
+                if new is not g
+            },
         )
 
     def _clipped(self, grads: Sequence[Tensor], values: Mapping[str, Any]) -> list[Tensor]:

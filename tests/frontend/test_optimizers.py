@@ -222,7 +222,15 @@ def test_what_a_step_needs_is_named() -> None:
     ]
     assert {node.attr("role") for node, _ in update.state} == {"state"}
     assert {node.attr("role") for node, _ in update.settings} == {"setting"}
-    assert list(update.names.values()) == ["t"]
+    assert not update.names
+
+
+@pytest.mark.parametrize("option", ["clipnorm", "global_clipnorm", "clipvalue"])
+def test_clipped_gradients_are_named(option: str) -> None:
+    p = [parameter("W1", (4, 3)), parameter("b1", (3,))]
+    g = [cr.tensor("g1", (4, 3), "float64"), cr.tensor("g2", (3,), "float64")]
+    update = cr.SGD(**{option: 1.0}).apply(p, g)
+    assert sorted(update.names.values()) == ["clipped_W1", "clipped_b1"]
 
 
 def test_plain_descent_keeps_no_state() -> None:
