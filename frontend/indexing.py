@@ -81,8 +81,8 @@ def _sliced(x: Node, axis: int, item: slice) -> Node:
         places = range(n)[item]
         if not places:
             return part(x, axis, 0, 0)
-        first, last = min(places[0], places[-1]), max(places[0], places[-1])
-        taken = part(x, axis, first, last + 1, abs(step))
+        low, high = min(places[0], places[-1]), max(places[0], places[-1])
+        taken = part(x, axis, low, high + 1, abs(step))
         return flip(taken, axes=(axis,)) if step < 0 else taken
     ends = [None if end is None else operator.index(end) for end in (item.start, item.stop)]
     if step < 0:

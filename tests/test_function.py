@@ -239,9 +239,14 @@ def test_repr() -> None:
 
 
 def test_nothing_is_compiled_before_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled = []
+    compiled: list[Any] = []
     real = _build.executable
-    monkeypatch.setattr(_build, "executable", lambda *args: compiled.append(args) or real(*args))
+
+    def counted(*args: Any) -> Any:
+        compiled.append(args)
+        return real(*args)
+
+    monkeypatch.setattr(_build, "executable", counted)
     f = logistic("numpy")
     assert not compiled
     f(X, W)

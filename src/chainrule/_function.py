@@ -34,7 +34,11 @@ class Function:
     """
 
     def __init__(
-        self, inputs: Sequence[Tensor], outputs: Tensor | Sequence[Tensor], target: str, name: str
+        self,
+        inputs: Tensor | Sequence[Tensor],
+        outputs: Tensor | Sequence[Tensor],
+        target: str,
+        name: str,
     ) -> None:
         """Check what is asked for; nothing is compiled yet."""
         self.target = _build.check_target(target)
@@ -118,7 +122,7 @@ class Function:
 
 
 def function(
-    inputs: Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
     outputs: Tensor | Sequence[Tensor],
     target: str = "cpu",
     name: str = "function",
@@ -184,7 +188,7 @@ def _array(name: str, node: Node, given: Any) -> Array:
     )
 
 
-def _request(inputs: Sequence[Tensor], outputs: Any, name: str) -> tuple[Graph, list[int]]:
+def _request(inputs: Any, outputs: Any, name: str) -> tuple[Graph, list[int]]:
     """What is to be computed, as a graph whose outputs have names, and which is whose."""
     leaves = _inputs(inputs)
     results = [outputs] if isinstance(outputs, Tensor) else list(outputs)

@@ -188,7 +188,7 @@ def results(target: str, dtype: str, group: int, points: str) -> dict[str, list[
 
 def edges(dtype: str) -> Array:
     limits = np.finfo(dtype)
-    positive = [0, 1, 2.5, limits.tiny, limits.smallest_subnormal, limits.max, np.inf]
+    positive: list[Any] = [0, 1, 2.5, limits.tiny, limits.smallest_subnormal, limits.max, np.inf]
     return np.array([*positive, *(-x for x in positive), np.nan], dtype)
 
 
@@ -320,7 +320,7 @@ def truths(target: str, dtype: str) -> dict[str, tuple[Array, Array]]:
     f = cr.function(xs, [getattr(cr, name)(*xs[: row(name).arity]) for name in names], target)
     got = f(*points)
     return {
-        name: (value, numpy_value(name, points[: row(name).arity]))
+        name: (value, numpy_value(name, list(points[: row(name).arity])))
         for name, value in zip(names, got, strict=True)
     }
 
