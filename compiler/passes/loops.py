@@ -175,7 +175,11 @@ class Finish:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loop:
-    """For every position along an axis."""
+    """For every position along an axis.
+
+    Statements that follow each other in a body read before any of them updates in place, so that
+    two parameters may be exchanged.
+    """
 
     axis: Node
     body: tuple[Entry, ...]

@@ -11,28 +11,24 @@ from ...ops.convert import CAST, SIZE
 from ...passes.loops import AXIS, CHECKED, DRAW, LETTERS, LOAD, depth, inner, positions, scalars
 from ...types import SHORT, Dim, Shape, symbols
 from ..spelling import Identifiers, size_text
-from .spelling import ATOM, CHOICE, COMPARE, SUM, TABLE, Square, number, row, within
+from .spelling import (
+    ATOM,
+    CHOICE,
+    COMPARE,
+    NOUNS,
+    SUM,
+    TABLE,
+    Square,
+    number,
+    row,
+    within,
+)
 
 Piece = tuple[str, int]
-# A longer expression is cut in two.
-LONGEST = 56
+# A longer expression is cut: what is in it gets names.
+LONGEST = 72
+SHORT_ENOUGH = 16
 ATOMS = (CONST, AXIS, SIZE)
-NOUNS = {
-    **dict.fromkeys(("add", "logaddexp"), "sum"),
-    "subtract": "difference",
-    "multiply": "product",
-    "divide": "ratio",
-    "negative": "minus",
-    "sqrt": "root",
-    "pow": "power",
-    "cast": "number",
-    "where": "choice",
-    "checked": "place",
-    "draw": "random",
-    **dict.fromkeys("equal not_equal less less_equal greater greater_equal".split(), "test"),
-    **dict.fromkeys("logical_and logical_or logical_xor logical_not".split(), "test"),
-    **dict.fromkeys("maximum minimum".split(), "extreme"),
-}
 
 
 @dataclass(slots=True)
@@ -192,9 +188,9 @@ class Expressions:
             return f"{self.labels[node]}_{letters or 0}"
         if node.op is LOAD:
             at = [LETTERS[x.attr("depth")] for x in positions(node) if x.op is AXIS]
-            return f"{self.arrays.get(node.operands[0], 'x')}_{''.join(at) or 0}"
-        if node.op is CAST and node.operands[0].op is LOAD:
-            return f"{self._wanted(node.operands[0])}_{SHORT[node.dtype]}"
+            return f"{self.arrays[node.operands[0]]}_{''.join(at) or 0}"
+        if node.op is CAST and node.operands[0].op is LOAD and not letters:
+            return f"{self.arrays[node.operands[0].operands[0]]}_{SHORT[node.dtype]}"
         noun = NOUNS.get(node.op.name, node.op.name)
         return f"{noun}_{letters}" if letters else noun
 
@@ -210,11 +206,22 @@ class Expressions:
         """Give names, in this scope, to values that are needed more than once or are long."""
         for node in self.order(roots, scope):
             piece = self.render(node, scope, known)
+            parts = sorted(inner(node), key=lambda x: -len(self.render(x, scope, known)[0]))
+            while len(piece[0]) > LONGEST and parts:
+                part = parts.pop(0)
+                if part in scope.names or len(known[part][0]) <= SHORT_ENOUGH:
+                    break
+                self._name(part, known[part], scope, margin)
+                del known[node]
+                piece = self.render(node, scope, known)
             if node.op in ATOMS or (node.op is CAST and node.operands[0].op in ATOMS):
                 continue
-            if node in named or counts.get(node, 0) > 1 or len(piece[0]) > LONGEST:
-                scope.names[node] = self.local(node)
-                self.lines.append(f"{margin}{scope.names[node]} = {piece[0]}")
+            if node in named or counts.get(node, 0) > 1:
+                self._name(node, piece, scope, margin)
+
+    def _name(self, node: Node, piece: Piece, scope: Scope, margin: str) -> None:
+        scope.names[node] = self.local(node)
+        self.lines.append(f"{margin}{scope.names[node]} = {piece[0]}")
 
     def order(self, roots: Sequence[Node], scope: Scope) -> list[Node]:
         """What the roots need that has no name yet, operands first."""

@@ -9,6 +9,7 @@ from ...ir import Node
 from ...passes.loops import (
     AXIS,
     LETTERS,
+    LOAD,
     Core,
     Entry,
     Finish,
@@ -37,7 +38,7 @@ EMPTY: dict[str, Callable[[str], float]] = {
 }
 SIGNS = {"sum": ("+", PRODUCT), "prod": ("*", UNARY), "any": ("|", SUM), "all": ("&", SUM)}
 TOTALS = {
-    "sum": "total",
+    "sum": "sum",
     "prod": "product",
     "max": "largest",
     "min": "smallest",
@@ -130,7 +131,10 @@ class KernelWriter(Expressions):
         counts = self.counts(roots, scope)
         known: dict[Node, Piece] = {}
         late: list[str] = []
-        updates = sum(in_place(statement.target) for statement in run)
+        updates = [statement for statement in run if in_place(statement.target)]
+        for statement in updates:
+            if statement.value.op is not LOAD:
+                self.local(statement.value, f"new_{self.arrays[statement.target]}")
         for statement in run:
             target = statement.target
             self.bind([*statement.index, statement.value], scope, margin, set(), counts, known)
@@ -144,9 +148,8 @@ class KernelWriter(Expressions):
                     scope.names[statement.result] = value[0]
                 else:
                     value = self._let(statement.result, None, value[0], scope, margin)
-            if updates > 1 and updated and statement.value not in scope.names:
-                wanted = f"new_{self.arrays[target]}"
-                value = self._let(statement.value, wanted, value[0], scope, margin)
+            if len(updates) > 1 and updated and statement.value not in scope.names:
+                value = self._let(statement.value, None, value[0], scope, margin)
             if target in self.stored or updated:
                 index = [self.render(x, scope, known)[0] for x in statement.index]
                 line = f"{margin}{self.element(target, index, statement.shape)} = {value[0]}"

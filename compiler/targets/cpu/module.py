@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ...explain.formulas import display_names, equation
+from ...explain.formulas import display_names, equation, forward
 from ...ir import Graph, Node, is_leaf, walk
 from ...ops.linear import CONTRACT
 from ...passes.loops import LETTERS, Kernel as Nest, Schedule, in_place, loops
@@ -16,7 +16,7 @@ from ...types import Size, TensorType, Where, symbols
 from ..spelling import Identifiers, comment, docstring
 from .expressions import shape_text
 from .kernel import KernelWriter
-from .spelling import CALLS
+from .spelling import CALLS, NOUNS
 
 LIBRARY = "chainrule.runtime.devices.cpu.library"
 RESERVED = {
@@ -133,8 +133,7 @@ class _Module:
             if all(parts):
                 return "_".join(map(str, parts))
             return "product"
-        base = self._base(node.operands[0]) if len(node.operands) == 1 else None
-        return f"{node.op.name}_{base}" if base else f"{node.op.name}_1"
+        return NOUNS.get(node.op.name, node.op.name)
 
     def _base(self, node: Node) -> str | None:
         while node not in self.names and node.op.name in ("transpose", "reshape", "cast"):
@@ -151,8 +150,7 @@ class _Module:
         parts.append(self._step([call for _, call in kernels]))
         if self.batch is not None:
             parts.append(self._epoch())
-        title = self._title(kernel for kernel, _ in kernels)
-        head = [f'"""{title}"""', "", self._imports()]
+        head = [f'"""{self._title()}"""', "", self._imports()]
         source = "\n".join(head) + "\n\n\n" + "\n\n\n".join(parts) + "\n"
         return Program(
             name=self.graph.name,
@@ -167,10 +165,13 @@ class _Module:
             fingerprint=fingerprint,
         )
 
-    def _title(self, kernels: Iterable[Kernel]) -> str:
-        """The module's docstring: what it is, and its formulas in order."""
-        lines = [line for kernel in kernels for line in kernel.formula.split("\n")]
-        return docstring("\n".join([f"{self.graph.name}. Target cpu.", "", *lines, ""]))
+    def _title(self) -> str:
+        """The module's docstring: what it is, and the formulas of the outputs."""
+        wanted = [*forward(self.graph), *(node for _, node in self.graph.outputs)]
+        named = [x for x in dict.fromkeys(wanted) if x in self.names and not is_leaf(x)]
+        lines = _located([(node, equation(node, self.names)) for node in named])
+        title = f"{self.graph.name}. Target cpu."
+        return docstring("\n".join([title, "", *lines, ""]) if lines else title)
 
     def _imports(self) -> str:
         names = sorted(self.library, key=lambda name: (name.lower(), name))
@@ -197,8 +198,7 @@ class _Module:
         arrays = [self.arrays[x] for x in tensors]
         sizes = [self.sizes[name] for name in self.symbols if name in writer.symbols]
         given = [*sizes, *arrays] + (["fault"] if writer.faults else [])
-        named = [x for x in writes if x in self.names] or writes
-        title = self.identifiers.new(f"k{place}_{self.arrays[named[-1]]}")
+        title = self.identifiers.new(f"k{place}_{self.arrays[self._main(writes)]}")
         formulas = self._formulas(nest)
         lines = [f"# {comment(line)}" for line in formulas]
         head = _call(f"def {title}", given, ":")
@@ -213,21 +213,38 @@ class _Module:
         )
         return kernel, _call(f"    {title}", given, "")
 
+    def _main(self, writes: Sequence[Node]) -> Node:
+        """The tensor after which a kernel is called."""
+        outputs = [x for x in writes if x in self.schedule.outputs]
+        params = [x for x in writes if x in self.graph.params]
+        named = [x for x in writes if x in self.names]
+        return (outputs or params or named or list(writes))[-1]
+
     def _formulas(self, nest: Nest) -> list[str]:
         """What a kernel computes: a line for each value with a new name, and for each update."""
-        lines = []
-        made = [] if nest.core is None else [(nest.core.node, nest.core.node)]
-        made += [(s.target, s.node) for s in nest.statements()]
+        lines: list[tuple[Node, str]] = []
+        made = [] if nest.core is None else [nest.core.node]
         stored = frozenset(self.schedule.stored)
-        for target, node in made:
+        for node in made + [s.node for s in nest.statements()]:
             for inner in walk([node], stored - {node}):
                 if inner in self.names and not is_leaf(inner) and inner not in self.shown:
                     self.shown.add(inner)
-                    lines.append(_located(inner, equation(inner, self.names)))
-            if in_place(target):
-                text = equation(node, {**self.names, node: target.attr("name")})
-                lines.append(_located(node, text.replace(" = ", " <- ", 1)))
-        return list(dict.fromkeys(lines)) or [self._fallback(nest)]
+                    lines.append((inner, equation(inner, self.names)))
+        lines += self._updates({s.node: s.target for s in nest.statements() if in_place(s.target)})
+        return _located(lines) or [self._fallback(nest)]
+
+    def _updates(self, targets: Mapping[Node, Node]) -> Iterator[tuple[Node, str]]:
+        """New values of what is updated, those first that others are made of."""
+        called = {new: target.attr("name") for new, target in targets.items()}
+        for new in walk(targets):
+            if new not in targets:
+                continue
+            others = {x: name for x, name in called.items() if x is not new and not is_leaf(x)}
+            below = set(walk([new], frozenset(others)))
+            # `m` is the new m, unless the old one is needed too.
+            seen = {x: y for x, y in others.items() if x in below and targets[x] not in below}
+            text = equation(new, {**self.names, **seen, new: called[new]})
+            yield new, text.replace(" = ", " <- ", 1)
 
     def _fallback(self, nest: Nest) -> str:
         node = nest.core.node if nest.core is not None else nest.statements()[-1].node
@@ -276,8 +293,12 @@ class _Module:
         return "\n".join([*lines, "        done += 1", "    return done"])
 
 
-def _located(node: Node, text: str) -> str:
-    return f"{node.where}   {text}" if node.where else text
+def _located(lines: Sequence[tuple[Node, str]]) -> list[str]:
+    """Formulas, each behind the user's line that it came from."""
+    places = [str(node.where) if node.where else "" for node, _ in lines]
+    width = max(map(len, places), default=0)
+    shown = [f"{place:<{width}}   {text}" for place, (_, text) in zip(places, lines, strict=True)]
+    return [line.strip() if not width else line for line in dict.fromkeys(shown)]
 
 
 def _call(head: str, given: Sequence[str], tail: str) -> str:

@@ -70,6 +70,34 @@ TABLE: dict[str, Infix | Prefix | Call | Square] = {
 }
 
 
+# What a value without a name of its own is called, by its op.
+NOUNS = {
+    "add": "plus",
+    "subtract": "difference",
+    "multiply": "product",
+    "divide": "ratio",
+    "negative": "minus",
+    "square": "square",
+    "sqrt": "root",
+    "pow": "power",
+    "exp": "exponential",
+    "log": "logarithm",
+    "abs": "size",
+    "cast": "number",
+    "where": "choice",
+    "checked": "place",
+    "draw": "random",
+    "sum": "total",
+    "max": "largest",
+    "min": "smallest",
+    "cumulative_sum": "running",
+    **dict.fromkeys("equal not_equal less less_equal greater greater_equal".split(), "test"),
+    **dict.fromkeys("logical_and logical_or logical_xor logical_not".split(), "test"),
+    **dict.fromkeys(("maximum", "minimum"), "extreme"),
+    **dict.fromkeys(("add_at", "add_along_axis"), "scattered"),
+}
+
+
 def spells(op: Op) -> bool:
     """Whether the target writes an op itself: primitives of tensors, and the rows of the table."""
     from ...ir import OPS

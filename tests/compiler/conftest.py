@@ -1,0 +1,148 @@
+"""Random graphs that train: inputs, parameters, every kind of op, gradients and updates."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule.compiler.autodiff import backward
+from chainrule.compiler.errors import ChainruleError
+from chainrule.compiler.ir import OPS, Graph, Node, const, leaf, make
+from chainrule.compiler.ops import index, linear, random as draws, reduce, shape
+from chainrule.compiler.ops.arithmetic import abs, add, maximum, minimum, multiply, square, where
+from chainrule.compiler.ops.elementary import exp, logaddexp, sin, tanh
+from chainrule.compiler.ops.special import relu, sigmoid, softplus
+from chainrule.compiler.types import TensorType, product, symbol, value
+
+BATCH = symbol("batch")
+UNARY: list[Callable[[Node], Node]] = [
+    tanh, exp, sigmoid, softplus, square, abs, relu, sin,
+    lambda x: -x,
+    lambda x: x / (1 + square(x)),
+]  # fmt: skip
+BINARY: list[Callable[[Node, Node], Node]] = [
+    add, multiply, maximum, minimum, logaddexp,
+    lambda a, b: a / (1 + square(b)),
+    lambda a, b: where(a > b, a, b * 2),
+]  # fmt: skip
+
+
+class RandomGraph:
+    """A graph drawn from a seed, and values for its leaves."""
+
+    def __init__(self, seed: int, dtype: str) -> None:
+        self.choose, self.dtype = random.Random(seed), dtype
+        n, m = self.choose.choice((1, 2, 3, 5)), self.choose.choice((1, 3, 4))
+        shapes = [(n, m), (m,), (n,), (m, n), (), (n, 1)]
+        self.params = [
+            leaf(f"p{i}", TensorType(dtype, self.choose.choice(shapes)), "param") for i in range(3)
+        ]
+        self.x = leaf("x", TensorType(dtype, (BATCH, n)), "input")
+        self.w = leaf("w", TensorType(dtype, (BATCH, m)), "input")
+        self.places = leaf("places", TensorType("int64", (BATCH,)), "input")
+        self.seed = leaf("seed", TensorType("int64"), "input")
+        self.pool = [*self.params, self.x, self.w]
+        given = len(self.pool)
+        for _ in range(self.choose.randint(5, 14)):
+            try:
+                made = self.step(self.choose.choice(self.pool))
+            except ChainruleError:
+                continue  # shapes that do not fit
+            if made is not None and made.type.ndim <= 3:
+                self.pool.append(made)
+        self.tops = self.pool[given:][-4:] or [tanh(self.x)]
+
+    def step(self, x: Node) -> Node | None:
+        """One more node."""
+        kind = self.choose.choice(
+            ("unary", "unary", "binary", "binary", "matmul", "reduce", "move")
+        )
+        if kind == "unary":
+            return self.choose.choice(UNARY)(x)
+        if kind == "binary":
+            return self.choose.choice(BINARY)(x, self.choose.choice(self.pool))
+        if kind == "matmul":
+            return linear.matmul(x, self.choose.choice(self.pool))
+        if not x.shape:
+            return None
+        axis = self.choose.randrange(x.type.ndim)
+        if kind == "reduce":
+            op = self.choose.choice(
+                ("sum", "mean", "norm", "logsumexp", "softmax", "log_softmax", "cumulative_sum")
+            )
+            if op == "cumulative_sum":
+                return reduce.cumulative_sum(x, axis)
+            made = make(OPS[op], (x,), axes=(axis,))
+            again = made.shape != x.shape and self.choose.random() < 0.5
+            return reduce.kept(made, x, (axis,)) if again else made
+        return self.moved(x, axis)
+
+    def moved(self, x: Node, axis: int) -> Node | None:
+        """Elements in other places."""
+        kind = self.choose.choice("transpose flip pad concat reshape slice take dropout".split())
+        whole = (0,) * x.type.ndim
+        once = tuple(int(i == axis) for i in range(x.type.ndim))
+        size = x.shape[axis]
+        if kind == "transpose":
+            return shape.transpose(x, tuple(reversed(range(x.type.ndim))))
+        if kind == "flip":
+            return shape.flip(x, (axis,))
+        if kind == "pad":
+            return shape.pad(x, once, whole, whole, 0.5)
+        if kind == "concat":
+            return shape.concat((x, tanh(x)), axis)
+        if kind == "reshape":
+            return shape.reshape(x, (product(x.shape),))
+        if kind == "dropout":
+            step = const(3, "int64")
+            return make(draws.DROPOUT, (x, self.seed, step), rate=0.4, stream=1)
+        if not isinstance(size, int):
+            return None
+        if kind == "slice" and size > 1:
+            return shape.slice_(x, once, x.shape, (1,) * x.type.ndim)
+        places = make(OPS["remainder"], (self.places, const(size, "int64")))
+        if x.type.ndim == 2 and x.shape[0] == BATCH:
+            column = shape.reshape(places, (BATCH, 1))
+            return make(index.TAKE_ALONG, (x, column), axis=1)
+        return make(index.TAKE, (x, places), axis=axis)
+
+    def graph(self) -> Graph:
+        """A loss, its gradients, and a step against them."""
+        loss = const(0, self.dtype)
+        for top in self.tops:
+            small = tanh(top * 0.3)
+            axes = tuple(range(top.type.ndim))
+            loss = loss + (make(reduce.MEAN, (small,), axes=axes) if axes else small)
+        grads = backward(loss, [*self.params, self.x], const(1, self.dtype))
+        outputs = [("loss", loss), *((f"y{i}", top) for i, top in enumerate(self.tops))]
+        if self.x in grads:
+            outputs.append(("dx", grads[self.x]))
+        updates = tuple((p, p - 0.1 * grads[p]) for p in self.params if p in grads)
+        inputs = (self.x, self.w, self.places, self.seed)
+        return Graph("random", inputs, tuple(self.params), (), tuple(outputs), updates)
+
+
+@pytest.fixture(scope="session")
+def random_graph() -> Callable[[int, str], Graph]:
+    return lambda seed, dtype: RandomGraph(seed, dtype).graph()
+
+
+@pytest.fixture(scope="session")
+def random_values() -> Callable[..., dict[Node, np.ndarray]]:
+    """Values for the leaves of a graph, where `batch` has some size."""
+
+    def draw(graph: Graph, batch: int, seed: int = 0, below: int = 5) -> dict[Node, np.ndarray]:
+        generator = np.random.default_rng(seed)
+        values = {}
+        for x in graph.leaves:
+            dims = tuple(value(dim, {"batch": batch}) for dim in x.shape)
+            if x.type.is_float:
+                drawn: Any = generator.normal(size=dims)
+            else:
+                drawn = generator.integers(0, below, dims)
+            values[x] = np.asarray(drawn, x.dtype)
+        return values
+
+    return draw

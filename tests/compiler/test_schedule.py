@@ -1,0 +1,448 @@
+"""The schedule: loops do what the graph means, share what they may, and keep what is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule.compiler.autodiff import backward
+from chainrule.compiler.ir import CONST, Graph, Node, const, evaluate, leaf, make
+from chainrule.compiler.ops import index, linear, reduce, shape
+from chainrule.compiler.ops.arithmetic import sqrt, square
+from chainrule.compiler.ops.base import Scalar
+from chainrule.compiler.ops.convert import CAST, SIZE
+from chainrule.compiler.ops.elementary import exp, tanh
+from chainrule.compiler.passes.loops import (
+    AXIS,
+    CHECKED,
+    DRAW,
+    LOAD,
+    Core,
+    Entry,
+    Kernel,
+    Loop,
+    Schedule,
+    Start,
+    Statement,
+    in_place,
+    inner,
+    scalars,
+    statements,
+)
+from chainrule.compiler.passes.lower import Lower
+from chainrule.compiler.passes.memory import Life, Slot, check, larger, lives, plan
+from chainrule.compiler.passes.schedule import schedule
+from chainrule.compiler.reference import function, uniform
+from chainrule.compiler.targets.cpu import TARGET
+from chainrule.compiler.types import TensorType, mul, symbol, value
+
+BATCH = symbol("batch")
+F32 = "float32"
+
+
+def lowered(graph: Graph) -> Graph:
+    return Lower(TARGET.spells)(graph)
+
+
+def tensor(name: str, *dims: Any, role: Any = "input", dtype: str = F32) -> Node:
+    return leaf(name, TensorType(dtype, dims), role)
+
+
+def scheduled(outputs: Iterable[Node], updates: Iterable[tuple[Node, Node]] = ()) -> Schedule:
+    named = tuple((f"y{i}", node) for i, node in enumerate(outputs))
+    updates = tuple(updates)
+    leaves = {x for x in Graph("g", outputs=named, updates=updates).nodes() if x.op.name == "leaf"}
+    params = tuple(old for old, _ in updates)
+    inputs = tuple(x for x in leaves if x not in params)
+    return schedule(lowered(Graph("g", inputs, params, (), named, updates)))
+
+
+# Meaning: an interpreter of schedules
+
+
+class Interpreter:
+    """Runs a schedule element by element, slowly, in buffers that begin as NaN."""
+
+    def __init__(
+        self, planned: Schedule, values: Mapping[Node, np.ndarray], sizes: Mapping[str, int]
+    ) -> None:
+        self.sizes = dict(sizes)
+        self.memory = {x: np.array(array, order="C") for x, array in values.items()}
+        self.fault = 0
+        self.partial: dict[Statement, Any] = {}
+        kept = frozenset(planned.stored)
+        flat: dict[Node, np.ndarray] = {}
+        for slot in plan(planned.kernels, [x for x in kept if x not in planned.outputs]):
+            buffer = self.fresh(slot.dtype, (value(slot.size, sizes),))
+            flat.update(dict.fromkeys(slot.tensors, buffer))
+        for kernel in planned.kernels:
+            for x in {**kernel.reads(), **kernel.writes()}:
+                dims = tuple(value(dim, sizes) for dim in x.shape)
+                if x in flat:
+                    self.memory[x] = flat[x][: int(np.prod(dims))].reshape(dims)
+                elif x not in self.memory:
+                    self.memory[x] = self.fresh(x.dtype, dims)
+            if kernel.core is not None:
+                self.core(kernel.core)
+            self.run(kernel.body, {})
+
+    @staticmethod
+    def fresh(dtype: str, dims: tuple[int, ...]) -> np.ndarray:
+        poison = np.nan if dtype.startswith("float") else 77
+        return np.full(dims, poison, dtype)
+
+    def shaped(self, x: Node, dims: Any) -> np.ndarray:
+        return self.memory[x].reshape([value(dim, self.sizes) for dim in dims])
+
+    def core(self, core: Core) -> None:
+        left = (core.k, core.m) if core.left_transposed else (core.m, core.k)
+        right = (core.n, core.k) if core.right_transposed else (core.k, core.n)
+        a = self.shaped(core.left, (*core.batch, *left))
+        b = self.shaped(core.right, (*core.batch, *right))
+        a = np.swapaxes(a, -1, -2) if core.left_transposed else a
+        b = np.swapaxes(b, -1, -2) if core.right_transposed else b
+        self.shaped(core.node, (*core.batch, core.m, core.n))[...] = a @ b
+
+    def run(self, entries: Iterable[Entry], at: dict[Node, int]) -> None:
+        late: list[tuple[Statement, Any]] = []
+        for entry in entries:
+            if isinstance(entry, Statement):
+                # What is updated in place is written behind all that its neighbors read.
+                if in_place(entry.target):
+                    late.append((entry, self.eval(entry.value, at)))
+                else:
+                    self.statement(entry, at)
+                continue
+            self.updates(late, at)
+            if isinstance(entry, Loop):
+                for i in range(value(entry.axis.attr("dim"), self.sizes)):
+                    self.run(entry.body, {**at, entry.axis: i})
+            elif isinstance(entry, Start):
+                s = entry.statement
+                empty = {"prod": 1, "all": True, "max": None, "min": None}.get(s.combine, 0)
+                self.partial[s] = None if s.combine in ("argmax", "argmin") else empty
+                if not s.local:
+                    known = [
+                        self.eval(x, at)
+                        if (x.op is AXIS and x in at) or x.op is CONST
+                        else slice(None)
+                        for x in s.index
+                    ]
+                    self.memory[s.target][tuple(known)] = 0
+            else:
+                s = entry.statement
+                found = self.partial[s]
+                found = found[1] if s.combine in ("argmax", "argmin") else found
+                self.write(s, at, np.dtype(s.target.dtype).type(found))
+        self.updates(late, at)
+
+    def updates(self, late: list[tuple[Statement, Any]], at: dict[Node, int]) -> None:
+        for statement, found in late:
+            self.write(statement, at, found)
+        late.clear()
+
+    def statement(self, s: Statement, at: dict[Node, int]) -> None:
+        found = self.eval(s.value, at)
+        if not s.combine:
+            self.write(s, at, found)
+        elif not s.local:
+            where = tuple(int(self.eval(x, at)) for x in s.index)
+            self.memory[s.target][where] += found
+        elif s.combine in ("argmax", "argmin"):
+            place = next(i for x, i in at.items() if x.attr("depth") == s.ready)
+            best = self.partial[s]
+            sign = 1 if s.combine == "argmax" else -1
+            better = best is None or sign * found > sign * best[0]
+            if better or (np.isnan(found) and not np.isnan(best[0])):
+                self.partial[s] = (found, place)
+        else:
+            before = self.partial[s]
+            combine = {
+                "sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum,
+                "any": np.logical_or, "all": np.logical_and,
+            }[s.combine]  # fmt: skip
+            self.partial[s] = found if before is None else combine(before, found)
+
+    def write(self, s: Statement, at: dict[Node, int], found: Any) -> None:
+        where = tuple(int(self.eval(x, at)) for x in s.index)
+        array = self.memory[s.target]
+        if s.shape is not None:
+            array = self.shaped(s.target, s.shape)
+        array[where] = found
+
+    def eval(self, node: Node, at: Mapping[Node, int]) -> Any:
+        known: dict[Node, Any] = {}
+        for x in scalars([node]):
+            known[x] = self.one(x, [known[y] for y in inner(x)], at)
+        return known[node]
+
+    def one(self, x: Node, args: list[Any], at: Mapping[Node, int]) -> Any:
+        if x.op is AXIS:
+            return at[x]
+        if x.op is CONST:
+            return np.dtype(x.dtype).type(x.attr("value"))
+        if x.op is SIZE:
+            return np.dtype(x.dtype).type(value(x.attr("dim"), self.sizes))
+        if x.op is CAST:
+            return np.asarray(args[0]).astype(x.dtype)[()]
+        if x.op is LOAD:
+            if x.attr("guarded") and not args[-1]:
+                return np.dtype(x.dtype).type(0)
+            where = tuple(int(i) for i in args[: len(x.attr("shape"))])
+            dims = self.shaped(x.operands[0], x.attr("shape"))
+            assert all(0 <= i < n for i, n in zip(where, dims.shape, strict=True)), "outside"
+            return dims[where]
+        if x.op is CHECKED:
+            if len(args) > 1 and not args[1]:
+                return 0
+            inside = 0 <= args[0] < value(x.attr("dim"), self.sizes)
+            self.fault = self.fault or (0 if inside else x.attr("code"))
+            return args[0] if inside else 0
+        if x.op is DRAW:
+            seed, step, position = map(int, args)
+            drawn = uniform(seed, step, x.attr("stream"), (position + 1,), x.attr("dtype"))
+            return drawn[position]
+        assert isinstance(x.op, Scalar)
+        with np.errstate(all="ignore"):
+            return function(x.op.numpy)(*args)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("seed", range(60))
+def test_loops_do_what_the_graph_means(
+    seed: int, batch: int, random_graph: Callable[..., Graph], random_values: Callable[..., Any]
+) -> None:
+    graph = random_graph(seed, "float64")
+    values = random_values(graph, batch)
+    want = evaluate(graph.roots, values)
+    planned = schedule(lowered(graph))
+    memory = Interpreter(planned, values, {"batch": batch}).memory
+    got = [memory[x] for x in planned.outputs] + [memory[old] for old, _ in graph.updates]
+    for found, expected in zip(got, want, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
+# What is fused
+
+
+def top_loops(planned: Schedule) -> list[Loop]:
+    return [entry for kernel in planned.kernels for entry in kernel.body if isinstance(entry, Loop)]
+
+
+def test_softmax_is_one_loop_over_rows() -> None:
+    x = tensor("x", BATCH, 10)
+    planned = scheduled([make(reduce.SOFTMAX, (x,), axes=(1,))])
+    (rows,) = top_loops(planned)
+    assert len([entry for entry in rows.body if isinstance(entry, Loop)]) == 3
+
+
+def test_loss_and_gradient_share_the_rows() -> None:
+    x, w, t = tensor("x", BATCH, 30), tensor("w", 30, role="param"), tensor("t", BATCH)
+    loss = make(reduce.MEAN, (square(linear.matmul(x, w) - t),), axes=(0,))
+    grad = backward(loss, [w], const(1, F32))[w]
+    planned = scheduled([loss], [(w, w - 0.1 * grad)])
+    over_rows = [loop for loop in top_loops(planned) if loop.axis.attr("dim") == BATCH]
+    assert len(over_rows) == 1
+    assert len(planned.kernels) == 1
+
+
+def test_an_optimizer_is_one_pass_over_a_parameter() -> None:
+    p, m, v = (tensor(name, 5, 16, role="param") for name in "pmv")
+    g = tensor("g", 5, 16)
+    new_m, new_v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * square(g)
+    updates = [(p, p - new_m / (sqrt(new_v) + 1e-7)), (m, new_m), (v, new_v)]
+    planned = scheduled([], updates)
+    assert len(top_loops(planned)) == 1
+    assert not planned.stored
+
+
+def test_a_chain_is_never_stored() -> None:
+    x = tensor("x", BATCH, 4)
+    planned = scheduled([reduce.sum(tanh(exp(x) + 1), axes=(0, 1))])
+    assert list(planned.stored) == list(planned.outputs)
+
+
+def test_an_expensive_value_that_two_products_need_is_computed_once() -> None:
+    x, w = tensor("x", BATCH, 4), tensor("w", 4, 3)
+    h = tanh(x)
+    planned = scheduled([linear.matmul(h, w), reduce.sum(square(h), axes=(0,)), h * 2])
+    values = [s.value for kernel in planned.kernels for s in kernel.statements()]
+    assert sum(node.op.name == "tanh" for node in scalars(values)) == 1
+
+
+def test_what_does_not_change_along_an_inner_axis_is_stored_or_hoisted() -> None:
+    x, b = tensor("x", BATCH, 4), tensor("b", 4)
+    planned = scheduled([x * exp(b)])
+    loops = [s for kernel in planned.kernels for s in kernel.statements() if len(s.domain) == 2]
+    assert all(node.op.name != "exp" for s in loops for node in scalars([s.value]))
+
+
+def test_two_axes_of_ten_become_one() -> None:
+    p, g = tensor("p", 8, 10, role="param"), tensor("g", 8, 10)
+    (loop,) = top_loops(scheduled([], [(p, p - 0.1 * g)]))
+    assert loop.axis.attr("dim") == 80
+    q, h = tensor("q", 8, 32, role="param"), tensor("h", 8, 32)
+    (loop,) = top_loops(scheduled([], [(q, q - 0.1 * h)]))
+    assert loop.axis.attr("dim") == 8
+
+
+# Contractions
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "out", "kind"),
+    [
+        ("mk", "kn", "mn", "gemm"),
+        ("km", "kn", "mn", "gemm"),
+        ("mk", "nk", "nm", "gemm"),
+        ("bmk", "bkn", "bmn", "gemm"),
+        ("mbk", "bkn", "bnm", "gemm"),
+        ("akcd", "ckde", "ae", "gemm"),
+        ("mk", "k", "m", None),
+        ("k", "kn", "n", None),
+        ("k", "k", "", None),
+        ("m", "n", "mn", None),
+        ("m", "m", "m", None),
+    ],
+)
+def test_matrix_products_are_found(left: str, right: str, out: str, kind: str | None) -> None:
+    a, b = (
+        tensor(n, *(2 + "abcdekmn".index(x) for x in s)) for n, s in (("a", left), ("b", right))
+    )
+    planned = scheduled([linear.contract(a, b, left, right, out)])
+    found = [kernel.core.kind for kernel in planned.kernels if kernel.core is not None]
+    assert found == ([kind] if kind else [])
+
+
+def test_integers_are_multiplied_in_loops() -> None:
+    a, b = tensor("a", 3, 4, dtype="int64"), tensor("b", 4, 5, dtype="int64")
+    assert all(k.core is None for k in scheduled([linear.matmul(a, b)]).kernels)
+
+
+# Updates in place
+
+
+def in_order(planned: Schedule) -> list[Node]:
+    """The targets that are updated in place, in the order of kernels."""
+    found = [s.target for kernel in planned.kernels for s in kernel.statements()]
+    return [x for x in found if in_place(x)]
+
+
+def test_a_parameter_is_updated_behind_its_last_use() -> None:
+    x, w, v = (
+        tensor("x", BATCH, 4),
+        tensor("w", 4, 4, role="param"),
+        tensor("v", 4, 4, role="param"),
+    )
+    planned = scheduled([linear.matmul(tanh(linear.matmul(x, v)), w)], [(w, w * 2), (v, v + w)])
+    written: set[Node] = set()
+    for kernel in planned.kernels:
+        if kernel.core is not None:
+            assert not {kernel.core.left, kernel.core.right} & written
+        written |= {x for x in kernel.writes() if in_place(x)}
+    assert set(in_order(planned)) == {w, v}
+
+
+def test_updates_that_need_each_others_old_values_share_a_loop() -> None:
+    p, q = (tensor(name, 3, role="param") for name in "pq")
+    planned = scheduled([], [(p, q), (q, p)])
+    (loop,) = top_loops(planned)
+    assert {s.target for s in statements([loop])} == {p, q}
+
+
+def test_a_transposed_update_is_written_aside_first() -> None:
+    p = tensor("p", 3, 3, role="param")
+    planned = scheduled([], [(p, shape.transpose(p, (1, 0)) + 1)])
+    assert len(planned.stored) == 1
+    assert [s.target for k in planned.kernels for s in k.statements()] == [planned.stored[0], p]
+
+
+# Bounds and faults
+
+
+def test_slices_and_extremes_bound_symbolic_sizes() -> None:
+    x = tensor("x", BATCH, 4)
+    planned = scheduled([shape.slice_(x, (1, 0), (BATCH, 4), (1, 1)), reduce.max(x, axes=(0,))])
+    assert [str(dim) for dim in planned.bounds] == ["batch - 1"]
+
+
+def test_each_place_that_checks_an_index_has_a_fault() -> None:
+    x, i = tensor("x", 5, 4), tensor("i", BATCH, dtype="int64")
+    taken = make(index.TAKE, (x, i), axis=0)
+    planned = scheduled([taken, make(index.ADD_AT, (taken, i), axis=0, dim=5)])
+    assert sorted(text.split(":")[0] for text, _ in planned.faults) == ["add_at", "take"]
+
+
+# Memory
+
+
+def node(*dims: Any, dtype: str = F32) -> Node:
+    return leaf("t", TensorType(dtype, dims), "placeholder")
+
+
+def copies(*pairs: tuple[Node, Node]) -> list[Kernel]:
+    """Kernels that each read one tensor and write another."""
+    from chainrule.compiler.passes.loops import load
+    from chainrule.compiler.passes.schedule import positions_of
+
+    found = []
+    for source, target in pairs:
+        domain, at = positions_of(target.shape)
+        read = load(source, at, source.shape)
+        found.append(Kernel(None, (Statement(target, target, domain, at, read, len(domain)),)))
+    return found
+
+
+def test_a_buffer_is_used_again_when_its_tensor_is_dead() -> None:
+    a, b, c, d = (node(4) for _ in range(4))
+    kernels = copies((a, b), (b, c), (c, d))
+    slots = plan(kernels, [b, c, d])
+    assert sorted(len(slot.tensors) for slot in slots) == [1, 2]
+    assert not any({b, c} <= set(slot.tensors) for slot in slots)
+
+
+def test_buffers_grow_only_to_sizes_that_are_known_to_be_larger() -> None:
+    a, b, c, d = node(4), node(BATCH, 2), node(7), node(mul(3, BATCH))
+    kernels = copies((a, a), (b, b), (c, c), (d, d))
+    slots = plan(kernels, [a, b, c, d])
+    assert {slot.size for slot in slots} == {7, mul(3, BATCH)}
+
+
+def test_dtypes_have_buffers_of_their_own() -> None:
+    a, b = node(4), node(4, dtype="float64")
+    assert len(plan(copies((a, a), (b, b)), [a, b])) == 2
+
+
+def test_larger() -> None:
+    assert larger(3, 5) == 5
+    assert larger(mul(2, BATCH), BATCH) == mul(2, BATCH)
+    assert larger(BATCH, 5) is None
+
+
+def test_the_check_finds_tensors_that_meet() -> None:
+    a, b = node(4), node(4)
+    slot = Slot(F32, 4, (a, b))
+    check([slot], {a: Life(0, 1), b: Life(2, 3)})
+    with pytest.raises(AssertionError):
+        check([slot], {a: Life(0, 2), b: Life(2, 3)})
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_two_live_tensors_share_memory(seed: int, random_graph: Callable[..., Graph]) -> None:
+    planned = schedule(lowered(random_graph(seed, F32)))
+    kept = [x for x in planned.stored if x not in planned.outputs]
+    alive = lives(planned.kernels, kept)
+    for slot in plan(planned.kernels, kept):
+        for place in range(len(planned.kernels)):
+            needed = [x for x in slot.tensors if alive[x].first <= place <= alive[x].last]
+            assert len(needed) <= 1
+
+
+def test_a_schedule_prints() -> None:
+    x = tensor("x", BATCH, 4)
+    text = str(scheduled([reduce.sum(tanh(x), axes=(1,))]))
+    assert "for i < batch:\n" in text
+    assert "sum= tanh(x[i, j])" in text
