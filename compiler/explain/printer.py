@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from ..ir import CONST, Node, is_const, is_leaf
@@ -41,12 +41,19 @@ class Printer:
         names: what nodes are called. A name `dL_dh1` of known names prints as a derivative.
         notation: how pieces are put together.
         depth: how deep unnamed nodes are opened.
+        words: the names that derivatives are made of; by default those of `names`.
     """
 
-    def __init__(self, names: Mapping[Node, str], notation: Notation, depth: int = 12) -> None:
+    def __init__(
+        self,
+        names: Mapping[Node, str],
+        notation: Notation,
+        depth: int = 12,
+        words: Set[str] | None = None,
+    ) -> None:
         """Start with nothing printed."""
         self.names, self.notation, self.depth = names, notation, depth
-        self.words = set(names.values())
+        self.words = set(names.values()) if words is None else words
         self.known: dict[tuple[Node, int], Piece] = {}
 
     def formula(self, node: Node) -> str:

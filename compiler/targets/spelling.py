@@ -18,6 +18,7 @@ class Identifiers:
 
     def __init__(self, reserved: Iterable[str] = ()) -> None:
         self._taken = {*keyword.kwlist, *keyword.softkwlist, *reserved}
+        self._last: dict[str, int] = {}
 
     def new(self, wanted: str) -> str:
         """The wanted name, or the nearest that is free.
@@ -29,11 +30,12 @@ class Identifiers:
             name = f"value_{name}"
         if not name.isidentifier() or not name.isprintable():
             name = "value"
-        free, number = name, 1
+        free, number = name, self._last.get(name, 1)
         while free in self._taken:
             number += 1
             free = f"{name}_{number}"
         self._taken.add(free)
+        self._last[name] = number
         return free
 
 

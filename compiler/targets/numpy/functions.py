@@ -62,6 +62,7 @@ class Module:
     symbols: Mapping[str, tuple[Node, int]]
     updated: Mapping[Node, str] = field(default_factory=dict)
     helpers: set[str] = field(default_factory=set)
+    words: frozenset[str] = frozenset()
     faults: list[tuple[str, Where | None]] = field(default_factory=list)
 
     def identifier(self, node: Node) -> str:
@@ -251,7 +252,7 @@ INDEXED = (index.TAKE, index.ADD_AT, index.TAKE_ALONG, index.ADD_ALONG)
 
 def formula_of(module: Module, node: Node) -> str:
     """The equation that stands beside a statement."""
-    printer = Printer(module.display, Text())
+    printer = Printer(module.display, Text(), words=module.words)
     right = printer.formula(node)
     if len(right) > LINE_WIDTH:
         right = "…"

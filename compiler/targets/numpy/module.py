@@ -139,7 +139,8 @@ def _module(graph: Graph) -> Module:
         for old, new in graph.updates
         if not is_leaf(new) and new not in graph.names
     }
-    module = Module(identifiers, {}, _told_apart(display_names(graph), graph), found, updated)
+    display = _told_apart(display_names(graph), graph)
+    module = Module(identifiers, {}, display, found, updated, words=frozenset(display.values()))
     for leaf in graph.leaves:
         module.identifier(leaf)
     return module
@@ -148,7 +149,7 @@ def _module(graph: Graph) -> Module:
 def _told_apart(names: Mapping[Node, str], graph: Graph) -> dict[Node, str]:
     """Names for formulas, with a number behind those that are taken; leaves come first."""
     apart, taken = {}, set()
-    for node in graph.nodes():
+    for node in walk((*graph.leaves, *graph.roots, *graph.names)):
         if node in names:
             name, number = names[node], 1
             while name in taken:

@@ -33,12 +33,12 @@ from chainrule.runtime.devices.cpu.library import (
 )
 
 
-# net.py:10   t = adam_step + 1
+# number_2 = learning_rate * √(1 - beta_2^(adam_step + 1)) / (1 - beta_1^(adam_step + 1))
 @kernel
 def k1_number_2(learning_rate, beta_2, adam_step, beta_1, number_2):
-    t_0 = f64(adam_step[0] + 1)
-    product = learning_rate[0] * sqrt(f64(1.0) - pow(beta_2[0], t_0))
-    number_2[0] = f32(product / (f64(1.0) - pow(beta_1[0], t_0)))
+    number_3 = f64(adam_step[0] + 1)
+    product = learning_rate[0] * sqrt(f64(1.0) - pow(beta_2[0], number_3))
+    number_2[0] = f32(product / (f64(1.0) - pow(beta_1[0], number_3)))
 
 
 # net.py:10   adam_step <- adam_step + 1
@@ -64,7 +64,7 @@ def k3_h1(batch, x, W1, x_W1, b1, h1):
 # net.py:10   L = -sum((y - max_axis1 y - log(sum_axis1 exp(y - max_axis1 y)))[t]) / batch
 # net.py:10   adam_m_b2 <- adam_m_b2 + (1 - beta_1) * (dL/db2 - adam_m_b2)
 # net.py:10   adam_v_b2 <- adam_v_b2 + (1 - beta_2) * ((dL/db2)² - adam_v_b2)
-# net.py:10   b2 <- b2 - learning_rate * √(1 - beta_2^t) * adam_m_b2 / ((1 - beta_1^t) * (√adam_v_b2 + epsilon))
+# net.py:10   b2 <- b2 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_b2 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_b2 + epsilon))
 @kernel
 def k4_loss(
     batch, h1, W2, h1_W2, exponential, t, dL_dy, number_2, beta_1, dL_db2, beta_2, epsilon, b2,
@@ -124,7 +124,7 @@ def k4_loss(
 # net.py:7    dL/db1 = sum_batch dL/dz1
 # net.py:10   adam_m_b1 <- adam_m_b1 + (1 - beta_1) * (dL/db1 - adam_m_b1)
 # net.py:10   adam_v_b1 <- adam_v_b1 + (1 - beta_2) * ((dL/db1)² - adam_v_b1)
-# net.py:10   b1 <- b1 - learning_rate * √(1 - beta_2^t) * adam_m_b1 / ((1 - beta_1^t) * (√adam_v_b1 + epsilon))
+# net.py:10   b1 <- b1 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_b1 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_b1 + epsilon))
 @kernel
 def k5_b1(
     batch, dL_dy, W2, x_W1, dL_dh1, dL_dz1, number_2, beta_1, dL_db1, beta_2, epsilon, b1,
@@ -157,7 +157,7 @@ def k5_b1(
 # net.py:7    dL/dW1 = xᵀ dL/dz1
 # net.py:10   adam_m_W1 <- adam_m_W1 + (1 - beta_1) * (dL/dW1 - adam_m_W1)
 # net.py:10   adam_v_W1 <- adam_v_W1 + (1 - beta_2) * ((dL/dW1)² - adam_v_W1)
-# net.py:10   W1 <- W1 - learning_rate * √(1 - beta_2^t) * adam_m_W1 / ((1 - beta_1^t) * (√adam_v_W1 + epsilon))
+# net.py:10   W1 <- W1 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_W1 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_W1 + epsilon))
 @kernel
 def k6_W1(x, dL_dz1, number_2, beta_1, dL_dW1, beta_2, epsilon, W1, adam_m_W1, adam_v_W1):
     W1_flat = view(W1, (48,))
@@ -185,7 +185,7 @@ def k6_W1(x, dL_dz1, number_2, beta_1, dL_dW1, beta_2, epsilon, W1, adam_m_W1, a
 # net.py:8    dL/dW2 = h1ᵀ dL/dy
 # net.py:10   adam_m_W2 <- adam_m_W2 + (1 - beta_1) * (dL/dW2 - adam_m_W2)
 # net.py:10   adam_v_W2 <- adam_v_W2 + (1 - beta_2) * ((dL/dW2)² - adam_v_W2)
-# net.py:10   W2 <- W2 - learning_rate * √(1 - beta_2^t) * adam_m_W2 / ((1 - beta_1^t) * (√adam_v_W2 + epsilon))
+# net.py:10   W2 <- W2 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_W2 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_W2 + epsilon))
 @kernel
 def k7_W2(h1, dL_dy, number_2, beta_1, dL_dW2, beta_2, epsilon, W2, adam_m_W2, adam_v_W2):
     W2_flat = view(W2, (24,))

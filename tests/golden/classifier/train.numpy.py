@@ -59,11 +59,11 @@ def update(
     adam_m_W2, adam_v_W2, adam_m_b2, adam_v_b2, adam_step, learning_rate, beta_1, beta_2, epsilon,
 ):
     new_adam_step = adam_step + 1                    # net.py:10   adam_step ← adam_step + 1
-    t_2 = np.float64(new_adam_step)                  #             t_2 = new_adam_step
-    # product = learning_rate * √(1 - beta_2^t_2)
-    product = learning_rate * np.sqrt(1 - np.power(beta_2, t_2))
-    # ratio_f32 = product / (1 - beta_1^t_2)
-    ratio_f32 = np.float32(product / (1 - np.power(beta_1, t_2)))
+    new_adam_step_f64 = np.float64(new_adam_step)
+    # product = learning_rate * √(1 - beta_2^new_adam_step)
+    product = learning_rate * np.sqrt(1 - np.power(beta_2, new_adam_step_f64))
+    # ratio_f32 = product / (1 - beta_1^new_adam_step)
+    ratio_f32 = np.float32(product / (1 - np.power(beta_1, new_adam_step_f64)))
     one_minus_beta_1_f32 = np.float32(1 - beta_1)    #             one_minus_beta_1_f32 = 1 - beta_1
     # adam_m_W1 ← adam_m_W1 + one_minus_beta_1_f32 * (dL/dW1 - adam_m_W1)
     new_adam_m_W1 = adam_m_W1 + one_minus_beta_1_f32 * (dL_dW1 - adam_m_W1)

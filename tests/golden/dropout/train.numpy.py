@@ -37,7 +37,7 @@ def forward(x, seed, W1, b1, W2, b2, draws):
     return z1, h1_2, y
 
 
-def gradient(x, seed, t, W1, b1, W2, b2, draws):
+def gradient(x, t, seed, W1, b1, W2, b2, draws):
     z1, h1_2, y = forward(x, seed, W1, b1, W2, b2, draws)
     difference = t - y                            # net.py:11   difference = t - y
     L = np.mean(difference**2)                    #             L = mean(difference²)
@@ -64,9 +64,9 @@ def update(W1, b1, W2, b2, dL_dW1, dL_db1, dL_dW2, dL_db2, draws, learning_rate)
     return new_W1, new_b1, new_W2, new_b2, new_draws
 
 
-def step(x, seed, t, learning_rate, W1, b1, W2, b2, draws):
+def step(x, t, seed, learning_rate, W1, b1, W2, b2, draws):
     """Outputs, then every parameter and state, new where there is a new value."""
-    L, dL_dW1, dL_db1, dL_dW2, dL_db2 = gradient(x, seed, t, W1, b1, W2, b2, draws)
+    L, dL_dW1, dL_db1, dL_dW2, dL_db2 = gradient(x, t, seed, W1, b1, W2, b2, draws)
     new_W1, new_b1, new_W2, new_b2, new_draws = update(
         W1, b1, W2, b2, dL_dW1, dL_db1, dL_dW2, dL_db2, draws, learning_rate,
     )

@@ -30,10 +30,10 @@ def gradient(x, t, c1, gamma1, W2, b2):
     dL_dc1 = np.sum(product_2, axis=0).T    #             dL/dc1 = (sum_batch product_2)ᵀ
     # sums = sum_batch (product * (sum_axis2 difference_2²))
     sums = np.sum(product * np.sum(difference_2**2, axis=2), axis=0)
-    minus_sums = -sums                      #             minus_sums = -sums
+    dL_dgamma1 = -sums                      #             dL/dgamma1 = -sums
     dL_dW2 = z1.T @ dL_dy                   # net.py:14   dL/dW2 = z1ᵀ dL/dy
     dL_db2 = np.sum(dL_dy, axis=0)          #             dL/db2 = sum_batch dL/dy
-    return L, dL_dc1, minus_sums, dL_dW2, dL_db2, sums
+    return L, dL_dc1, dL_dgamma1, dL_dW2, dL_db2, sums
 
 
 def update(c1, gamma1, W2, b2, dL_dc1, dL_dW2, dL_db2, sums, learning_rate):
@@ -47,7 +47,7 @@ def update(c1, gamma1, W2, b2, dL_dc1, dL_dW2, dL_db2, sums, learning_rate):
 
 def step(x, t, learning_rate, c1, gamma1, W2, b2):
     """Outputs, then every parameter and state, new where there is a new value."""
-    L, dL_dc1, minus_sums, dL_dW2, dL_db2, sums = gradient(x, t, c1, gamma1, W2, b2)
+    L, dL_dc1, dL_dgamma1, dL_dW2, dL_db2, sums = gradient(x, t, c1, gamma1, W2, b2)
     new_c1, new_gamma1, new_W2, new_b2 = update(
         c1, gamma1, W2, b2, dL_dc1, dL_dW2, dL_db2, sums, learning_rate,
     )
