@@ -9,6 +9,7 @@ from chainrule.compiler.errors import UsageError
 from chainrule.compiler.explain.formulas import text
 from chainrule.compiler.ir import Graph, Node, is_leaf, leaf, make, transform, walk
 from chainrule.compiler.ops.random import DROPOUT, inference
+from chainrule.compiler.passes.contract import Contractions
 from chainrule.compiler.types import Where
 
 from .formula import Regularizer
@@ -95,8 +96,7 @@ def network(inputs: Sequence[Tensor], outputs: Sequence[Tensor], name: str) -> N
         UsageError: an input is not one, is missing, or is there twice.
     """
     _check(inputs, outputs)
-    order = walk(t.node for t in outputs)
-    calls = [(node, call) for node in order for call in CALLS.get(node, ())]
+    order, calls = _calls([t.node for t in outputs])
     layers = list(dict.fromkeys(call.layer for _, call in calls))
     numbers = _numbers(layers)
     namer = Namer()
@@ -119,7 +119,7 @@ def network(inputs: Sequence[Tensor], outputs: Sequence[Tensor], name: str) -> N
             leaf(namer("draws"), STEP.type, "state"),
         )
         renamed |= {SEED: draws[0], STEP: draws[1]}
-    mapped = transform([t.node for t in outputs], _Streams(), renamed)
+    mapped = transform(order, _Streams(), renamed)
 
     names: dict[Node, str] = {}
     results = [t.node for t in outputs]
@@ -130,6 +130,7 @@ def network(inputs: Sequence[Tensor], outputs: Sequence[Tensor], name: str) -> N
         for letter, inner in (*call.inner, (call.layer.letter, node)):
             if letter and mapped[inner] not in names and not is_leaf(mapped[inner]):
                 names[mapped[inner]] = namer(_suffixed(letter, call.layer, numbers))
+    inside = set(walk(mapped[node] for node in results))
     graph = Graph(
         name,
         tuple(renamed[t.node] for t in inputs) + ((draws[0],) if draws else ()),
@@ -137,7 +138,7 @@ def network(inputs: Sequence[Tensor], outputs: Sequence[Tensor], name: str) -> N
         (draws[1],) if draws else (),
         tuple(zip(labels, (mapped[node] for node in results), strict=True)),
         (),
-        names,
+        {n: s for n, s in names.items() if n in inside},
     )
     rows = tuple(_row(node, call, mapped, renamed, names) for node, call in calls)
     return Network(graph, rows, tuple(parameters), draws)
@@ -156,6 +157,28 @@ class _Streams:
         return make(
             DROPOUT, node.operands, node.where, rate=node.attr("rate"), stream=self.count - 1
         )
+
+
+def _calls(outputs: Sequence[Node]) -> tuple[list[Node], list[tuple[Node, Call]]]:
+    """The nodes that outputs are made of, and the layers that were applied on the way.
+
+    A layer's input need not be among what its result is made of: a reshape of a reshape is one.
+    """
+    roots = list(outputs)
+    while True:
+        order = walk(roots)
+        calls = [(node, call) for node in order for call in CALLS.get(node, ())]
+        touched = [n for _, c in calls for n in (*c.inputs, *(inner for _, inner in c.inner))]
+        missing = [n for n in dict.fromkeys(touched) if n not in set(order)]
+        if not missing:
+            break
+        roots = missing + roots
+    # Layers without parameters that do the same to the same are one row, whoever made them.
+    told: dict[object, tuple[Node, Call]] = {}
+    for node, call in calls:
+        key = call.layer if call.layer.parameters else call.layer.describe()
+        told.setdefault((key, call.inputs), (node, call))
+    return order, list(told.values())
 
 
 def _check(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
@@ -206,6 +229,13 @@ def _parameter(p: Parameter, name: str) -> Node:
     return leaf(name, p.node.type, "param", p.node.where)
 
 
+def _text(result: Node, names: dict[Node, str]) -> str:
+    """The formula of a result, its sums of products written as matrix products."""
+    graph = Graph("row", outputs=(("value", result),), names=names)
+    found = Contractions()(graph)
+    return text(found.outputs[0][1], dict(found.names))
+
+
 def _row(
     node: Node,
     call: Call,
@@ -220,7 +250,7 @@ def _row(
     for i, x in enumerate(call.inputs):
         if not is_leaf(mapped[x]):
             shown.setdefault(mapped[x], "x" if len(call.inputs) == 1 else f"x{i + 1}")
-    formula = "x" if new is mapped[call.inputs[0]] else text(new, shown)
+    formula = "x" if new is mapped[call.inputs[0]] else _text(new, shown)
     return Row(
         call.layer.describe(),
         f"{names.get(new, 'y')} = {formula}",

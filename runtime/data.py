@@ -278,7 +278,12 @@ def _named(
                 )
             yield f"{argument}[{slot.name!r}]", given[slot.name], slot
     elif len(slots) == 1:
-        yield argument, given, slots[0]
+        # A model of one input is often written with a list of one, and so are its data.
+        only = given[0] if isinstance(given, list | tuple) and len(given) == 1 else None
+        if isinstance(only, np.ndarray) and only.ndim == slots[0].buffer.type.ndim:
+            yield f"{argument}[0]", only, slots[0]
+        else:
+            yield argument, given, slots[0]
     elif isinstance(given, list | tuple) and len(given) == len(slots):
         for position, (value, slot) in enumerate(zip(given, slots, strict=True)):
             yield f"{argument}[{position}]", value, slot

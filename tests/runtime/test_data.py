@@ -186,6 +186,13 @@ def test_several_arrays_by_name_or_in_order() -> None:
         np.testing.assert_array_equal(array, in_order[name])
 
 
+def test_a_list_of_one_array_is_that_array() -> None:
+    x = np.ones((3, 2), np.float32)
+    assert d.convert("x", [x], [slot("x", "float32", 2)])["x_"] is x
+    row = d.convert("x", [x[0]], [slot("x", "float32", 2)])["x_"]
+    assert row.shape == (1, 2)  # a list of rows, of which there is one
+
+
 def test_a_large_sum_of_finite_numbers_is_finite() -> None:
     value = np.full((4, 3), 3e38, np.float32)
     np.testing.assert_array_equal(d.convert("x", value, [X])["x_"], value)
