@@ -7,6 +7,7 @@ objects one by one, their leaves into symbols that the caller gives. Kinks (`abs
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import cache, lru_cache
@@ -89,9 +90,10 @@ def symbols(names: tuple[str, ...]) -> tuple[sp.Symbol, ...]:
 
 
 def rational(value: float) -> Expression:
-    """A number as a fraction: a short one that it rounds from, else exactly what it is.
+    """A number as a fraction or its root: a short one that it rounds from, else exactly itself.
 
-    `0.1` is 1/10, for that is what was written; both round to the same float.
+    `0.1` is 1/10 and `math.sqrt(0.5)` the root of 1/2, for that is what was written; they round to
+    the same float.
     """
     import sympy as sp
 
@@ -101,6 +103,11 @@ def rational(value: float) -> Expression:
         return sp.nan if value != value else sp.oo * (1 if value > 0 else -1)
     short = Fraction(repr(float(value)))
     if short.denominator > 10**6:
+        if 0.1 < abs(value) < 10:
+            square = Fraction(value * value).limit_denominator(100)
+            if math.copysign(math.sqrt(square), value) == value:
+                root = sp.sqrt(sp.Rational(square.numerator, square.denominator))
+                return root if value > 0 else -root
         third = Fraction(value).limit_denominator(1000)
         short = third if float(third) == value else Fraction(value)
     return sp.Rational(short.numerator, short.denominator)

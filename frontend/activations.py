@@ -149,7 +149,7 @@ def gelu(x: Tensor, approximate: bool = False) -> Tensor:
         u = math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
         return x * elementwise.sigmoid(2 * u)
     # Phi(x) = (1 + erf(x / sqrt 2)) / 2 = erfc(-x / sqrt 2) / 2, which does not cancel for x < 0.
-    return 0.5 * x * erfc(-x / math.sqrt(2))
+    return 0.5 * x * erfc(-math.sqrt(0.5) * x)
 
 
 @activation

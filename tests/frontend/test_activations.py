@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.compiler.explain.formulas import text
 from chainrule.compiler.ir import Graph, evaluate
 from chainrule.compiler.pipeline import derive
 from chainrule.frontend.activations import ACTIVATIONS
@@ -181,3 +182,10 @@ def test_equal_settings_make_equal_expressions() -> None:
     x = cr.tensor("x", (3,))
     assert cr.leaky_relu(x, negative_slope=0.3).node is cr.leaky_relu(negative_slope=0.3)(x).node
     assert cr.leaky_relu(x, negative_slope=0.3).node is not cr.leaky_relu(x).node
+
+
+def test_the_gradient_of_gelu_reads_as_in_the_paper() -> None:
+    x = cr.tensor("x", (None,))
+    dx = cr.grad(cr.sum(cr.gelu(x)), x)
+    graph = derive(Graph("test", inputs=(x.node,), outputs=(("dx", dx.node),)))
+    assert "exp(-0.5 x²)" in text(graph.roots[0], {})  # not -0.49999999999999994
