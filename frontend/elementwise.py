@@ -1,11 +1,12 @@
-"""Elementwise functions under the array API's names: one line each, made from the ops' rows.
+"""Functions of each element by itself; operands broadcast.
 
-What a function is, its derivative where it is not the obvious one and where the spelling comes from
-stand in the row (`compiler/ops/`); a line here adds the example. Operands broadcast.
+There is a line for each, made from the op's row. What a function is, its derivative where it is not
+the obvious one and where the spelling comes from stand in the row; a line here adds the example.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
 
@@ -32,7 +33,7 @@ GIVES = {"logic": "of dtype bool", "compare": "of dtype bool", "predicate": "of 
 
 
 def _unary(name: str, example: str, value: str) -> Unary:
-    def function(x: Like) -> Tensor:
+    def function(x: Like, /) -> Tensor:
         with located(caller()):
             return apply(name, x)
 
@@ -40,7 +41,7 @@ def _unary(name: str, example: str, value: str) -> Unary:
 
 
 def _binary(name: str, example: str, value: str, operands: str = "x y") -> Binary:
-    def function(x: Like, y: Like) -> Tensor:
+    def function(x: Like, y: Like, /) -> Tensor:
         with located(caller()):
             return apply(name, x, y)
 
@@ -50,7 +51,7 @@ def _binary(name: str, example: str, value: str, operands: str = "x y") -> Binar
 def _rounding(name: str, example: str, value: str) -> Unary:
     """A function that leaves integers as they are."""
 
-    def function(x: Like) -> Tensor:
+    def function(x: Like, /) -> Tensor:
         with located(caller()):
             given = as_tensor(x)
             return given if given.dtype in INTS else apply(name, given)
@@ -85,6 +86,14 @@ def _described(function: F, name: str, operands: str, example: str, value: str) 
         lines += ["Source:", f"    {row.source}.", ""]
     function.__doc__ = "\n".join(lines)
     function.__name__ = function.__qualname__ = name
+    signature = inspect.signature(function)
+    named = zip(signature.parameters.values(), operands.split(), strict=True)
+    function.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[
+            parameter.replace(name=operand, kind=parameter.POSITIONAL_ONLY)
+            for parameter, operand in named
+        ]
+    )
     return function
 
 

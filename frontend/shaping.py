@@ -1,4 +1,4 @@
-"""Functions that move elements, and tensors that are made from nothing."""
+"""Functions that move elements: they change shapes, and repeat, join and order elements."""
 
 from __future__ import annotations
 

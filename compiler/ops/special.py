@@ -50,7 +50,7 @@ lgamma: Scalar = _row(
         "loggamma",
         grads=lambda out, x: (digamma(x),),
         domain=((0.1, 50.0),),
-        doc="The logarithm of |Gamma(x)|; infinite at 0, -1, -2, ...",
+        doc="The logarithm of |Gamma(x)|; infinite at 0 and the negative integers.",
     )
 )
 digamma: Scalar = _row(
