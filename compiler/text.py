@@ -35,7 +35,6 @@ from .types import SHORT, Dim, FloorDiv, Size, TensorType, Where
 
 __all__ = ["parse", "show"]
 
-WORD = re.compile(r"[^\W\d]\w*")
 PLAIN = re.compile(r"[\w./+-]*[\w+-]")
 
 
@@ -86,7 +85,7 @@ class _Rows:
             )
         if op not in self.labels:
             taken = {*OPS, *RESERVED, *self.labels.values()}
-            free = WORD.fullmatch(op.name) and op.name not in taken
+            free = op.name.isidentifier() and op.name not in taken
             self.labels[op] = op.name if free else f"row#{len(self.labels)}"
         return self.labels[op]
 
@@ -151,7 +150,7 @@ class _Listing:
                 called[name] = called.get(name, 0) + 1
         for number, node in enumerate(nodes):
             name = node.attr("name") if is_leaf(node) else names.get(node)
-            own = name is not None and called[name] == 1 and WORD.fullmatch(name)
+            own = name is not None and called[name] == 1 and name.isidentifier()
             self.ids[node] = f"%{name}" if own else f"%{number}"
 
     def refs(self, nodes: Iterable[Node | None]) -> str:
@@ -187,7 +186,7 @@ class _Listing:
 
 
 def _word(name: str) -> str:
-    return name if WORD.fullmatch(name) else json.dumps(name)
+    return name if name.isidentifier() else json.dumps(name)
 
 
 def _place(where: Where | None) -> str:
@@ -248,7 +247,7 @@ def shown_dim(dim: Dim) -> str:
 
 
 def _symbol(name: str) -> str:
-    if WORD.fullmatch(name) and name not in RESERVED:
+    if name.isidentifier() and name not in RESERVED:
         return name
     escaped = json.dumps(name)[1:-1].replace("`", r"\u0060")
     return f"`{escaped}`"

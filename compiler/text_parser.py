@@ -231,7 +231,7 @@ class _Scope:
         self.nodes[ref] = node
         if line.skip("as"):
             self.names[node] = line.word()
-        elif node.op is not LEAF and not ref[1:].isdigit():
+        elif node.op is not LEAF and ref[1:].isidentifier():
             self.names[node] = ref[1:]
         line.expect("")
 

@@ -52,7 +52,8 @@ def checked(expected: str, came: str, folder: Path) -> int:
     (folder / "check").write_text(expected)
     (folder / "input").write_text(came)
     options = Options(match_filename=str(folder / "check"), input_file=str(folder / "input"))
-    return Matcher.from_opts(options).run()
+    status: int = Matcher.from_opts(options).run()
+    return status
 
 
 CASES = {name: (which, text) for name, which, text in cases()}

@@ -26,8 +26,9 @@ BATCH = 5
 def request(case: str) -> Graph:
     """What the program of a case asks for: a training step, or a function."""
     found = runpy.run_path(str(FOLDER / case / "net.py"))
-    graph: Graph = found["model"]._request("train") if "model" in found else found["function"]._request
-    return graph
+    asked = found["model"]._request("train") if "model" in found else found["function"]._request
+    assert isinstance(asked, Graph)
+    return asked
 
 
 @pytest.fixture(scope="module", params=CASES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +15,13 @@ from chainrule.compiler.program import Program
 from ..cache import Cache
 from .base import Array, Executable, is_batched
 from .generated import import_program
+
+
+def _quiet(arrays: Sequence[Array]) -> contextlib.AbstractContextManager[object]:
+    """No warning that the mean of nothing is NaN; filters are for all threads, so only if need be."""
+    if all(array.size for array in arrays):
+        return contextlib.nullcontext()
+    return warnings.catch_warnings(action="ignore", category=RuntimeWarning)
 
 
 class ReferenceExecutable(Executable):
@@ -71,7 +80,7 @@ class ReferenceExecutable(Executable):
     def _evaluate(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
         """The outputs as new arrays; new values are copied into parameters and state."""
         try:
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), _quiet(arrays):
                 results: Any = self._step(*arrays)
         except IndexError as error:
             raise self._out_of_range(error) from None

@@ -2,7 +2,9 @@
 
 import time
 
+import numpy as np
 import pytest
+from hypothesis import given, strategies as st
 
 from chainrule.compiler import ops  # noqa: F401
 from chainrule.compiler.errors import FileError, UnknownNameError
@@ -214,6 +216,39 @@ def test_ten_thousand_nodes_take_less_than_half_a_second() -> None:
     text = show(large)
     assert time.process_time() - start < 0.5
     assert text.count("\n") > 10_000
+
+
+def grown(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
+    """Graphs with shared nodes, reductions and products, for the properties below."""
+    binary = st.sampled_from(["add", "multiply", "maximum", "less"])
+    return st.one_of(
+        st.builds(tanh, inner),
+        st.builds(lambda name, x, y: _floating(OPS[name](x, y)), binary, inner, inner),
+        st.builds(lambda x: sum(x, axes=(0,)) if x.shape else x, inner),
+        st.builds(lambda x: matmul(x, x) if x.type.ndim == 1 else x, inner),
+        st.builds(lambda x: swish()(x), inner),
+    )
+
+
+def _floating(x: Node) -> Node:
+    return cast(x, "float32")
+
+
+LEAVES = st.sampled_from([tensor("a", 3), tensor("b", 2, 3), tensor("a", 3), const(0.3, "float32")])
+
+
+@given(st.recursive(LEAVES, grown, max_leaves=20), st.text(max_size=5))
+def test_any_graph_reads_back_and_computes_the_same(node: Node, name: str) -> None:
+    before = graph(node, names={node: name})
+    after = parse(show(before))
+    assert show(after) == show(before)
+    arrays = [
+        np.full([d for d in x.shape if isinstance(d, int)], 0.1 * (i + 1), np.float32)
+        for i, x in enumerate(before.inputs)
+    ]
+    (expected,) = evaluate(before.roots, dict(zip(before.inputs, arrays, strict=True)))
+    (result,) = evaluate(after.roots, dict(zip(after.inputs, arrays, strict=True)))
+    np.testing.assert_array_equal(result, expected)
 
 
 def test_unknown_targets() -> None:
