@@ -18,7 +18,7 @@ from .generated import import_program
 
 
 def _quiet(arrays: Sequence[Array]) -> contextlib.AbstractContextManager[object]:
-    """No warning that the mean of nothing is NaN; filters are for all threads, so only if need be."""
+    """No warning that the mean of nothing is NaN; filters are global, so only where need be."""
     if all(array.size for array in arrays):
         return contextlib.nullcontext()
     return warnings.catch_warnings(action="ignore", category=RuntimeWarning)
