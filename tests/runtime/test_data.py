@@ -188,7 +188,7 @@ def test_several_arrays_by_name_or_in_order() -> None:
 
 def test_a_list_of_one_array_is_that_array() -> None:
     x = np.ones((3, 2), np.float32)
-    assert d.convert("x", [x], [slot("x", "float32", 2)])["x_"] is x
+    assert np.shares_memory(d.convert("x", [x], [slot("x", "float32", 2)])["x_"], x)
     row = d.convert("x", [x[0]], [slot("x", "float32", 2)])["x_"]
     assert row.shape == (1, 2)  # a list of rows, of which there is one
 
