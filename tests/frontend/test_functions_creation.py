@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -15,84 +16,156 @@ VALUES = np.array([[3.0, -1.0, 2.0], [3.0, 5.0, -4.0]])
 INTS = np.array([[1, 2], [3, 4]], np.int32)
 MASK = VALUES > 0
 NAN = np.array([1.0, np.nan, np.inf, np.nan])
-SAME: list[tuple[str, Callable[[], cr.Tensor], Callable[[], Any]]] = [
+NONE = np.zeros((0, 2), np.float32)
+GIVEN = {"v": VALUES, "i": INTS, "m": MASK, "n": NAN, "e": NONE}
+Case: TypeAlias = "tuple[str, Callable[..., cr.Tensor], Callable[..., Any]]"
+# Both functions are given arrays of GIVEN by the names of their parameters.
+SAME: list[Case] = [
     ("zeros", lambda: cr.zeros((2, 3)), lambda: np.zeros((2, 3), np.float32)),
     ("zeros_none", lambda: cr.zeros((2, 0)), lambda: np.zeros((2, 0), np.float32)),
     ("ones", lambda: cr.ones(3, dtype="int32"), lambda: np.ones(3, np.int32)),
     ("full", lambda: cr.full((2,), 7), lambda: np.full(2, 7)),
     ("full_bool", lambda: cr.full((2,), True), lambda: np.full(2, True)),
     ("full_float", lambda: cr.full((), 0.5), lambda: np.full((), 0.5, np.float32)),
-    ("zeros_like", lambda: cr.zeros_like(VALUES), lambda: np.zeros_like(VALUES)),
-    ("ones_like", lambda: cr.ones_like(MASK), lambda: np.ones_like(MASK)),
-    ("full_like", lambda: cr.full_like(VALUES, 2), lambda: np.full_like(VALUES, 2)),
+    ("zeros_like", lambda v: cr.zeros_like(v), lambda v: np.zeros_like(v)),
+    ("ones_like", lambda m: cr.ones_like(m), lambda m: np.ones_like(m)),
+    ("full_like", lambda v: cr.full_like(v, 2), lambda v: np.full_like(v, 2)),
     ("arange", lambda: cr.arange(4), lambda: np.arange(4)),
     ("arange_step", lambda: cr.arange(7, 1, -2), lambda: np.arange(7, 1, -2)),
     ("arange_float", lambda: cr.arange(0.5, 3), lambda: np.arange(0.5, 3, dtype=np.float32)),
     ("arange_none", lambda: cr.arange(3, 1), lambda: np.arange(3, 1)),
     ("eye", lambda: cr.eye(2, 3, k=1), lambda: np.eye(2, 3, k=1, dtype=np.float32)),
     ("eye_below", lambda: cr.eye(3, k=-1, dtype="bool"), lambda: np.eye(3, k=-1, dtype=bool)),
-    ("tril", lambda: cr.tril(VALUES, k=-1), lambda: np.tril(VALUES, -1)),
-    ("triu_bool", lambda: cr.triu(MASK), lambda: np.triu(MASK)),
-    ("argmax", lambda: cr.argmax(VALUES), lambda: np.argmax(VALUES)),
-    ("argmax_ties", lambda: cr.argmax(VALUES, axis=0), lambda: np.argmax(VALUES, 0)),
+    ("tril", lambda v: cr.tril(v, k=-1), lambda v: np.tril(v, -1)),
+    ("triu_bool", lambda m: cr.triu(m), lambda m: np.triu(m)),
+    ("argmax", lambda v: cr.argmax(v), lambda v: np.argmax(v)),
+    ("argmax_ties", lambda v: cr.argmax(v, axis=0), lambda v: np.argmax(v, 0)),
     (
         "argmin_kept",
-        lambda: cr.argmin(VALUES, axis=1, keepdims=True),
-        lambda: np.argmin(VALUES, 1, keepdims=True),
+        lambda v: cr.argmin(v, axis=1, keepdims=True),
+        lambda v: np.argmin(v, 1, keepdims=True),
     ),
     (
         "argmin_all_kept",
-        lambda: cr.argmin(VALUES, keepdims=True),
-        lambda: np.argmin(VALUES, keepdims=True),
+        lambda v: cr.argmin(v, keepdims=True),
+        lambda v: np.argmin(v, keepdims=True),
     ),
-    ("argmax_nan", lambda: cr.argmax(NAN), lambda: np.argmax(NAN)),
-    ("argmin_nan", lambda: cr.argmin(NAN), lambda: np.argmin(NAN)),
-    ("max_nan", lambda: cr.max(NAN), lambda: np.max(NAN)),
-    ("min_nan", lambda: cr.min(NAN), lambda: np.min(NAN)),
-    ("any", lambda: cr.any(MASK, axis=1), lambda: np.any(MASK, 1)),
-    ("all", lambda: cr.all(MASK, keepdims=True), lambda: np.all(MASK, keepdims=True)),
-    ("any_numbers", lambda: cr.any(VALUES), lambda: np.any(VALUES)),
-    ("all_none", lambda: cr.all(cr.zeros((0,))), lambda: np.all(np.zeros(0))),
-    ("sum_none", lambda: cr.sum(cr.zeros((0, 2)), axis=0), lambda: np.zeros(2, np.float32)),
-    ("prod_none", lambda: cr.prod(cr.zeros((0,))), lambda: np.float32(1)),
-    ("count", lambda: cr.sum(MASK, axis=0), lambda: np.sum(MASK, 0)),
-    ("prod_int", lambda: cr.prod(np.array([2, 3], np.int32)), lambda: np.int64(6)),
-    ("mean_nan", lambda: cr.mean(NAN), lambda: np.mean(NAN)),
-    ("logsumexp_inf", lambda: cr.logsumexp(-NAN[2:3]), lambda: np.float64(-np.inf)),
-    ("norm_0", lambda: cr.vector_norm(np.array([0.0, 2.0]), ord=0), lambda: np.float64(1)),
-    ("norm_zeros", lambda: cr.vector_norm(np.zeros(2), ord=3), lambda: np.float64(0)),
-    ("norm_of_nan", lambda: cr.vector_norm(NAN, ord=3), lambda: np.float64(np.nan)),
-    ("one_hot", lambda: cr.one_hot(np.array([2, 0]), 3), lambda: np.eye(3, dtype="f4")[[2, 0]]),
-    ("one_hot_outside", lambda: cr.one_hot(np.array([5]), 2), lambda: np.zeros((1, 2), "f4")),
+    ("argmax_nan", lambda n: cr.argmax(n), lambda n: np.argmax(n)),
+    ("argmin_nan", lambda n: cr.argmin(n), lambda n: np.argmin(n)),
+    ("argmax_int", lambda i: cr.argmax(i, axis=1), lambda i: np.argmax(i, 1)),
+    ("max_nan", lambda n: cr.max(n), lambda n: np.max(n)),
+    ("min_nan", lambda n: cr.min(n), lambda n: np.min(n)),
+    ("min_int", lambda i: cr.min(i, axis=0), lambda i: np.min(i, 0)),
+    ("max_kept", lambda v: cr.max(v, axis=1, keepdims=True), lambda v: np.max(v, 1, keepdims=True)),
+    ("any", lambda m: cr.any(m, axis=1), lambda m: np.any(m, 1)),
+    ("all", lambda m: cr.all(m, keepdims=True), lambda m: np.all(m, keepdims=True)),
+    ("any_numbers", lambda v: cr.any(v), lambda v: np.any(v)),
+    ("all_nan", lambda n: cr.all(n), lambda n: np.all(n)),
+    ("all_none", lambda e: cr.all(e), lambda e: np.all(e)),
+    ("any_none", lambda e: cr.any(e, axis=0), lambda e: np.any(e, 0)),
+    ("sum_none", lambda e: cr.sum(e, axis=0), lambda e: np.sum(e, 0)),
+    ("sum_of_none", lambda e: cr.sum(e, axis=1), lambda e: np.sum(e, 1)),
+    ("sum_nan", lambda n: cr.sum(n), lambda n: np.sum(n)),
+    ("sum_no_axes", lambda v: cr.sum(v, axis=()), lambda v: np.sum(v, ())),
+    ("prod_none", lambda e: cr.prod(e), lambda e: np.prod(e)),
+    ("prod_int", lambda i: cr.prod(i), lambda i: np.prod(i)),
+    ("count", lambda m: cr.sum(m, axis=0), lambda m: np.sum(m, 0)),
+    ("cumulative_int", lambda i: cr.cumulative_sum(i, axis=1), lambda i: np.cumsum(i, 1)),
+    ("cumulative_nan", lambda n: cr.cumulative_sum(n), lambda n: np.cumsum(n)),
+    ("mean_nan", lambda n: cr.mean(n), lambda n: np.mean(n)),
+    ("mean_none", lambda e: cr.mean(e), lambda e: np.float32(np.nan)),
+    ("var_none", lambda e: cr.var(e, axis=0), lambda e: np.full(2, np.nan, np.float32)),
+    ("var_nan", lambda n: cr.var(n), lambda n: np.float64(np.nan)),
+    ("std_same", lambda v: cr.std(v * 0 + 2), lambda v: np.std(v * 0 + 2)),
+    ("std_of_one", lambda v: cr.std(v[0, :1], correction=1), lambda v: np.float64(np.nan)),
+    ("logsumexp_none", lambda e: cr.logsumexp(e, axis=1), lambda e: np.zeros(0, np.float32)),
+    ("logsumexp_nan", lambda n: cr.logsumexp(n), lambda n: np.float64(np.nan)),
+    ("logsumexp_inf", lambda n: cr.logsumexp(n[2:3]), lambda n: np.float64(np.inf)),
+    ("logsumexp_minus", lambda n: cr.logsumexp(-n[2:3]), lambda n: np.float64(-np.inf)),
+    ("softmax_big", lambda v: cr.softmax(v * 1e4, axis=1), lambda v: np.eye(3)[[0, 1]]),
     (
-        "matmul_int",
-        lambda: cr.matmul(np.eye(2, dtype="i4"), np.ones((2, 2), "i4")),
-        lambda: np.ones((2, 2), "i4"),
+        "log_softmax_big",
+        lambda v: cr.log_softmax(v * 1e4, axis=1),
+        lambda v: v * 1e4 - np.max(v * 1e4, 1, keepdims=True),
     ),
+    ("norm_0", lambda n: cr.vector_norm(n[:1] * 0, ord=0), lambda n: np.float64(0)),
+    ("norm_count", lambda v: cr.vector_norm(v, ord=0), lambda v: np.float64(6)),
+    ("norm_zeros", lambda v: cr.vector_norm(v * 0, ord=3), lambda v: np.float64(0)),
+    ("norm_of_nan", lambda n: cr.vector_norm(n, ord=3), lambda n: np.float64(np.nan)),
+    ("norm_minus_1", lambda v: cr.vector_norm(v * 0, ord=-1), lambda v: np.float64(0)),
+    ("norm_none", lambda e: cr.vector_norm(e), lambda e: np.float32(0)),
+    ("one_hot", lambda i: cr.one_hot(i, 4), lambda i: np.eye(5, 4, dtype="f4")[i]),
+    ("matmul_int", lambda i: i @ i, lambda i: i @ i),
+    ("matmul_none", lambda e: e.T @ e, lambda e: e.T @ e),
+    ("einsum_none", lambda e: cr.einsum("ij->j", e), lambda e: np.zeros(2, np.float32)),
+    ("concat_flat", lambda n, v: cr.concat([n, v], axis=None), lambda n, v: np.append(n, v)),
+    ("concat_none", lambda e: cr.concat([e, e], axis=1), lambda e: np.zeros((0, 4), np.float32)),
+    ("roll_none", lambda e: cr.roll(e, 3), lambda e: e),
+    ("flip_none", lambda e: cr.flip(e), lambda e: e),
+    ("pad_none", lambda e: cr.pad(e, 1), lambda e: np.pad(e, 1)),
     (
-        "concat_flat",
-        lambda: cr.concat([VALUES, NAN], axis=None),
-        lambda: np.concatenate([VALUES, NAN], None),
+        "pad_int",
+        lambda i: cr.pad(i, (1, 0), constant_values=7),
+        lambda i: np.pad(i, (1, 0), constant_values=7),
     ),
-    ("roll_empty", lambda: cr.roll(cr.zeros((0,)), 3), lambda: np.zeros(0, np.float32)),
-    ("clip_low", lambda: cr.clip(VALUES, 0.0), lambda: np.clip(VALUES, 0, None)),
-    ("clip_none", lambda: cr.clip(VALUES), lambda: VALUES),
-    ("clip_nan", lambda: cr.clip(NAN, 0.0, 2.0), lambda: np.clip(NAN, 0, 2)),
-    ("positive", lambda: +cr.asarray(NAN), lambda: NAN),
+    ("take_int", lambda i: cr.take(i, i[0] - 1, axis=0), lambda i: np.take(i, i[0] - 1, 0)),
+    ("clip_low", lambda v: cr.clip(v, 0.0), lambda v: np.clip(v, 0, None)),
+    ("clip_none", lambda v: cr.clip(v), lambda v: v),
+    ("clip_nan", lambda n: cr.clip(n, 0.0, 2.0), lambda n: np.clip(n, 0, 2)),
+    ("clip_int", lambda i: cr.clip(i, 2, 3), lambda i: np.clip(i, 2, 3)),
+    ("where_nan", lambda n: cr.where(cr.isnan(n), 0.0, n), lambda n: np.where(np.isnan(n), 0, n)),
+    ("floor_divide_int", lambda i: -i // 2, lambda i: -i // 2),
+    ("remainder_int", lambda i: -i % 3, lambda i: -i % 3),
+    ("square_int", lambda i: i**2, lambda i: i**2),
+    ("pow_int", lambda i: i**3, lambda i: i**3),
+    ("abs_int", lambda i: abs(-i), lambda i: i),
+    ("sign_int", lambda i: cr.sign(i - 2), lambda i: np.sign(i - 2)),
+    ("maximum_int", lambda i: cr.maximum(i, 2), lambda i: np.maximum(i, 2)),
+    ("positive", lambda n: +n, lambda n: n),
 ]
+NAMES = [case[0] for case in SAME]
 
 
-@pytest.mark.filterwarnings("ignore:invalid value")
-@pytest.mark.parametrize(
-    ("ours", "theirs"), [case[1:] for case in SAME], ids=[case[0] for case in SAME]
-)
-def test_as_numpy(ours: Callable[[], cr.Tensor], theirs: Callable[[], Any]) -> None:
-    got, want = ours(), np.asarray(theirs())
-    assert (got.shape, got.dtype) == (want.shape, want.dtype.name)
-    np.testing.assert_array_equal(np.asarray(got), want)
-    computed = cr.function([], got, target="numpy")()
-    np.testing.assert_array_equal(computed, want)
-    assert (computed.shape, computed.dtype) == (want.shape, want.dtype)
+def parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    return function.__code__.co_varnames[: function.__code__.co_argcount]
+
+
+@functools.cache
+def computed(target: str) -> dict[str, Array]:
+    """Every case in one program."""
+    inputs = {name: cr.tensor(name, x.shape, x.dtype) for name, x in GIVEN.items()}
+    outputs = [ours(*(inputs[name] for name in parameters(ours))) for _, ours, _ in SAME]
+    f = cr.function(list(inputs.values()), outputs, target)
+    return dict(zip(NAMES, f(*GIVEN.values()), strict=True))
+
+
+@pytest.mark.parametrize("target", ["numpy", "cpu"])
+@pytest.mark.parametrize(("name", "ours", "theirs"), SAME, ids=NAMES)
+def test_as_numpy(name: str, ours: Any, theirs: Callable[..., Any], target: str) -> None:
+    with np.errstate(all="ignore"):
+        want = np.asarray(theirs(*(GIVEN[x] for x in parameters(theirs))))
+    got = computed(target)[name]
+    assert (got.shape, got.dtype) == (want.shape, want.dtype)
+    np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize(("name", "ours", "theirs"), SAME, ids=NAMES)
+def test_values_of_constants(name: str, ours: Any, theirs: Callable[..., Any]) -> None:
+    constants = (cr.asarray(GIVEN[x]) for x in parameters(ours))
+    got = np.asarray(ours(*constants))
+    want = computed("numpy")[name]
+    assert (got.shape, got.dtype) == (want.shape, want.dtype)
+    np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("target", ["numpy", "cpu"])
+@pytest.mark.parametrize("array", [*GIVEN.values(), NAN.astype("f4")], ids=repr)
+def test_constants_in_programs(array: Array, target: str) -> None:
+    x = cr.tensor("x", array.shape, array.dtype)
+    f = cr.function([x], [cr.asarray(array), cr.where(x == x, array, array)], target)
+    for got in f(array):
+        assert (got.shape, got.dtype) == (array.shape, array.dtype)
+        np.testing.assert_array_equal(got, array)
 
 
 def test_sizes_of_other_tensors() -> None:
