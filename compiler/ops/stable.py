@@ -43,7 +43,21 @@ log_cosh: Scalar = _row(
             abs(x) - LN2 + log1p(exp(-2 * abs(x))),
         ),
         grads=lambda out, x: (tanh(x),),
+        domain=((-3.0, 3.0),),
         doc="log(cosh(x)), which neither overflows for large x nor cancels for small.",
+    )
+)
+log1m_square: Scalar = _row(
+    Scalar(
+        "log1m_square",
+        "float",
+        1,
+        formula=lambda x: log(1 - square(x)),
+        stable=lambda x: where(less(abs(x), 0.5), log1p(-square(x)), log((1 - x) * (1 + x))),
+        grads=lambda out, x: (-2 * x / ((1 - x) * (1 + x)),),
+        domain=((-0.99, 0.99),),
+        doc="log(1 - x^2) for x between -1 and 1.",
+        source="near 1 the square has lost what 1 - x^2 is, near 0 the difference has",
     )
 )
 softsign: Scalar = _row(

@@ -23,7 +23,7 @@ from ..ops.index import TAKE, TAKE_ALONG
 from ..ops.reduce import LOG_SOFTMAX, LOGSUMEXP, MEAN, PROD, SOFTMAX, SUM, count, kept
 from ..ops.shape import reshape, transpose
 from ..ops.special import relu, sigmoid, softplus
-from ..ops.stable import log1mexp, log_cosh
+from ..ops.stable import log1m_square, log1mexp, log_cosh
 from ..types import TensorType
 from .numbers import number
 from .rule import AnyRule, Movement, Rule, constant_along
@@ -52,6 +52,22 @@ OF_ONE = (
     Rule(
         "log of square",
         lambda x: (log(square(x)), 2 * log(abs(x))),
+        "the square overflows above 1e154 and underflows below 1e-162",
+        domain={"x": ABOVE},
+    ),
+    Rule(
+        "log of multiple of square",
+        lambda k, x: (log(k * square(x)), 2 * log(abs(x)) + _log(k)),
+        "the square overflows above 1e154 and underflows below 1e-162",
+        when=lambda k: number(k) > 0,
+        domain={"k": ABOVE, "x": ABOVE},
+    ),
+    Rule(
+        "log of hypot minus 1",
+        lambda x: (
+            log(x * (x / (hypot(x, 1) + 1))),
+            2 * log(abs(x)) - log(hypot(x, 1) + 1),
+        ),
         "the square overflows above 1e154 and underflows below 1e-162",
         domain={"x": ABOVE},
     ),
@@ -174,6 +190,12 @@ OF_SUMS = (
         "inverse hyperbolic tangent, two logarithms",
         lambda x: (log1p(x) - log1p(-x), 2 * atanh(x)),
         "two roundings less",
+        domain={"x": INSIDE},
+    ),
+    Rule(
+        "log of 1 - square",
+        lambda x: (log((1 - x) * (1 + x)), log1m_square(x)),
+        "near 0 the product rounds to 1, near 1 the square does",
         domain={"x": INSIDE},
     ),
     Rule("log of 1 + x", lambda x: (log(1 + x), log1p(x)), ROUNDS, domain={"x": (-0.9, 5.0)}),
