@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ..ir import Node
+from ..ops.convert import LITERAL
 from .flatten import flatten
 from .loops import (
     Core,
@@ -79,7 +80,7 @@ def fuse(
     kept = dict.fromkeys(outputs)
     for kernel in kernels:
         for tensor in unforwarded(kernel):
-            if not in_place(tensor):
+            if not in_place(tensor) and tensor.op is not LITERAL:
                 kept[tensor] = None
     return kernels, tuple(kept)
 

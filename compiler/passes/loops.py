@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from ..ir import CONST, LEAF, Node, Op, make
-from ..ops.convert import SIZE
+from ..ops.convert import LITERAL, SIZE
 from ..types import Dim, Shape, TensorType, Where
 
 LETTERS = "ijklmnpqrstuvw"
@@ -311,6 +311,11 @@ def _lines(entries: Iterable[Entry], margin: str) -> Iterator[str]:
             yield f"{margin}{label(entry.statement.target)} = empty {entry.statement.combine}"
         else:
             yield f"{margin}{label(entry.statement.target)} done"
+
+
+def given(tensor: Node) -> bool:
+    """Whether a tensor is in memory from the start."""
+    return tensor.op in (LEAF, LITERAL)
 
 
 def in_place(tensor: Node) -> bool:

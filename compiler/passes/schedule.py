@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 
-from ..ir import CONST, OPS, Graph, Node, is_leaf, leaf, transform
+from ..ir import CONST, OPS, Graph, Node, leaf, transform
 from ..ops import convert, index, linear, random, reduce, shape
 from ..ops.base import Scalar
 from ..types import Dim, Shape, Size, divide, product, sub
 from .contractions import Kind, core, kind_of, standard
 from .fuse import fuse
-from .loops import Combine, Core, Schedule, Statement, axis, load
+from .loops import Combine, Core, Schedule, Statement, axis, given, load
 from .pull import Index, Puller, factors, number
 
 # What a row costs where it is computed again, in additions; everything not named here is a call.
@@ -78,7 +78,7 @@ class _Scheduler:
             node: core(node) for node, kind in self.kinds.items() if kind == "gemm"
         }
         self.stored: set[Node] = set()
-        self.pull = Puller(lambda node: is_leaf(node) or node in self.stored)
+        self.pull = Puller(lambda node: given(node) or node in self.stored)
 
     def run(self) -> Schedule:
         """Decide, write, fuse."""
@@ -122,14 +122,14 @@ class _Scheduler:
             if self._reduces(node):
                 self.stored.add(node)
         for found in self.cores.values():
-            self.stored.update(x for x in (found.left, found.right) if not is_leaf(x))
+            self.stored.update(x for x in (found.left, found.right) if not given(x))
         for _, node in self.graph.outputs:
-            if not is_leaf(node) and node.op not in (CONST, convert.SIZE):
+            if not given(node) and node.op not in (CONST, convert.SIZE):
                 self.stored.add(node)
         height: dict[Node, int] = {}
         for node in self.nodes:
             below = max((height[x] for x in node.operands), default=0)
-            if below >= LONGEST and not is_leaf(node):
+            if below >= LONGEST and not given(node):
                 self.stored.add(node)
             height[node] = 0 if node in self.stored else below + 1
 
@@ -144,7 +144,7 @@ class _Scheduler:
             if new not in self.stored:
                 owners[new].add(target)
         for node in reversed(self.nodes):
-            if node in self.cores or is_leaf(node):
+            if node in self.cores or given(node):
                 continue
             own = owners[node]
             if node not in self.stored and node.op not in (CONST, convert.SIZE, random.UNIFORM):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ...errors import UsageError
 from ...explain.formulas import display_names, equation, forward
 from ...ir import Graph, Node, is_leaf, walk
+from ...ops.convert import LITERAL
 from ...ops.linear import CONTRACT
-from ...passes.loops import LETTERS, Kernel as Nest, Schedule, in_place, loops
+from ...passes.loops import LETTERS, Kernel as Nest, Schedule, given, in_place, loops
 from ...passes.memory import plan
 from ...passes.schedule import schedule
 from ...program import Buffer, Kernel, Program, Role
@@ -21,12 +23,14 @@ from .spelling import CALLS, NOUNS
 LIBRARY = "chainrule.runtime.devices.cpu.library"
 RESERVED = {
     *CALLS,
-    *"accumulate checked f32 f64 i32 i64 gather_rows inf nan kernel program view".split(),
+    *"accumulate checked constant f32 f64 i32 i64 gather_rows inf nan kernel program view".split(),
     *"matmul matmul_nt matmul_tn matmul_tt philox_uniform_f32 philox_uniform_f64".split(),
     *"range bool min step epoch fault order totals first last batch_size".split(),
     *"rows start done number".split(),
 }
 BATCH = "batch"
+# Numba refers to larger ones by an address, which means nothing to another process.
+LARGEST_CONSTANT = 10**6
 WIDTH = 100
 
 
@@ -105,6 +109,8 @@ class _Module:
         for (name, node), tensor in zip(graph.outputs, self.schedule.outputs, strict=True):
             text = self._argument(name, "output", node.type, node.where)
             self.arrays[tensor] = text
+        for x in self._literals():
+            self.arrays[x] = self.identifiers.new(self.names.get(x, "constants"))
         if self.batch is not None:
             for x in filter(self._batched, graph.inputs):
                 self._argument(f"{x.attr('name')}_batch", "scratch", x.type, None)
@@ -150,7 +156,10 @@ class _Module:
         parts.append(self._step([call for _, call in kernels]))
         if self.batch is not None:
             parts.append(self._epoch())
+        constants = [f"{self.arrays[x]} = {self._constant(x)}" for x in self._literals()]
         head = [f'"""{self._title()}"""', "", self._imports()]
+        if constants:
+            head += ["", "\n".join(constants)]
         source = "\n".join(head) + "\n\n\n" + "\n\n\n".join(parts) + "\n"
         return Program(
             name=self.graph.name,
@@ -180,6 +189,24 @@ class _Module:
             return line
         return f"from {LIBRARY} import (\n" + "".join(f"    {name},\n" for name in names) + ")"
 
+    def _literals(self) -> list[Node]:
+        return [x for x in self.graph.nodes() if x.op is LITERAL]
+
+    def _constant(self, node: Node) -> str:
+        """An array that the text gives element by element."""
+        data = node.attr("data")
+        if len(data.content) > LARGEST_CONSTANT:
+            raise UsageError(
+                f"a constant array of {len(data.content):,} bytes",
+                f"{node.type}; target cpu writes constants of up to {LARGEST_CONSTANT:,} bytes",
+                "make it an input, and pass the array when you call",
+                node.where,
+            )
+        self.library.add("constant")
+        values = ", ".join(map(repr, data.array().ravel().tolist()))
+        self.library |= {name for name in ("inf", "nan") if name in values}
+        return f'constant("{node.dtype}", {shape_text(node.shape, {})}, [{values}])'
+
     def _kernel(self, place: int, nest: Nest) -> tuple[Kernel, str]:
         """A kernel, and its call."""
         stored = frozenset(self.schedule.stored)
@@ -192,16 +219,16 @@ class _Module:
             [*self.reserved, *self.arrays.values(), *self.sizes.values()],
         )
         self.library |= writer.library
-        reads = [x for x in nest.reads() if x in stored or (is_leaf(x) and x not in nest.writes())]
+        reads = [x for x in nest.reads() if x in stored or (given(x) and x not in nest.writes())]
         writes = [x for x in nest.writes() if x in stored or in_place(x)]
         tensors = dict.fromkeys([*reads, *writes])
         arrays = [self.arrays[x] for x in tensors]
         sizes = [self.sizes[name] for name in self.symbols if name in writer.symbols]
-        given = [*sizes, *arrays] + (["fault"] if writer.faults else [])
+        passed = [*sizes, *arrays] + (["fault"] if writer.faults else [])
         title = self.identifiers.new(f"k{place}_{self.arrays[self._main(writes)]}")
         formulas = self._formulas(nest)
         lines = [f"# {comment(line)}" for line in formulas]
-        head = _call(f"def {title}", given, ":")
+        head = _call(f"def {title}", passed, ":")
         source = "\n".join([*lines, "@kernel", head, *(writer.lines or ["    pass"])])
         kernel = Kernel(
             title,
@@ -211,7 +238,7 @@ class _Module:
             "\n".join(formulas),
             nest.where,
         )
-        return kernel, _call(f"    {title}", given, "")
+        return kernel, _call(f"    {title}", passed, "")
 
     def _main(self, writes: Sequence[Node]) -> Node:
         """The tensor after which a kernel is called."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
@@ -34,6 +35,11 @@ def build_array(context: Any, builder: Any, array_type: Any, data: Any, shape: l
         meminfo=None,
     )
     return array._getvalue()
+
+
+def constant(dtype: str, shape: tuple[int, ...], values: list[Any]) -> np.ndarray[Any, Any]:
+    """An array that is known when a module is compiled: it becomes part of the native code."""
+    return np.array(values, dtype).reshape(shape)
 
 
 @intrinsic

@@ -8,7 +8,7 @@ from math import inf, nan
 
 from numba import float32 as f32, float64 as f64, int32 as i32, int64 as i64, uint64 as u64
 
-from .arrays import checked, gather_rows, view
+from .arrays import checked, constant, gather_rows, view
 from .blas import (
     add_matmul,
     add_matmul_nt,
@@ -83,6 +83,7 @@ __all__ = [
     "atanh",
     "ceil",
     "checked",
+    "constant",
     "copysign",
     "cos",
     "cosh",
