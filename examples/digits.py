@@ -1,6 +1,6 @@
 """Handwritten digits, 8 x 8 pixels: a network of one hidden layer, about ten seconds.
 
-Run it with `python examples/digits.py`, or `chainrule show examples/digits.py` to read its gradient.
+Run it with `python examples/digits.py`; `chainrule show examples/digits.py` prints its gradient.
 """
 
 import chainrule as cr

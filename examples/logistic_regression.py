@@ -32,7 +32,10 @@ def value_and_gradient(theta):
 if __name__ == "__main__":
     print(objective.formula())
     found = minimize(
-        value_and_gradient, np.zeros(31), jac=True, method="L-BFGS-B",
+        value_and_gradient,
+        np.zeros(31),
+        jac=True,
+        method="L-BFGS-B",
         options={"ftol": 1e-15, "gtol": 1e-10, "maxiter": 10_000},
     )
     print("iterations:", found.nit, "  loss:", found.fun)

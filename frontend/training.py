@@ -96,11 +96,11 @@ def training(network: Network, objective: Objective, optimizer: Optimizer) -> Tr
     updates = tuple(update.updates)
     if network.draws is not None:
         updates += ((network.draws[1], network.draws[1] + 1),)
-    given = [x for x in graph.inputs if x.attr("role") == "input"]
+    data = [x for x in graph.inputs if x.attr("role") == "input"]
     seeds = [x for x in graph.inputs if x.attr("role") == "setting"]
     train = Graph(
         "train",
-        (*given, *labels, *seeds, *(node for node, _ in update.settings)),
+        (*data, *labels, *seeds, *(node for node, _ in update.settings)),
         graph.params,
         graph.state + tuple(node for node, _ in update.state),
         outputs,

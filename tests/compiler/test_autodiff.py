@@ -120,8 +120,13 @@ def weighted(y: Node) -> Node:
     return reduce.sum(flat * weights, axes=(0,))
 
 
-def difference(f: Callable[[], float], array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """The gradient of `f` by central differences of the array that it reads."""
+def difference(y: Node, x: Node, values: dict[Node, np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    """The gradient of the number `y` for `x`, by central differences."""
+
+    def f() -> float:
+        return float(evaluate([y], values, {"batch": ROWS})[0])
+
+    array = values[x]
     gradient = np.zeros_like(array)
     for i in np.ndindex(array.shape):
         kept, h = array[i], 1e-5
@@ -148,7 +153,7 @@ def test_first_derivative(case: Case) -> None:
     for x in leaves:
         assert grads[x].type == x.type
         (found,) = evaluate([grads[x]], values, {"batch": ROWS})
-        expected = difference(lambda: float(evaluate([y], values, {"batch": ROWS})[0]), values[x])
+        expected = difference(y, x, values)
         np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8)
 
 
@@ -163,9 +168,7 @@ def test_second_derivative(case: Case) -> None:
         second = backward(along, leaves, const(1, "float64"))
         for other in leaves:
             (found,) = evaluate([second.get(other, const(0, "float64"))], values, {"batch": ROWS})
-            expected = difference(
-                lambda: float(evaluate([along], values, {"batch": ROWS})[0]), values[other]
-            )
+            expected = difference(along, other, values)
             np.testing.assert_allclose(
                 np.broadcast_to(found, expected.shape), expected, rtol=1e-5, atol=1e-7
             )
