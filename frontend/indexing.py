@@ -9,7 +9,7 @@ from chainrule.compiler.errors import DTypeError, IndexOutOfRange, ShapeError, U
 from chainrule.compiler.ir import Node, make
 from chainrule.compiler.ops import index as ops
 from chainrule.compiler.ops.shape import flip, reshape
-from chainrule.compiler.types import Dim, Size, add
+from chainrule.compiler.types import Dim, Size, add, sub
 
 from .reductions import normal_axis
 from .shaping import part
@@ -97,6 +97,9 @@ def _sliced(x: Node, axis: int, item: slice) -> Node:
             f"axis {axis} has size {n}, which may be smaller",
             "count from the other end, as x[:-1] does, or fix the size in cr.tensor",
         )
+    length = sub(last, first)
+    if isinstance(length, int) and length <= 0:
+        return part(x, axis, 0, 0)  # of any size: x[-1:-2]
     return part(x, axis, first, last, abs(step))
 
 

@@ -366,6 +366,14 @@ def _iota(printer: Printer, node: Node, depth: int) -> Piece:
     return printer.notation.call("range", [printer.size(node.attr("dim"))])
 
 
+def _literal(printer: Printer, node: Node, depth: int) -> Piece:
+    """The elements where they are few, else the shape."""
+    array = node.attr("data").array()
+    if array.size <= 6:
+        return Piece(str(array.tolist()))
+    return Piece(f"array{list(array.shape)}")
+
+
 def _plain(numbers: Sequence[int]) -> Piece:
     return Piece("(" + ", ".join(map(str, numbers)) + ")")
 
@@ -379,6 +387,7 @@ SPECIAL: dict[object, Callable[[Printer, Node, int], Piece]] = {
     convert.CAST: _cast,
     convert.SIZE: _size,
     convert.IOTA: _iota,
+    convert.LITERAL: _literal,
     shape.TRANSPOSE: _transpose,
     shape.SLICE: _slice,
     shape.RESHAPE: lambda printer, node, depth: (
