@@ -17,6 +17,7 @@ from .contractions import Kind, core, kind_of, standard
 from .fuse import fuse
 from .loops import Combine, Core, Schedule, Statement, axis, given, load
 from .pull import Index, Puller, factors, number
+from .updates import arranged
 
 # What a row costs where it is computed again, in additions; everything not named here is a call.
 CHEAP = {
@@ -271,20 +272,7 @@ class _Scheduler:
                 continue
             domain, at = positions_of(target.shape)
             updates.append(_map(target, new, domain, at, self.pull(new, at)))
-        apart: list[list[Statement]] = []
-        copies: list[list[Statement]] = []
-        while (crossing := _crossing(updates)) is not None:
-            # Someone needs old values elsewhere than where it writes: write aside, then copy.
-            updates.remove(crossing)
-            aside = leaf("new_" + crossing.target.attr("name"), crossing.target.type, "placeholder")
-            apart.append(
-                [_map(aside, crossing.node, crossing.domain, crossing.index, crossing.value)]
-            )
-            value = load(aside, crossing.index, aside.shape)
-            copies.append(
-                [_map(crossing.target, crossing.node, crossing.domain, crossing.index, value)]
-            )
-        return apart + _together(updates) + copies
+        return arranged(updates)
 
     def _bounds(self) -> tuple[Dim, ...]:
         """Sizes that must not be negative: slices end inside, extremes are of something."""
@@ -330,37 +318,3 @@ def linear_sizes(node: Node) -> dict[str, Dim]:
 
 def _map(target: Node, node: Node, domain: Shape, at: Index, value: Node) -> Statement:
     return Statement(target, node, domain, at, value, len(domain))
-
-
-def _crossing(updates: list[Statement]) -> Statement | None:
-    """An update whose old values another one, or itself, needs at other places than it writes."""
-    for update in updates:
-        for reader in updates:
-            for found in reader.loads():
-                if found.operands[0] is update.target and (
-                    found is not load(update.target, update.index, update.target.shape)
-                    or reader.domain != update.domain
-                ):
-                    return update
-    return None
-
-
-def _together(updates: list[Statement]) -> list[list[Statement]]:
-    """Updates in groups: who reads what another one overwrites is in its group."""
-    groups: list[list[Statement]] = []
-    for update in updates:
-        reads = {found.operands[0] for found in update.loads()}
-        joined = [update]
-        apart = []
-        for group in groups:
-            linked = any(
-                member.target in reads
-                or any(found.operands[0] is update.target for found in member.loads())
-                for member in group
-            )
-            if linked:
-                joined = group + joined
-            else:
-                apart.append(group)
-        groups = [*apart, joined]
-    return groups
