@@ -47,20 +47,18 @@ _Item: TypeAlias = "Core | Statement | Start | Finish | _Nest"
 class _Link:
     """A reason to come after: an earlier statement, and the elements that the two have in common.
 
-    They may share loops while these have the same positions at the same places, and not more than
-    `ready` loops.
+    They may share loops while these have the same positions at the same places. A reduction's
+    element has no position along what is summed, so those loops are never shared.
     """
 
     earlier: Statement | Core
     theirs: tuple[Node, ...]
     ours: tuple[Node, ...]
-    ready: int
 
-    def shares(self, depth: int, position: Node) -> bool:
-        """Whether both touch the same element in one iteration of the loop at this depth."""
-        return depth < self.ready and any(
-            x is position and y is position for x, y in zip(self.theirs, self.ours, strict=True)
-        )
+    def shares(self, position: Node) -> bool:
+        """Whether both touch the same element in one iteration of a loop."""
+        pairs = zip(self.theirs, self.ours, strict=True)
+        return any(x is position and y is position for x, y in pairs)
 
 
 def fuse(
@@ -114,16 +112,15 @@ class _Fuser:
             tensor = found.operands[0]
             earlier = self.writer.get(tensor)
             if isinstance(earlier, Statement) and found.attr("shape") == tensor.shape:
-                links.append(_Link(earlier, earlier.index, positions(found), earlier.ready))
+                links.append(_Link(earlier, earlier.index, positions(found)))
             elif earlier is not None:
-                links.append(_Link(earlier, (), (), 0))
+                links.append(_Link(earlier, (), ()))
         if in_place(statement.target):
             for reader, read in self.readers.get(statement.target, []):
                 if read is None or read.attr("shape") != statement.target.shape:
-                    links.append(_Link(reader, (), (), 0))
+                    links.append(_Link(reader, (), ()))
                 else:
-                    ours = statement.index
-                    links.append(_Link(reader, positions(read), ours, len(statement.domain)))
+                    links.append(_Link(reader, positions(read), statement.index))
         return links
 
     def _place(self, entries: list[_Item], depth: int, group: Group, links: list[_Link]) -> None:
@@ -166,7 +163,7 @@ class _Fuser:
             if not isinstance(entry, _Nest) or entry.axis is not position:
                 continue
             inside = [link for link in links if link.earlier in entry.members]
-            if all(link.shares(depth, position) for link in inside) and (
+            if all(link.shares(position) for link in inside) and (
                 inside or depth or entry.tensors & tensors
             ):
                 return entry

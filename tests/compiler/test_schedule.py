@@ -72,13 +72,13 @@ class Interpreter:
         self.sizes = dict(sizes)
         self.memory = {x: np.array(array, order="C") for x, array in values.items()}
         self.fault = 0
-        self.partial: dict[Statement, Any] = {}
         kept = frozenset(planned.stored)
         flat: dict[Node, np.ndarray] = {}
         for slot in plan(planned.kernels, [x for x in kept if x not in planned.outputs]):
             buffer = self.fresh(slot.dtype, (value(slot.size, sizes),))
             flat.update(dict.fromkeys(slot.tensors, buffer))
         for kernel in planned.kernels:
+            self.partial: dict[Statement, Any] = {}
             for x in {**kernel.reads(), **kernel.writes()}:
                 dims = tuple(value(dim, sizes) for dim in x.shape)
                 if x in flat:
