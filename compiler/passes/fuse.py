@@ -264,8 +264,6 @@ def unforwarded(kernel: Kernel) -> dict[Node, None]:
                         needed[found.operands[0]] = None
                 if not entry.combine and not in_place(entry.target):
                     known.add(entry.result)
-                if entry.combine and not entry.local:
-                    needed[entry.target] = None
 
     visit(kernel.body, set())
     return needed
