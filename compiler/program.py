@@ -86,6 +86,7 @@ class Program:
         faults: what to say for each fault code, 1 first.
         bounds: sizes that must not be negative for the program to make sense.
         fingerprint: hash of the graph that was asked for and of everything that shaped the text.
+        products: rows, length of the sums and columns of each matrix product.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Program:
     faults: tuple[tuple[str, Where | None], ...]
     bounds: tuple[Dim, ...]
     fingerprint: str
+    products: tuple[tuple[Dim, Dim, Dim], ...] = ()
 
     def of(self, *roles: Role) -> tuple[Buffer, ...]:
         """The buffers of these roles, in order."""
@@ -138,6 +140,7 @@ class Program:
             faults=tuple((text, _where(where)) for text, where in p["faults"]),
             bounds=tuple(map(_dim, p["bounds"])),
             fingerprint=p["fingerprint"],
+            products=tuple((_dim(m), _dim(k), _dim(n)) for m, k, n in p["products"]),
         )
 
 

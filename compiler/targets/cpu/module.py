@@ -172,6 +172,11 @@ class _Module:
             faults=self.schedule.faults,
             bounds=self.schedule.bounds,
             fingerprint=fingerprint,
+            products=tuple(
+                (nest.core.m, nest.core.k, nest.core.n)
+                for nest in self.schedule.kernels
+                if nest.core is not None
+            ),
         )
 
     def _title(self) -> str:

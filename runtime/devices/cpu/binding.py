@@ -13,6 +13,7 @@ import numpy as np
 from chainrule.compiler.program import Buffer, Program
 
 from ..base import Array
+from .threads import is_large
 
 SMALL = 16 * 1024  # bytes; copying so few costs less than asking an array for its address
 
@@ -99,6 +100,7 @@ class Binding:
             contents += (0, *(shape or (1,))) if staged is None else words(staged)
         self._block = block((*contents, *words(self.fault)))
         self.address = ctypes.addressof(self._block)
+        self.large = is_large(program, sizes)
 
     def take(self, arrays: Sequence[Array]) -> bool:
         """Point the block at these arrays; False if they are not what this binding is for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import threading
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from ..base import Array, Executable, shown
 from .binding import Binding, block, empty, words
 from .key import object_key
 from .loader import NativeLibrary
+from .threads import is_large, one_thread
 
 KEPT = 4  # bindings of different sizes that are kept
 
@@ -47,10 +49,15 @@ class NativeExecutable(Executable):
             if binding is None or not binding.take(arrays):
                 binding = self._last = self._rebind(arrays)
             binding.renew()
-            self._step(binding.address)
+            with self._threads(binding.large):
+                self._step(binding.address)
             if binding.fault[0]:
                 raise self.fault(_cleared(binding.fault))
             return binding.results()
+
+    def _threads(self, large: bool) -> contextlib.AbstractContextManager[None]:
+        """How many threads BLAS may use in a call."""
+        return one_thread() if self.program.products and not large else contextlib.nullcontext()
 
     def _rebind(self, arrays: Sequence[Array]) -> Binding:
         """A binding for these arrays' sizes, kept or new; arrays that do not fit are told here."""
@@ -97,7 +104,8 @@ class NativeExecutable(Executable):
             for buffer in self.program.buffers:
                 contents += words(present[buffer.name])
             packed = block((*contents, *words(fault)))
-            done: int = self._epoch(ctypes.addressof(packed))
+            with self._threads(is_large(self.program, sizes)):
+                done: int = self._epoch(ctypes.addressof(packed))
         if fault[0]:
             raise self.fault(_cleared(fault))
         return done

@@ -1,0 +1,44 @@
+"""BLAS gets one thread in a call, unless a product is large; what it had before it gets back."""
+
+from __future__ import annotations
+
+import pytest
+
+from chainrule.compiler.program import Program
+from chainrule.compiler.types import symbol
+from chainrule.runtime.devices.cpu import threads
+
+
+class FakeBlas:
+    def __init__(self) -> None:
+        self.threads = 4
+
+    def scipy_openblas_get_num_threads(self) -> int:
+        return self.threads
+
+    def scipy_openblas_set_num_threads(self, count: int) -> None:
+        self.threads = count
+
+
+def test_the_threads_come_back_even_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    blas = FakeBlas()
+    monkeypatch.setattr(threads, "_openblas", lambda: blas)
+    with pytest.raises(KeyboardInterrupt), threads.one_thread():
+        assert blas.threads == 1
+        raise KeyboardInterrupt
+    assert blas.threads == 4
+
+
+def test_the_blas_of_scipy_is_found_in_its_wheels() -> None:
+    library = threads._openblas()
+    assert library is None or library.scipy_openblas_get_num_threads() >= 1
+
+
+@pytest.mark.parametrize(("batch", "large"), [(64, False), (2**16, True)])
+def test_a_product_is_large_by_its_multiply_adds(batch: int, large: bool) -> None:
+    sizes = (symbol("batch"), 64, 32)
+    program = Program(
+        "p", "cpu", "", (), (), ("batch",), None, (), (), "0", products=((1, 1, 1), sizes)
+    )
+    assert threads.is_large(program, {"batch": batch}) is large
+    assert Program.loads(program.dumps()) == program
