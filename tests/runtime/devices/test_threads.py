@@ -23,10 +23,16 @@ class FakeBlas:
 def test_the_threads_come_back_even_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     blas = FakeBlas()
     monkeypatch.setattr(threads, "_openblas", lambda: blas)
-    with pytest.raises(KeyboardInterrupt), threads.one_thread():
-        assert blas.threads == 1
-        raise KeyboardInterrupt
-    assert blas.threads == 4
+    seen = []
+
+    def interrupted() -> None:
+        with threads.one_thread():
+            seen.append(blas.threads)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [*seen, blas.threads] == [1, 4]
 
 
 def test_the_blas_of_scipy_is_found_in_its_wheels() -> None:
