@@ -158,3 +158,36 @@ def test_the_four_agree_with_each_other_and_with_differences(name: str) -> None:
     up, down = slope(a + h * da, b + h * db, c), slope(a - h * da, b - h * db, c)
     for curve, high, low in zip((curve_a, curve_b), up, down, strict=True):
         np.testing.assert_allclose(curve, (high - low) / (2 * h), rtol=1e-6, atol=1e-8)
+
+
+SPECIAL: list[tuple[str, Callable[[cr.Tensor], cr.Tensor], list[float], list[float]]] = [
+    ("where_log", lambda x: cr.sum(cr.where(x > 0, cr.log(x), 0.0)), [2, 0, -1], [0.5, 0, 0]),
+    ("where_sqrt", lambda x: cr.sum(cr.where(x > 1, cr.sqrt(x), x)), [4, 0, -1], [0.25, 1, 1]),
+    ("where_divide", lambda x: cr.sum(cr.where(x == 0, 1.0, 1 / x)), [2, 0], [-0.25, 0]),
+    ("norm_of_0", cr.vector_norm, [0, 0], [0, 0]),
+    ("norm_3_of_0", lambda x: cr.vector_norm(x, ord=3), [0, 0], [0, 0]),
+    ("std_of_equals", cr.std, [2, 2, 2], [0, 0, 0]),
+    ("prod_one_0", cr.prod, [2, 0, 3], [0, 6, 0]),
+    ("prod_two_0", cr.prod, [2, 0, 0], [0, 0, 0]),
+    ("max_ties", cr.max, [1, 3, 3], [0, 0.5, 0.5]),
+    ("min_ties", cr.min, [1, 1, 1, 1], [0.25, 0.25, 0.25, 0.25]),
+    ("norm_inf_ties", lambda x: cr.vector_norm(x, ord=float("inf")), [-2, 2, 1], [-0.5, 0.5, 0]),
+    ("clip", lambda x: cr.sum(cr.clip(x, 0.0, 1.0)), [-1, 0, 0.5, 1, 2], [0, 1, 1, 1, 0]),
+    ("logsumexp_far", cr.logsumexp, [1000, 0, -1000], [1, 0, 0]),
+    ("softmax_far", lambda x: cr.softmax(x)[0], [1000, 0], [0, 0]),
+    ("log_softmax_far", lambda x: cr.log_softmax(x)[1], [1000, 0], [-1, 1]),
+    ("take_twice", lambda x: cr.sum(cr.take(x, np.array([1, 1, 0]))), [1, 2, 3], [1, 2, 0]),
+    ("floor", lambda x: cr.sum(cr.floor(x) * x), [1.5, -0.5], [1, -1]),
+    ("through_integers", lambda x: cr.sum(x.astype("int64").astype("float64")), [1.5], [0]),
+    ("through_floats", lambda x: cr.sum(x.astype("float32").astype("float64")), [1.5], [1]),
+    ("argmax", lambda x: cr.sum(cr.one_hot(cr.argmax(x), 2, dtype="float64") * x), [1, 2], [0, 1]),
+]
+
+
+@pytest.mark.parametrize("target", ["numpy", "cpu"])
+def test_gradients_at_special_points(target: str) -> None:
+    inputs = [cr.tensor(name, (len(at),), "float64") for name, _, at, _ in SPECIAL]
+    outputs = [cr.grad(case[1](x), x) for x, case in zip(inputs, SPECIAL, strict=True)]
+    got = cr.function(inputs, outputs, target)(*(case[2] for case in SPECIAL))
+    found = {case[0]: slope.tolist() for case, slope in zip(SPECIAL, got, strict=True)}
+    assert found == {case[0]: case[3] for case in SPECIAL}
