@@ -132,10 +132,10 @@ def step(
 ):
     x_W1 = view(scratch_1, (batch, 5))
     choice = view(scratch_2, (batch, 5))
-    dL_db1 = view(scratch_3, (5,))
-    dL_dW1 = view(scratch_3, (4, 5))
-    h1 = view(scratch_4, (batch, 5))
-    dL_dW2 = view(scratch_5, (5, 1))
+    h1 = view(scratch_3, (batch, 5))
+    dL_dW2 = view(scratch_4, (5, 1))
+    dL_dW1 = view(scratch_4, (4, 5))
+    dL_db1 = view(scratch_5, (5,))
     dL_dz1 = view(scratch_6, (batch, 5))
     k1_loss(
         batch, x, W1, x_W1, choice, h1, t, dL_dz1, momentum, learning_rate, dL_dW2, dL_db1, b2,

@@ -32,14 +32,14 @@ from chainrule.runtime.devices.cpu.library import (
 # net.py:16   c1 <- c1 - learning_rate * dL/dc1
 @kernel
 def k1_loss(
-    batch, x, total_2, z1, t, learning_rate, dL_dW2, total_3, total, b2, W2, gamma1, c1, loss,
+    batch, x, total, z1, t, learning_rate, dL_dW2, total_2, total_3, b2, W2, gamma1, c1, loss,
 ):
     sum = f64(0.0)
     for i in range(5):
         for j in range(3):
-            total[i, j] = f32(0.0)
+            total_3[i, j] = f32(0.0)
     for i in range(5):
-        total_3[i] = f32(0.0)
+        total_2[i] = f32(0.0)
     for i in range(5):
         dL_dW2[i, 0] = f32(0.0)
     sum_2 = f64(0.0)
@@ -51,9 +51,9 @@ def k1_loss(
             for k in range(3):
                 difference_ijk = x[i, k] - c1[k, j]
                 sum_4 = accumulate(sum_4, f64(difference_ijk * difference_ijk))
-            total_2_ij = f32(sum_4)
-            total_2[i, j] = total_2_ij
-            z1_ij = exp(-(gamma1[j] * total_2_ij))
+            total_ij = f32(sum_4)
+            total[i, j] = total_ij
+            z1_ij = exp(-(gamma1[j] * total_ij))
             z1[i, j] = z1_ij
             sum_3 = accumulate(sum_3, f64(z1_ij * W2[j, 0]))
         z1_W2_i = f32(sum_3)
@@ -64,8 +64,8 @@ def k1_loss(
             product_ij = dL_dy_i * W2[j, 0] * z1[i, j]
             reshape_ij = product_ij * gamma1[j]
             for k in range(3):
-                total[j, k] = total[j, k] + f32(2.0) * (reshape_ij * (x[i, k] - c1[k, j]))
-            total_3[j] = total_3[j] + product_ij * total_2[i, j]
+                total_3[j, k] = total_3[j, k] + f32(2.0) * (reshape_ij * (x[i, k] - c1[k, j]))
+            total_2[j] = total_2[j] + product_ij * total[i, j]
             dL_dW2[j, 0] = dL_dW2[j, 0] + z1[i, j] * dL_dy_i
         sum_2 = accumulate(sum_2, f64(dL_dy_i))
     dL_db2_0 = f32(sum_2)
@@ -75,10 +75,10 @@ def k1_loss(
     for i in range(5):
         W2[i, 0] = W2[i, 0] - learning_rate_f32 * dL_dW2[i, 0]
     for i in range(5):
-        gamma1[i] = gamma1[i] + total_3[i] * learning_rate_f32
+        gamma1[i] = gamma1[i] + total_2[i] * learning_rate_f32
     for i in range(3):
         for j in range(5):
-            c1[i, j] = c1[i, j] - learning_rate_f32 * total[j, i]
+            c1[i, j] = c1[i, j] - learning_rate_f32 * total_3[j, i]
     loss[0] = total_4_0 / f32(batch)
 
 
@@ -88,12 +88,12 @@ def step(
     scratch_3, scratch_4, scratch_5, fault,
 ):
     z1 = view(scratch_1, (batch, 5))
-    total = view(scratch_2, (5, 3))
-    total_2 = view(scratch_3, (batch, 5))
-    total_3 = view(scratch_4, (5,))
-    dL_dW2 = view(scratch_5, (5, 1))
+    total = view(scratch_2, (batch, 5))
+    dL_dW2 = view(scratch_3, (5, 1))
+    total_2 = view(scratch_4, (5,))
+    total_3 = view(scratch_5, (5, 3))
     k1_loss(
-        batch, x, total_2, z1, t, learning_rate, dL_dW2, total_3, total, b2, W2, gamma1, c1, loss,
+        batch, x, total, z1, t, learning_rate, dL_dW2, total_2, total_3, b2, W2, gamma1, c1, loss,
     )
 
 

@@ -144,10 +144,10 @@ def step(
 ):
     x_W1 = view(scratch_1, (batch, 4))
     exponential = view(scratch_2, (batch, 4))
-    dL_db1 = view(scratch_3, (4,))
-    dL_dW1 = view(scratch_3, (3, 4))
-    h1 = view(scratch_4, (batch, 4))
-    dL_dW2 = view(scratch_5, (4, 1))
+    h1 = view(scratch_3, (batch, 4))
+    dL_dW2 = view(scratch_4, (4, 1))
+    dL_dW1 = view(scratch_4, (3, 4))
+    dL_db1 = view(scratch_5, (4,))
     dL_dz1 = view(scratch_6, (batch, 4))
     k1_loss(
         batch, x, W1, x_W1, exponential, h1, t, dL_dz1, learning_rate, rho, epsilon, dL_dW2, dL_db1,
