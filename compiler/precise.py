@@ -21,7 +21,7 @@ from .ops.elementary import LN2, LN10
 from .ops.gradient import STOP_GRADIENT
 from .ops.special import TWO_OVER_SQRT_PI
 from .reference import RULES, bind
-from .types import value
+from .types import INTS, value
 
 Array = Any
 Functions = Mapping[str, Callable[..., Any]]
@@ -75,7 +75,7 @@ class _Run:
         op = node.op
         if op is CONST or op is convert.SIZE:
             found = node.attr("value") if op is CONST else value(node.attr("dim"), self.sizes)
-            return found if node.dtype == "bool" else self.number(found)
+            return self.number(found) if node.type.is_float else found
         if isinstance(op, Scalar):
             if op.name in self.functions:
                 return np.frompyfunc(self.functions[op.name], len(xs), 1)(*xs)
@@ -93,10 +93,16 @@ class _Run:
             return self.fold(node, *xs)
         if op is LEAF or op not in RULES:
             raise UsageError(f"{op.name} has no value in exact numbers", str(node.type))
-        return RULES[op](node, self.sizes, *xs)
+        positions = (
+            x.astype(np.int64) if operand.dtype in INTS else x
+            for x, operand in zip(xs, node.operands, strict=True)
+        )
+        return RULES[op](node, self.sizes, *positions)
 
     def cast(self, node: Node, x: Array) -> Array:
-        """Numbers stay what they are; a condition becomes 1 or 0."""
+        """Numbers stay what they are; an integer becomes one, a condition 1 or 0."""
+        if node.operands[0].dtype in INTS and node.type.is_float:
+            return np.frompyfunc(lambda v: self.number(int(v)), 1, 1)(x)
         if node.operands[0].dtype == "bool" and node.dtype != "bool":
             one, zero = self.number(1), self.number(0)
             return np.frompyfunc(lambda c: self.functions["where"](c, one, zero), 1, 1)(x)

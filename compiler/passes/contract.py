@@ -100,10 +100,11 @@ def sum_of_product(node: Node) -> Node | None:
 def _lettered(x: Node, letters: str, full: Shape) -> tuple[Node, str]:
     """`x` without the axes that were inserted or are repeated, and the letters of the others."""
     own = letters[len(letters) - x.type.ndim :]
-    while x.op is BROADCAST_TO:
-        (inner,) = x.operands
-        own = own[len(own) - inner.type.ndim :]
-        x = inner
+    while x.op in (BROADCAST_TO, TRANSPOSE):
+        x, own = _untransposed(x, own)
+        if x.op is BROADCAST_TO:
+            (x,) = x.operands
+            own = own[len(own) - x.type.ndim :]
     sizes = dict(zip(letters, full, strict=True))
     keep = [i for i in _own(x) if x.shape[i] != 1 or sizes[own[i]] == 1]
     thin = reshape(x, shape=tuple(x.shape[i] for i in keep))

@@ -6,7 +6,7 @@ import math
 
 from ..ir import Node, const, leaf
 from ..ops.arithmetic import abs, maximum, minimum, sign, sqrt, square
-from ..ops.elementary import hypot
+from ..ops.elementary import direction, hypot
 from ..ops.linear import CONTRACT, contract
 from ..ops.reduce import MEAN, NORM, SUM, count, kept
 from ..types import TensorType
@@ -111,6 +111,14 @@ RATIOS = (
     Rule("sign times abs", lambda x: (sign(x) * abs(x), x), "less work"),
     Rule("sign times x", lambda x: (sign(x) * x, abs(x)), "less work"),
 )
+DIRECTIONS = (
+    Rule(
+        "x over hypot",
+        lambda x, y: (x / hypot(x, y), direction(x, y)),
+        "the derivative is then not a difference of two that are alike",
+        domain={"x": ABOVE},
+    ),
+)
 DIFFERENCES = (
     Rule(
         "root of 1 + x, minus 1",
@@ -184,4 +192,4 @@ DIFFERENCES = (
         proof="50 digits",
     ),
 )
-ROOTS: tuple[AnyRule, ...] = NORMS + DOTS + RATIOS + DIFFERENCES
+ROOTS: tuple[AnyRule, ...] = NORMS + DOTS + RATIOS + DIRECTIONS + DIFFERENCES

@@ -1,4 +1,4 @@
-"""Every row: its derivative by SymPy, its stable spelling and its derivatives to the last digits."""
+"""Every row: its derivative by SymPy, its stable spelling and derivatives to the last digits."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ import pytest
 import chainrule.compiler.ops  # noqa: F401
 from chainrule.compiler.ir import OPS, Node, evaluate, leaf, make
 from chainrule.compiler.ops.base import Scalar
-from chainrule.compiler.precise import digits, expression, expressions
-from chainrule.compiler.precise import evaluate as exactly
+from chainrule.compiler.precise import digits, evaluate as exactly, expression, expressions
 from chainrule.compiler.types import TensorType
 
 FLOATS = ("float64", "float32")
