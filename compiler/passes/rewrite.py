@@ -105,13 +105,13 @@ def _apply(node: Node, run: _Run) -> Node | None:
     if isinstance(node.op, Scalar):
         rules += run.table.get(ELEMENTWISE, ())
     kept = not run.stored.isdisjoint(node.operands)
-    for rule in rules:
-        if kept and rule.why == OUT:
-            continue  # an operation on what is stored is saved by nobody who moves it out
-        with located(node.where):
+    with located(node.where):
+        for rule in rules:
+            if kept and rule.why == OUT:
+                continue  # an operation on what is stored is saved by nobody who moves it out
             after = rule.apply(node)
-        if after is not None and after is not node:
-            if trace is not None:
-                trace.rule(rule.name, rule.why, node, after)
-            return after
+            if after is not None and after is not node:
+                if trace is not None:
+                    trace.rule(rule.name, rule.why, node, after)
+                return after
     return None

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal, TypeAlias
 
-from ..ir import CONST, LEAF, Node, is_const, leaf
+from ..ir import CONST, LEAF, Node, Op, is_const, leaf
 from ..ops.shape import BROADCAST_TO, RESHAPE, broadcast_to
 from ..types import Shape, TensorType
 from .numbers import number
@@ -109,6 +109,8 @@ class Rule:
     def apply(self, node: Node) -> Node | None:
         """What the node is by this rule; None where the rule does not fit."""
         left = pattern(self)
+        if not left.may_fit(node):
+            return None
         for env in match(left.lhs, node, {}, left):
             if not self.when(*(env[name] for name in left.conditions)):
                 continue
@@ -128,12 +130,29 @@ class Pattern:
         samples: what each variable is in it.
         names: the variable of each placeholder, and of each attribute by its identity.
         conditions: the variables that the rule's `when` wants.
+        heads: the ops that each operand may have; None: any.
     """
 
     lhs: Node
     samples: Mapping[str, Any]
     names: Mapping[Any, str]
     conditions: tuple[str, ...]
+    heads: tuple[frozenset[Op] | None, ...]
+
+    def may_fit(self, node: Node) -> bool:
+        """Whether the operands have the right ops: a quick look before matching."""
+        operands = node.operands
+        if len(operands) != len(self.heads):
+            return False
+        for wanted, x in zip(self.heads, operands, strict=True):
+            if wanted is not None and x.op not in wanted:
+                break
+        else:
+            return True
+        if node.op.name not in COMMUTATIVE:
+            return False
+        (first, second), (x, y) = self.heads, operands
+        return (first is None or y.op in first) and (second is None or x.op in second)
 
 
 @cache
@@ -142,7 +161,21 @@ def pattern(rule: Rule) -> Pattern:
     samples = {name: placeholder(name) for name in inspect.signature(rule.equation).parameters}
     names = {x if isinstance(x, Node) else id(x): name for name, x in samples.items()}
     lhs = rule.equation(*samples.values())[0]
-    return Pattern(lhs, samples, names, tuple(inspect.signature(rule.when).parameters))
+    heads = tuple(_heads(x, names) for x in lhs.operands)
+    return Pattern(lhs, samples, names, tuple(inspect.signature(rule.when).parameters), heads)
+
+
+def _heads(left: Node, names: Mapping[Any, str]) -> frozenset[Op] | None:
+    """The ops that a node may have that is to match."""
+    number = left.op is CONST or (left.op is LEAF and names[left] in NUMBERS)
+    if number:
+        return frozenset((CONST, BROADCAST_TO, RESHAPE))
+    if left.op is LEAF:
+        return None
+    if left.op is RESHAPE and id(left.attr("shape")) not in names:
+        inner = _heads(left.operands[0], names)
+        return None if inner is None else inner | {RESHAPE}
+    return frozenset((left.op,))
 
 
 def placeholder(name: str) -> Any:

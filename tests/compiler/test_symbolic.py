@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -147,7 +148,7 @@ def test_a_string_is_never_parsed() -> None:
         read("__import__('os').getcwd()")
 
 
-FORMULAS = {
+FORMULAS: dict[str, Callable[[Node], Node]] = {
     "swish": lambda x: x * sigmoid(x),
     "mish": lambda x: x * tanh(log(1 + exp(x))),
     "gelu": lambda x: 0.5 * x * (1 + erf(x / 2**0.5)),
