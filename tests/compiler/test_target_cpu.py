@@ -380,7 +380,7 @@ def classifier(dtype: str = "float64") -> Graph:
         (x, t, rate),
         tuple(params),
         (steps, *speeds),
-        (("loss", loss), ("accuracy", accuracy), ("scores", scores)),
+        (("loss", loss), ("accuracy", accuracy), ("hidden", h)),
         tuple(updates),
         {h: "h1", loss: "L"},
     )
@@ -453,7 +453,7 @@ def test_the_text_has_the_models_names_and_formulas() -> None:
     source = emit(classifier()).source
     assert "h1 = tanh(x W1 + b1)" in source
     assert "W1 <- W1 + v_W1" in source
-    assert "h1[i, j] = tanh(x_W1[i, j] + b1[j])" in source
+    assert "tanh(x_W1[i, j] + b1[j])" in source
     code = [line for line in source.splitlines() if not line.startswith("#")]
     assert max(map(len, code)) <= 120
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...errors import UsageError
-from ...explain.formulas import display_names, equation, forward
-from ...ir import Graph, Node, is_leaf, walk
+from ...ir import Graph, Node, is_leaf
 from ...ops.convert import LITERAL
 from ...ops.linear import CONTRACT
 from ...passes.loops import LETTERS, Kernel as Nest, Schedule, given, in_place, loops
@@ -15,7 +14,8 @@ from ...passes.memory import plan
 from ...passes.schedule import schedule
 from ...program import Buffer, Kernel, Program, Role
 from ...types import Size, TensorType, Where, symbols
-from ..spelling import Identifiers, comment, docstring
+from ..spelling import Identifiers, comment
+from .comments import Comments
 from .expressions import shape_text
 from .kernel import KernelWriter
 from .spelling import CALLS, NOUNS
@@ -50,7 +50,8 @@ class _Argument:
 class _Module:
     def __init__(self, graph: Graph, planned: Schedule) -> None:
         self.graph, self.schedule = graph, planned
-        self.names = display_names(graph)
+        self.comments = Comments(graph, frozenset(planned.stored))
+        self.names = self.comments.names
         deepest = max((loops(nest.body) for nest in planned.kernels), default=0)
         self.reserved = {*RESERVED, *LETTERS[: max(deepest, 1)]}
         self.identifiers = Identifiers(self.reserved)
@@ -60,7 +61,7 @@ class _Module:
         self.arguments: list[_Argument] = []
         self.arrays: dict[Node, str] = {}
         self.views: dict[Node, str] = {}
-        self.shown: set[Node] = set()
+        self.gathered: dict[Node, str] = {}
         self._arguments()
 
     # Names and buffers
@@ -96,6 +97,11 @@ class _Module:
         self.arguments.append(_Argument(Buffer(name, role, type, where), text))
         return text
 
+    def _scratch(self, wanted: str, type: TensorType) -> str:
+        text = self.identifiers.new(wanted)
+        self.arguments.append(_Argument(Buffer(text, "scratch", type), text))
+        return text
+
     def _arguments(self) -> None:
         graph = self.graph
         by_role = [
@@ -113,15 +119,13 @@ class _Module:
             self.arrays[x] = self.identifiers.new(self.names.get(x, "constants"))
         if self.batch is not None:
             for x in filter(self._batched, graph.inputs):
-                self._argument(f"{x.attr('name')}_batch", "scratch", x.type, None)
+                self.gathered[x] = self._scratch(f"{x.attr('name')}_batch", x.type)
         inner = [x for x in self.schedule.stored if x not in self.schedule.outputs]
         for x in inner:
             self.arrays[x] = self.identifiers.new(self._wanted(x))
         for number, slot in enumerate(plan(self.schedule.kernels, inner), 1):
-            type_ = TensorType(slot.dtype, (slot.size,))
-            text = self._argument(f"scratch_{number}", "scratch", type_, None)
-            for x in slot.tensors:
-                self.views[x] = text
+            text = self._scratch(f"scratch_{number}", TensorType(slot.dtype, (slot.size,)))
+            self.views.update(dict.fromkeys(slot.tensors, text))
         # Values that are never stored have names too.
         for nest in self.schedule.kernels:
             for x in nest.writes():
@@ -157,7 +161,7 @@ class _Module:
         if self.batch is not None:
             parts.append(self._epoch())
         constants = [f"{self.arrays[x]} = {self._constant(x)}" for x in self._literals()]
-        head = [f'"""{self._title()}"""', "", self._imports()]
+        head = [f'"""{self.comments.title()}"""', "", self._imports()]
         if constants:
             head += ["", "\n".join(constants)]
         source = "\n".join(head) + "\n\n\n" + "\n\n\n".join(parts) + "\n"
@@ -178,14 +182,6 @@ class _Module:
                 if nest.core is not None
             ),
         )
-
-    def _title(self) -> str:
-        """The module's docstring: what it is, and the formulas of the outputs."""
-        wanted = [*forward(self.graph), *(node for _, node in self.graph.outputs)]
-        named = [x for x in dict.fromkeys(wanted) if x in self.names and not is_leaf(x)]
-        lines = _located([(node, equation(node, self.names)) for node in named])
-        title = f"{self.graph.name}. Target cpu."
-        return docstring("\n".join([title, "", *lines, ""]) if lines else title)
 
     def _imports(self) -> str:
         names = sorted(self.library, key=lambda name: (name.lower(), name))
@@ -231,7 +227,7 @@ class _Module:
         sizes = [self.sizes[name] for name in self.symbols if name in writer.symbols]
         passed = [*sizes, *arrays] + (["fault"] if writer.faults else [])
         title = self.identifiers.new(f"k{place}_{self.arrays[self._main(writes)]}")
-        formulas = self._formulas(nest)
+        formulas = self.comments.kernel(nest, self.arrays)
         lines = [f"# {comment(line)}" for line in formulas]
         head = _call(f"def {title}", passed, ":")
         source = "\n".join([*lines, "@kernel", head, *(writer.lines or ["    pass"])])
@@ -252,36 +248,6 @@ class _Module:
         named = [x for x in writes if x in self.names]
         return (outputs or params or named or list(writes))[-1]
 
-    def _formulas(self, nest: Nest) -> list[str]:
-        """What a kernel computes: a line for each value with a new name, and for each update."""
-        lines: list[tuple[Node, str]] = []
-        made = [] if nest.core is None else [nest.core.node]
-        stored = frozenset(self.schedule.stored)
-        for node in made + [s.node for s in nest.statements()]:
-            for inner in walk([node], stored - {node}):
-                if inner in self.names and not is_leaf(inner) and inner not in self.shown:
-                    self.shown.add(inner)
-                    lines.append((inner, equation(inner, self.names)))
-        lines += self._updates({s.node: s.target for s in nest.statements() if in_place(s.target)})
-        return _located(lines) or [self._fallback(nest)]
-
-    def _updates(self, targets: Mapping[Node, Node]) -> Iterator[tuple[Node, str]]:
-        """New values of what is updated, those first that others are made of."""
-        called = {new: target.attr("name") for new, target in targets.items()}
-        for new in walk(targets):
-            if new not in targets:
-                continue
-            others = {x: name for x, name in called.items() if x is not new and not is_leaf(x)}
-            below = set(walk([new], frozenset(others)))
-            # `m` is the new m, unless the old one is needed too.
-            seen = {x: y for x, y in others.items() if x in below and targets[x] not in below}
-            text = equation(new, {**self.names, **seen, new: called[new]})
-            yield new, text.replace(" = ", " <- ", 1)
-
-    def _fallback(self, nest: Nest) -> str:
-        node = nest.core.node if nest.core is not None else nest.statements()[-1].node
-        return equation(node, {**self.names, node: self.arrays.get(node, "value")})
-
     def _step(self, calls: Sequence[str]) -> str:
         given = [*self.sizes.values(), *(argument.text for argument in self.arguments), "fault"]
         lines = ["@program", _call("def step", given, ":")]
@@ -291,6 +257,12 @@ class _Module:
                 self.library.add("view")
                 shape = shape_text(x.shape, self.sizes)
                 lines.append(f"    {self.arrays[x]} = view({flat}, {shape})")
+        for x in self.schedule.outputs:
+            if symbols(x.shape):
+                # In an epoch the array has the rows of a full batch.
+                self.library.add("view")
+                shape = shape_text(x.shape, self.sizes)
+                lines.append(f"    {self.arrays[x]} = view({self.arrays[x]}, {shape})")
         return "\n".join([*lines, *(calls or ["    pass"])])
 
     def _epoch(self) -> str:
@@ -302,11 +274,9 @@ class _Module:
         lines.append("    for number in range(first, last):")
         lines.append("        start = number * batch_size")
         lines.append("        rows = min(batch_size, order.shape[0] - start)")
-        by_name = {argument.buffer.name: argument for argument in self.arguments}
         passed = dict(zip(texts, texts, strict=True))
         sizes = {**self.sizes, BATCH: "rows"}
-        for x in filter(self._batched, self.graph.inputs):
-            flat = by_name[f"{x.attr('name')}_batch"].text
+        for x, flat in self.gathered.items():
             name = self.identifiers.new(f"{x.attr('name')}_rows")
             shape = shape_text(x.shape, sizes)
             lines.append(f"        {name} = view({flat}, {shape})")
@@ -323,14 +293,6 @@ class _Module:
         for i, output in enumerate(x for x in outputs if not x.buffer.type.shape):
             lines.append(f"        totals[{i}] += f64(rows) * f64({output.text}[0])")
         return "\n".join([*lines, "        done += 1", "    return done"])
-
-
-def _located(lines: Sequence[tuple[Node, str]]) -> list[str]:
-    """Formulas, each behind the user's line that it came from."""
-    places = [str(node.where) if node.where else "" for node, _ in lines]
-    width = max(map(len, places), default=0)
-    shown = [f"{place:<{width}}   {text}" for place, (_, text) in zip(places, lines, strict=True)]
-    return [line.strip() if not width else line for line in dict.fromkeys(shown)]
 
 
 def _call(head: str, given: Sequence[str], tail: str) -> str:

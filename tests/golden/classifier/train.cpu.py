@@ -33,7 +33,7 @@ from chainrule.runtime.devices.cpu.library import (
 )
 
 
-# number_2 = learning_rate * √(1 - beta_2^(adam_step + 1)) / (1 - beta_1^(adam_step + 1))
+# net.py:10   number_2 = learning_rate * √(1 - beta_2^(adam_step + 1)) / (1 - beta_1^(adam_step + 1))
 @kernel
 def k1_number_2(learning_rate, beta_2, adam_step, beta_1, number_2):
     number_3 = f64(adam_step[0] + 1)

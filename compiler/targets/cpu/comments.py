@@ -1,0 +1,77 @@
+"""The formulas that stand above kernels and in a module's docstring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ...explain.formulas import display_names, equation, forward
+from ...ir import Graph, Node, is_leaf, walk
+from ...passes.loops import Kernel, in_place
+from ..spelling import docstring
+
+Line = tuple[Node, str]
+
+
+class Comments:
+    """Says what kernels compute: each named value once, where it is made, and every update.
+
+    Args:
+        graph: what is computed.
+        stored: tensors that lie in memory.
+    """
+
+    def __init__(self, graph: Graph, stored: frozenset[Node]) -> None:
+        """Nothing has been said yet."""
+        self.graph, self.stored = graph, stored
+        self.names = display_names(graph)
+        self._said: set[Node] = set()
+
+    def title(self) -> str:
+        """The module's docstring: what it is, and the formulas of the outputs."""
+        wanted = [*forward(self.graph), *(node for _, node in self.graph.outputs)]
+        named = [x for x in dict.fromkeys(wanted) if x in self.names and not is_leaf(x)]
+        lines = _located([(node, equation(node, self.names)) for node in named])
+        title = f"{self.graph.name}. Target cpu."
+        return docstring("\n".join([title, "", *lines, ""]) if lines else title)
+
+    def kernel(self, nest: Kernel, arrays: Mapping[Node, str]) -> list[str]:
+        """The lines above a kernel."""
+        made = [] if nest.core is None else [nest.core.node]
+        made += [statement.node for statement in nest.statements()]
+        lines: list[Line] = []
+        for node in made:
+            for inner in walk([node], self.stored - {node}):
+                if inner in self.names and not is_leaf(inner) and inner not in self._said:
+                    self._said.add(inner)
+                    lines.append((inner, equation(inner, self.names)))
+        updates = [(s.target, s.node) for s in nest.statements() if in_place(s.target)]
+        lines += self._updates(updates)
+        if not lines:
+            last = made[-1]
+            lines.append((last, equation(last, {**self.names, last: arrays.get(last, "value")})))
+        return _located(lines)
+
+    def _updates(self, updates: Sequence[tuple[Node, Node]]) -> Iterator[Line]:
+        """New values of what is updated, those first that others are made of."""
+        called = {new: target.attr("name") for target, new in updates if not is_leaf(new)}
+        order = {node: place for place, node in enumerate(walk([new for _, new in updates]))}
+        old = {new: target for target, new in updates}
+        for target, new in sorted(updates, key=lambda update: order[update[1]]):
+            others = {x: name for x, name in called.items() if x is not new}
+            below = set(walk([new], frozenset(others)))
+            # `m` is the new m, unless the old one is needed too.
+            seen = {x: name for x, name in others.items() if x in below and old[x] not in below}
+            name = target.attr("name")
+            if is_leaf(new):
+                yield new, f"{name} <- {self.names[new]}"
+            else:
+                text = equation(new, {**self.names, **seen, new: name})
+                yield new, text.replace(" = ", " <- ", 1)
+
+
+def _located(lines: Sequence[Line]) -> list[str]:
+    """Formulas, each behind the user's line that it came from."""
+    places = [str(node.where) if node.where else "" for node, _ in lines]
+    width = max(map(len, places), default=0)
+    shown = [f"{place:<{width}}   {text}" for place, (_, text) in zip(places, lines, strict=True)]
+    return [line.strip() if not width else line for line in dict.fromkeys(shown)]
