@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import difflib
 import sys
+import sysconfig
 from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 from .types import Where
@@ -23,6 +25,8 @@ _OURS = tuple(
     }
     if folder.name in {"compiler", "frontend", "runtime", "chainrule"}
 )
+# Between us and the user there may be others, such as NumPy, which calls methods of tensors.
+_OTHERS = tuple(sysconfig.get_path(name) + "/" for name in ("stdlib", "purelib", "platlib"))
 
 
 class ChainruleError(Exception):
@@ -82,7 +86,7 @@ class UsageError(ChainruleError, ValueError):
     """A call that does not make sense as it stands."""
 
 
-_PINNED: list[Where] = []
+_PINNED: ContextVar[Where | None] = ContextVar("pinned", default=None)
 
 
 @contextlib.contextmanager
@@ -91,30 +95,37 @@ def pinned(where: Where | None) -> Iterator[None]:
     if where is None:
         yield
         return
-    _PINNED.append(where)
+    token = _PINNED.set(where)
     try:
         yield
     finally:
-        _PINNED.pop()
+        _PINNED.reset(token)
 
 
 def caller() -> Where | None:
-    """The line that the user wrote: the nearest frame outside this package, or what is pinned."""
-    if _PINNED:
-        return _PINNED[-1]
-    frame = sys._getframe(1)
+    """The line that the user wrote: the nearest frame outside this package, or what is pinned.
+
+    A frame of an installed package is taken only where there is no other.
+    """
+    chosen = _PINNED.get()
+    if chosen is not None:
+        return chosen
+    frame, installed = sys._getframe(1), None
     while frame is not None:
         name = frame.f_code.co_filename
         if not name.startswith(_OURS) and not name.startswith("<"):
-            return Where(Path(name).name, frame.f_lineno)
+            where = Where(Path(name).name, frame.f_lineno)
+            if not name.startswith(_OTHERS):
+                return where
+            installed = installed or where
         frame = frame.f_back  # type: ignore[assignment]
-    return None
+    return installed
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: object, known: Iterable[str]) -> str:
     """A hint for an unknown name: the nearest known one, and all of them when they are few."""
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]!r}?"
     return "known: " + ", ".join(names)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import threading
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
@@ -144,7 +146,9 @@ OPS: dict[str, Op] = {}
 """Every built-in op by its name. Ops that a user's formula makes are not in it."""
 
 _INTERNED: weakref.WeakValueDictionary[Any, Node] = weakref.WeakValueDictionary()
-_WHERE: list[Where | None] = [None]
+_WHERE: ContextVar[Where | None] = ContextVar("where", default=None)
+# Graphs may be built in several threads; equal nodes are still one object.
+_LOCK = threading.RLock()
 
 
 def register(op: Op) -> Op:
@@ -158,25 +162,26 @@ def register(op: Op) -> Op:
 @contextlib.contextmanager
 def located(where: Where | None) -> Iterator[None]:
     """Nodes made inside, where they do not say otherwise, belong to this line of the user's."""
-    _WHERE.append(where or _WHERE[-1])
+    token = _WHERE.set(where or _WHERE.get())
     try:
         yield
     finally:
-        _WHERE.pop()
+        _WHERE.reset(token)
 
 
 def make(op: Op, operands: tuple[Node, ...], where: Where | None = None, **attrs: Any) -> Node:
     """The node of this op, operands and attributes: the one that exists, or a new one."""
     ordered = tuple(sorted(attrs.items()))
     # 0.0 and -0.0, and 1 and True, are equal keys but different constants.
-    key = (op, operands, ordered, repr(ordered) if not operands else "")
+    exact = tuple(repr(v) if isinstance(v, float | bool) else v for _, v in ordered)
+    key = (op, operands, tuple(name for name, _ in ordered), exact)
     found = _INTERNED.get(key)
     if found is None:
-        where = where or _WHERE[-1]
+        where = where or _WHERE.get()
         with located(where):
             type_ = op.infer(operands, **attrs)
-        found = Node(op, operands, ordered, type_, where)
-        _INTERNED[key] = found
+        with _LOCK:
+            found = _INTERNED.setdefault(key, Node(op, operands, ordered, type_, where))
     return found
 
 
