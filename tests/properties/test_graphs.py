@@ -316,6 +316,7 @@ def test_gradients_are_slopes(case: tuple[Graph, dict[Node, Any]]) -> None:
     request = Graph("g", graph.inputs, outputs=wanted)
     derived, plain = derive(request), Differentiate()(request)
     sizes = {"batch": ROWS}
+    size = sum(np.sum(np.abs(y)) for y in evaluate(graph.roots, given_values, sizes))
     for x, ours, naive in zip(
         xs,
         evaluate(derived.roots, given_values, sizes),
@@ -325,7 +326,8 @@ def test_gradients_are_slopes(case: tuple[Graph, dict[Node, Any]]) -> None:
         assert ours.shape == given_values[x].shape
         close(ours, naive)
         coarse, fine = (slopes(graph, given_values, x, step) for step in (2e-5, 1e-5))
-        # Near a kink, or where rounding is all there is, two steps disagree.
-        trusted = np.abs(coarse - fine) <= 1e-6 * (1 + np.abs(fine))
+        # Near a kink two steps disagree; large results leave nothing but rounding.
+        noise = 1e-15 * size / 1e-5
+        trusted = np.abs(coarse - fine) + noise <= 1e-5 * (1 + np.abs(fine))
         error = np.abs(ours - fine) <= 1e-4 * (1 + np.abs(fine))
         assert np.all(error | ~trusted | ~np.isfinite(fine))
