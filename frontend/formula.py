@@ -86,7 +86,7 @@ def made(kind: type[F], given: Any, name: str | None = None, **options: Any) -> 
             f"a name, a function of {', '.join(kind.operands)}, or a SymPy expression",
         )
     own = getattr(given, "__name__", "")
-    called = name or (own if own.isidentifier() else kind.kind)
+    called = (own if own.isidentifier() else kind.kind) if name is None else name
     return kind(identifier(called, "a formula's name"), function, found, {}, **options)
 
 

@@ -183,6 +183,12 @@ def _calls(outputs: Sequence[Node]) -> tuple[list[Node], list[tuple[Node, Call]]
 
 def _check(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
     for what, given in (("an input", inputs), ("an output", outputs)):
+        if not given:
+            raise UsageError(
+                f"a model without {what}",
+                f"{len(inputs)} inputs, {len(outputs)} outputs",
+                "cr.Model(x, y), with x = cr.Input((3,)) and y = cr.Dense(1)(x)",
+            )
         for t in given:
             if not isinstance(t, Tensor):
                 raise UsageError(
@@ -199,7 +205,11 @@ def _check(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
                 t.node.where,
             )
     if len({t.node for t in inputs}) != len(inputs):
-        raise UsageError("a model's input is there twice", hint="make two inputs with cr.Input")
+        raise UsageError(
+            "a model's input is there twice",
+            f"inputs: {', '.join(t.node.attr('name') for t in inputs)}",
+            "make two inputs with cr.Input",
+        )
     known = {t.node for t in inputs}
     for node in walk(t.node for t in outputs):
         if is_leaf(node) and node.attr("role") == "input" and node not in known:

@@ -89,7 +89,11 @@ def training(network: Network, objective: Objective, optimizer: Optimizer) -> Tr
     reported, outputs, loss_node = _reports(network, graph, labels, objective)
     params = [Tensor(p) for p in graph.params]
     if not params:
-        raise UsageError("the model has no parameters", hint="add a layer that has, such as Dense")
+        raise UsageError(
+            "the model has no parameters",
+            "there is nothing to train",
+            "add a layer that has some, such as cr.Dense(10)",
+        )
     grads = [Tensor(gradient(loss_node, p, const(1, loss_node.dtype))) for p in graph.params]
     update = optimizer.apply(params, grads)
     names = {**graph.names, **update.names, loss_node: namer("L")}

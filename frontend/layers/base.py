@@ -6,13 +6,13 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from chainrule.compiler.errors import ShapeError, UsageError, caller, pinned
 from chainrule.compiler.ir import Node, leaf
 from chainrule.compiler.types import Shape, TensorType
 
-from ..names import identifier
+from ..names import check_options, identifier
 from ..tensor import Tensor
 
 if TYPE_CHECKING:
@@ -55,6 +55,11 @@ class BaseLayer(ABC):
 
     letter = "h"  # what its result is called in formulas, with the layer's number
     inputs = 1  # how many tensors it takes; 0 means a list of them
+
+    def __new__(cls, *args: Any, **given: Any) -> Self:
+        """Check the names of the options, for every layer at once."""
+        check_options(cls.__name__, cls.__init__, given)
+        return super().__new__(cls)
 
     def __init__(self, name: str | None = None) -> None:
         self.name = None if name is None else identifier(name, "a layer's name")
@@ -100,6 +105,12 @@ class BaseLayer(ABC):
                 f"{self.describe()} takes one tensor",
                 f"{len(given)} given",
                 "merge several with Concatenate, Add or Multiply",
+            )
+        if not given:
+            raise UsageError(
+                f"{self.describe()} of nothing",
+                "expected a list of tensors",
+                f"{self.describe()}([a, b])",
             )
         for t in given:
             if not isinstance(t, Tensor):

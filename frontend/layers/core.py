@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Sequence
 
 from chainrule.compiler.errors import ShapeError, UsageError
@@ -11,7 +12,7 @@ from chainrule.compiler.ops.random import DROPOUT
 from chainrule.compiler.types import TensorType, product, symbol
 
 from ..formula import Activation as ActivationFormula, activation as find_activation
-from ..names import identifier
+from ..names import identifier, options
 from ..shaping import concat, reshape
 from ..tensor import Tensor, tensor
 from .base import BaseLayer
@@ -22,6 +23,7 @@ STEP = leaf("draws", TensorType("int64"), "state")
 _streams = itertools.count()
 
 
+@options
 def Input(
     shape: Sequence[int | str | None], name: str | None = None, dtype: str = "float32"
 ) -> Tensor:
@@ -46,6 +48,12 @@ def Input(
     """
     if name is not None:
         identifier(name, "an input's name")
+    if not isinstance(shape, list | tuple) or 0 in shape:
+        raise ShapeError(
+            f"Input of shape {shape!r}",
+            "expected the sizes of one sample, each at least 1, without the batch",
+            "cr.Input((784,)) is for rows of 784 numbers, cr.Input(()) for one number each",
+        )
     return tensor(name or "x", (symbol("batch"), *shape), dtype=dtype)
 
 
@@ -110,6 +118,12 @@ class Reshape(BaseLayer):
 
     def __init__(self, target_shape: Sequence[int], name: str | None = None) -> None:
         super().__init__(name)
+        if not isinstance(target_shape, list | tuple):
+            raise ShapeError(
+                f"Reshape({target_shape!r})",
+                "expected the new sizes of one sample, without the batch",
+                "such as cr.Reshape((8, 8))",
+            )
         self.target_shape = tuple(target_shape)
 
     def describe(self) -> str:
@@ -139,7 +153,12 @@ class Concatenate(BaseLayer):
 
     def __init__(self, axis: int = -1, name: str | None = None) -> None:
         super().__init__(name)
-        self.axis = axis
+        try:
+            self.axis = operator.index(axis)
+        except TypeError:
+            raise UsageError(
+                f"Concatenate(axis={axis!r})", "expected an integer", "-1 is the last axis"
+            ) from None
 
     def describe(self) -> str:
         """As written."""

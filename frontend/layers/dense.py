@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from typing import Any
 
-from chainrule.compiler.errors import ShapeError, UnknownNameError, UsageError, nearest
+from chainrule.compiler.errors import DTypeError, ShapeError, UnknownNameError, UsageError, nearest
 from chainrule.compiler.types import Size
 
 from ..formula import (
@@ -61,12 +62,17 @@ class Layer(BaseLayer):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        if not isinstance(units, int) or isinstance(units, bool) or units < 1:
+        try:
+            self.units = 0 if isinstance(units, bool) else operator.index(units)
+        except TypeError:
+            self.units = 0
+        if self.units < 1:
             raise UsageError(
-                f"{type(self).__name__} of {units!r} units", "expected a positive integer"
+                f"{type(self).__name__} of {units!r} units",
+                "expected a positive integer",
+                "such as 128",
             )
         self.neuron: Neuron = find_neuron(neuron)
-        self.units = units
         self.activation: ActivationFormula | None = (
             None if activation is None else find_activation(activation)
         )
@@ -109,6 +115,12 @@ class Layer(BaseLayer):
                 f"{self.describe()} on {x.node.type}",
                 "the last axis must be the neuron's inputs, of a known size",
                 "cr.Input((784,)) has 784; Flatten makes one axis of several",
+            )
+        if not x.node.type.is_float:
+            raise DTypeError(
+                f"{self.describe()} on {x.node.type}",
+                "weights are floats, and so must be what they multiply",
+                'cr.astype(x, "float32"), or cr.Input(..., dtype="float32")',
             )
         values = {}
         for p in self.neuron.parameters:
@@ -160,7 +172,11 @@ class Dense(Layer):
         if use_bias:
             first["b"], extra["b"] = bias_initializer, bias_regularizer
         elif bias_regularizer is not None:
-            raise UsageError("Dense without a bias has no bias_regularizer")
+            raise UsageError(
+                "Dense without a bias has no bias_regularizer",
+                "use_bias is False, and bias_regularizer is given",
+                "leave one of them out",
+            )
         super().__init__(
             weighted_sum if use_bias else weighted_sum_without_bias,
             units,

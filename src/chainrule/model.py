@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
 
 from chainrule.compiler.errors import UnknownNameError, UsageError, nearest
 from chainrule.frontend.formula import Loss, Metric, loss as find_loss, metric as find_metric
 from chainrule.frontend.layers import BaseLayer
-from chainrule.frontend.names import identifier
+from chainrule.frontend.names import check_options, identifier, options
 from chainrule.frontend.network import Network, network
 from chainrule.frontend.tensor import Tensor
 from chainrule.frontend.training import Objective, training
@@ -16,11 +19,7 @@ from chainrule.frontend.training import Objective, training
 from .trained import Compiled, Trained
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from chainrule.frontend.updates import Optimizer
-
-    Array = np.ndarray[Any, Any]
 
 
 class Model(Trained):
@@ -44,6 +43,11 @@ class Model(Trained):
         21
     """
 
+    def __new__(cls, *args: Any, **given: Any) -> Self:
+        """Check the names of the options."""
+        check_options(cls.__name__, cls.__init__, given)
+        return super().__new__(cls)
+
     def __init__(
         self,
         inputs: Tensor | Sequence[Tensor],
@@ -56,6 +60,7 @@ class Model(Trained):
         super().__init__(name, built.inference(), built.rows, seed)
         self._draw = {p.name: p.initializer for p in built.parameters}
 
+    @options
     def compile(
         self,
         loss: Any,
@@ -80,11 +85,18 @@ class Model(Trained):
         from chainrule.frontend.formula import optimizer as find_optimizer
 
         find_target(target)
+        for what, given, such in (("loss", loss, "mse"), ("optimizer", optimizer, "adam")):
+            if given is None:
+                raise UsageError(
+                    f"compile without {what}",
+                    "expected a name or a formula",
+                    f'such as {what}="{such}"',
+                )
         outputs = [name for name, _ in self._network.graph.outputs]
         losses: list[Loss] = [find_loss(x) for x in _each(loss, outputs, "loss")]
         weights = [1.0] * len(outputs)
         if loss_weights is not None:
-            weights = [float(w) for w in _each(loss_weights, outputs, "loss_weights")]
+            weights = [_weight(w) for w in _each(loss_weights, outputs, "loss_weights")]
         chosen = [
             [_metric(m, of) for m in wanted]
             for wanted, of in zip(_lists(metrics, outputs), losses, strict=True)
@@ -116,8 +128,9 @@ class Sequential(Model):
     def __init__(
         self, layers: Sequence[Tensor | BaseLayer], name: str = "model", seed: int | None = None
     ) -> None:
-        if not layers or not isinstance(layers[0], Tensor):
-            first = type(layers[0]).__name__ if layers else "nothing"
+        if not isinstance(layers, list | tuple) or not layers or not isinstance(layers[0], Tensor):
+            listed = isinstance(layers, list | tuple)
+            first = (type(layers[0]).__name__ if layers else "nothing") if listed else repr(layers)
             raise UsageError(
                 "Sequential needs an input first",
                 f"expected cr.Input(shape), came {first}",
@@ -137,7 +150,17 @@ class Sequential(Model):
 
 
 def _listed(given: Tensor | Sequence[Tensor]) -> list[Tensor]:
-    return [given] if isinstance(given, Tensor) else list(given)
+    return list(given) if isinstance(given, list | tuple) else [given]  # type: ignore[list-item]
+
+
+def _weight(given: Any) -> float:
+    """The factor of a loss."""
+    number = float(given) if isinstance(given, int | float | np.number) else math.nan
+    if not math.isfinite(number):
+        raise UsageError(
+            f"{given!r} in loss_weights", "expected a finite number", "1.0 is the weight by default"
+        )
+    return number
 
 
 def _each(given: Any, outputs: Sequence[str], what: str) -> list[Any]:
@@ -145,12 +168,14 @@ def _each(given: Any, outputs: Sequence[str], what: str) -> list[Any]:
     if isinstance(given, Mapping):
         for name in given:
             if name not in outputs:
-                raise UnknownNameError(
-                    f"{what} for output {name!r}", hint=nearest(str(name), outputs)
-                )
+                raise _no_output(what, name, outputs)
         missing = [name for name in outputs if name not in given]
         if missing:
-            raise UsageError(f"no {what} for output {missing[0]}", f"outputs: {', '.join(outputs)}")
+            raise UsageError(
+                f"no {what} for output {missing[0]}",
+                f"outputs: {', '.join(outputs)}",
+                "give one for each",
+            )
         return [given[name] for name in outputs]
     if isinstance(given, list | tuple):
         if len(given) != len(outputs):
@@ -163,14 +188,22 @@ def _each(given: Any, outputs: Sequence[str], what: str) -> list[Any]:
     return [given] * len(outputs)
 
 
+def _no_output(what: str, name: object, outputs: Sequence[str]) -> UnknownNameError:
+    return UnknownNameError(
+        f"{what} for output {name!r}",
+        f"the model's outputs: {', '.join(outputs)}",
+        nearest(str(name), outputs),
+    )
+
+
 def _lists(metrics: Any, outputs: Sequence[str]) -> list[list[Any]]:
     """A list of metrics for each output."""
+    if metrics is None:
+        metrics = ()
     if isinstance(metrics, Mapping):
         for name in metrics:
             if name not in outputs:
-                raise UnknownNameError(
-                    f"metrics for output {name!r}", hint=nearest(str(name), outputs)
-                )
+                raise _no_output("metrics", name, outputs)
         chosen = [metrics.get(name, ()) for name in outputs]
         return [list(m) if isinstance(m, list | tuple) else [m] for m in chosen]
     if not isinstance(metrics, list | tuple):

@@ -12,11 +12,13 @@ from chainrule.compiler.errors import ShapeError, UnknownNameError, UsageError, 
 from chainrule.compiler.ir import Graph, Node
 from chainrule.compiler.types import value
 from chainrule.frontend.initializers import Initializer, generator
+from chainrule.frontend.names import options
 from chainrule.frontend.network import Row
 from chainrule.frontend.training import Reported, Target, Training
 from chainrule.runtime.history import History
 
 from . import _build
+from .arrays import Arrays, fitting
 
 if TYPE_CHECKING:
     from chainrule.compiler.explain.formulas import Formulas
@@ -71,6 +73,10 @@ class Trained:
     def __init__(
         self, name: str, forward: Graph, rows: Sequence[Row], seed: int | None = None
     ) -> None:
+        if seed is not None:
+            from chainrule.runtime.data import check_seed
+
+            seed = check_seed(seed)
         self.name, self.seed = name, seed
         self.history: History | None = None
         self.stop_training = False
@@ -84,15 +90,15 @@ class Trained:
     # -- arrays ---------------------------------------------------------------------------------
 
     @property
-    def parameters(self) -> dict[str, Array]:
+    def parameters(self) -> Arrays:
         """The arrays that are trained, by name. They are the model's own: changes take effect."""
         self._drawn()
-        return {_name(p): self._arrays[_name(p)] for p in self._forward.params}
+        return Arrays({_name(p): self._arrays[_name(p)] for p in self._forward.params})
 
     @property
-    def settings(self) -> dict[str, Array]:
-        """The optimizer's numbers: `model.settings["learning_rate"][...] = 1e-4` takes effect."""
-        return {name: self._arrays[name] for name in self._needed().settings}
+    def settings(self) -> Arrays:
+        """The optimizer's numbers: `model.settings["learning_rate"] = 1e-4` takes effect."""
+        return Arrays({name: self._arrays[name] for name in self._needed().settings})
 
     def get_weights(self) -> list[Array]:
         """Copies of the parameters, in order."""
@@ -105,18 +111,14 @@ class Trained:
             ShapeError: there are too many or too few, or one has another shape.
         """
         own = self.parameters
-        if len(weights) != len(own):
+        listed = isinstance(weights, list | tuple)
+        if not listed or len(weights) != len(own):
             raise ShapeError(
-                f"set_weights of {len(weights)} arrays",
+                f"set_weights of {len(weights) if listed else type(weights).__name__} arrays",
                 f"the model has {len(own)}: {', '.join(own)}",
                 "get_weights gives them in order",
             )
-        arrays = [np.asarray(w) for w in weights]
-        for (name, array), given in zip(own.items(), arrays, strict=True):
-            if given.shape != array.shape:
-                raise ShapeError(
-                    f"set_weights: {name} of shape {given.shape}", f"expected {array.shape}"
-                )
+        arrays = [fitting(name, w, own[name]) for name, w in zip(own, weights, strict=True)]
         for array, given in zip(own.values(), arrays, strict=True):
             array[...] = given
 
@@ -136,7 +138,15 @@ class Trained:
         for p in missing:
             shape = tuple(value(dim, {}) for dim in p.shape)
             random = generator(self.seed, _name(p))
-            self._arrays[_name(p)] = self._draw[_name(p)](random, shape, p.dtype)
+            try:
+                self._arrays[_name(p)] = self._draw[_name(p)](random, shape, p.dtype)
+            except MemoryError as error:
+                raise UsageError(
+                    f"{_name(p)} does not fit into memory",
+                    f"{p.type}: {value(p.type.size, {}):,} numbers",
+                    "make the layer smaller",
+                    p.where,
+                ) from error
 
     # -- programs -------------------------------------------------------------------------------
 
@@ -169,7 +179,8 @@ class Trained:
         if what not in ("predict", "train", "evaluate"):
             raise UnknownNameError(
                 f"a model has no program {what!r}",
-                hint=nearest(what, ("predict", "train", "evaluate")),
+                "expected predict, train or evaluate",
+                nearest(what, ("predict", "train", "evaluate")),
             )
         if what not in graphs:
             self._needed()
@@ -223,10 +234,11 @@ class Trained:
 
     # -- training -------------------------------------------------------------------------------
 
+    @options
     def fit(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         batch_size: int | None = None,
         epochs: int = 1,
         verbose: Any = "auto",
@@ -265,6 +277,10 @@ class Trained:
         from chainrule.runtime.data import check_seed, training_data
 
         self._needed()
+        if not isinstance(shuffle, bool | np.bool_):
+            raise UsageError(
+                f"shuffle={shuffle!r}", "expected True or False", "rows are shuffled one by one"
+            )
         chosen = check_seed(seed)
         self._drawn(chosen)
         inputs, targets = self._slots("train")
@@ -290,8 +306,9 @@ class Trained:
             initial_epoch=initial_epoch,
         )
 
+    @options
     def evaluate(
-        self, x: Any, y: Any, batch_size: int | None = None, verbose: Any = "auto"
+        self, x: Any, y: Any = None, batch_size: int | None = None, verbose: Any = "auto"
     ) -> dict[str, float]:
         """Loss and metrics on data.
 
@@ -313,6 +330,7 @@ class Trained:
         trainer = self._trainer("evaluate", verbose=verbose)
         return trainer.evaluate(data, batch_size=batch_size, verbose=verbose)
 
+    @options
     def predict(self, x: Any, batch_size: int | None = None) -> Any:
         """The model's outputs for samples.
 
@@ -331,7 +349,8 @@ class Trained:
         arrays = [results[name] for name, _ in self._forward.outputs]
         return arrays[0] if len(arrays) == 1 else arrays
 
-    def train_on_batch(self, x: Any, y: Any) -> dict[str, float]:
+    @options
+    def train_on_batch(self, x: Any, y: Any = None) -> dict[str, float]:
         """One step on all of the samples given.
 
         Returns:
@@ -370,8 +389,10 @@ class Trained:
         Returns:
             A Python module, with the formula and the model's line above each kernel.
         """
-        chosen = what or ("predict" if self._compiled is None else "train")
-        return _build.program(self._request(chosen), target or self._target()).source
+        if what is None:
+            what = "predict" if self._compiled is None else "train"
+        chosen = self._target() if target is None else _build.check_target(target)
+        return _build.program(self._request(what), chosen).source
 
     def explain(self, name: str) -> Explanation:
         """How a gradient came about: each step of the chain rule, each rule, the lines of code.
