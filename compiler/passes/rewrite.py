@@ -9,7 +9,6 @@ from functools import cache
 
 from ..ir import Graph, Node, located, rebuilt
 from ..ops.base import Scalar
-from ..rules.algebra import OUT
 from ..rules.rule import ELEMENTWISE, AnyRule
 from ..trace import Trace
 
@@ -107,8 +106,8 @@ def _apply(node: Node, run: _Run) -> Node | None:
     kept = not run.stored.isdisjoint(node.operands)
     with located(node.where):
         for rule in rules:
-            if kept and rule.why == OUT:
-                continue  # an operation on what is stored is saved by nobody who moves it out
+            if kept and rule.outwards:
+                continue
             after = rule.apply(node)
             if after is not None and after is not node:
                 if trace is not None:

@@ -225,6 +225,7 @@ SIZES = (
         OUT,
         when=lambda r: r.op is SIZE,
         domain={"r": ABOVE},
+        outwards=True,
     ),
     Rule(
         "over a size plus over a size",
@@ -232,6 +233,7 @@ SIZES = (
         OUT,
         when=lambda r: r.op is SIZE,
         domain={"r": ABOVE},
+        outwards=True,
     ),
     Rule(
         "over a size minus over a size",
@@ -239,6 +241,7 @@ SIZES = (
         OUT,
         when=lambda r: r.op is SIZE,
         domain={"r": ABOVE},
+        outwards=True,
     ),
     Rule(
         "sum over a size",
@@ -246,9 +249,20 @@ SIZES = (
         OUT,
         when=lambda r: r.op is SIZE,
         domain={"r": ABOVE},
+        outwards=True,
     ),
-    Rule("sum of minus", lambda x, axes: (SUM(-x, axes=axes), -SUM(x, axes=axes)), OUT),
-    Rule("mean of minus", lambda x, axes: (MEAN(-x, axes=axes), -MEAN(x, axes=axes)), OUT),
+    Rule(
+        "sum of minus",
+        lambda x, axes: (SUM(-x, axes=axes), -SUM(x, axes=axes)),
+        OUT,
+        outwards=True,
+    ),
+    Rule(
+        "mean of minus",
+        lambda x, axes: (MEAN(-x, axes=axes), -MEAN(x, axes=axes)),
+        OUT,
+        outwards=True,
+    ),
 )
 POWERS = (
     Rule("power zero", lambda x: (pow(x, 0), const(1, x.dtype)), LESS),

@@ -77,6 +77,8 @@ class Rule:
             finite. Others are sampled from (-5, 5).
         given: what a number is in terms of the others, where `when` ties them.
         proof: how the equation was proved.
+        outwards: whether it moves an operation from an operand to the result, which saves nothing
+            where that operand is stored in any case.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Rule:
     domain: Mapping[str, Interval] = field(default_factory=dict)
     given: Mapping[str, Callable[..., Node]] = field(default_factory=dict)
     proof: Proof = "sympy"
+    outwards: bool = False
 
     @property
     def lhs(self) -> Node:
@@ -290,6 +293,7 @@ class Movement:
         rewrite: the node that a node becomes, or None.
         why: what it saves.
         examples: nodes that it rewrites; the proof compares elements before and after.
+        outwards: as a rule's.
     """
 
     name: str
@@ -298,6 +302,7 @@ class Movement:
     why: str
     examples: Callable[[], tuple[Node, ...]]
     proof: Proof = "elements"
+    outwards: bool = False
 
     @property
     def lhs(self) -> Node:
