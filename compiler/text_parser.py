@@ -12,7 +12,7 @@ from .errors import ChainruleError, FileError, nearest
 from .ir import CONST, LEAF, OPS, Graph, Node, Op, const, leaf, make, substitute, walk
 from .ops.base import Kind, Scalar
 from .ops.convert import Data
-from .types import LONG, Dim, TensorType, Where, add, floordiv, mul, sub, symbol
+from .types import LONG, Dim, Size, TensorType, Where, add, floordiv, mul, sub, symbol
 
 RESERVED = frozenset({"true", "false", "none", "nan", "inf", "const", "row"})
 ROLES = ("input", "setting", "param", "state", "placeholder")
@@ -20,6 +20,7 @@ KINDS: tuple[Kind, ...] = (
     "float", "number", "integer", "logic", "compare", "predicate", "select",
 )  # fmt: skip
 WIDTH = {"bool": 1, "int32": 4, "int64": 8, "float32": 4, "float64": 8}  # bytes of an element
+TERMS = 64
 PARTS = ("formula", "stable", "grads")
 TOKEN = re.compile(
     r"""(?P<string>"(?:[^"\\]|\\.)*")
@@ -156,17 +157,23 @@ class _Line:
         total = self._product()
         while True:
             if self.skip("+"):
-                total = add(total, self._product())
+                total = self._bounded(add(total, self._product()))
             elif self.skip("-"):
-                total = sub(total, self._product())
+                total = self._bounded(sub(total, self._product()))
             else:
                 return total
 
     def _product(self) -> Dim:
         total = self._atom()
         while self.skip("*"):
-            total = mul(total, self._atom())
+            total = self._bounded(mul(total, self._atom()))
         return total
+
+    def _bounded(self, size: Dim) -> Dim:
+        """A size that text can describe, but no graph has, would fill the memory."""
+        if isinstance(size, Size) and len(size.terms) > TERMS:
+            self.fail(f"a size of more than {TERMS} terms")
+        return size
 
     def _atom(self) -> Dim:
         if self.skip("["):

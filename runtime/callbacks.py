@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -264,8 +265,11 @@ def _direction(monitor: str, mode: str) -> str:
         return "min"
     if words[-1] in _UP:
         return "max"
+    # A name that is nearly one whose direction is known was probably mistyped.
+    near = difflib.get_close_matches(words[-1], [*_DOWN, *_UP], n=1)
+    meant = f"did you mean {'_'.join([*words[:-1], *near])!r}? if not, " if near else ""
     raise UsageError(
         f"EarlyStopping cannot tell whether {monitor!r} should be small or large",
         "mode is 'auto'",
-        "pass mode='min' or mode='max'",
+        f"{meant}pass mode='min' or mode='max'",
     )

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.compiler.errors import ChainruleError, FileError
-from chainrule.compiler.ir import Graph
+from chainrule.compiler.ir import Graph, Node
 from chainrule.compiler.targets import target as find_target
 from chainrule.compiler.text import parse, show
-from chainrule.compiler.types import Where, value
+from chainrule.compiler.types import Where, symbol, value
 from chainrule.frontend.names import identifier
 from chainrule.frontend.network import Row
 from chainrule.frontend.training import Reported, Target
 from chainrule.runtime import checkpoint
 
+from . import sound
 from .trained import Compiled, Trained
 
 
@@ -50,13 +51,18 @@ def load_model(path: str | Path) -> Trained:
     try:
         model = _model(config)
         _check(model, arrays)
-    except FileError:
-        raise
-    except (KeyError, TypeError, ValueError, IndexError, ChainruleError) as error:
-        reason = str(error).strip().partition("\n")[0]
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        RecursionError,
+        ChainruleError,
+    ) as e:
+        reason = e.what if isinstance(e, ChainruleError) else str(e).strip().partition("\n")[0]
         raise FileError(
             f"{Path(path).name} does not describe a model",
-            f"{type(error).__name__}: {reason}"[:120],
+            f"{type(e).__name__}: {reason}"[:160],
             "write it again with model.save",
         ) from None
     model._arrays = arrays
@@ -102,18 +108,18 @@ def _compiled_data(compiled: Compiled) -> dict[str, Any]:
 def _model(config: Mapping[str, Any]) -> Trained:
     rows = [
         Row(
-            _text(layer),
-            _text(formula),
-            _text(output),
-            tuple(map(_text, parameters)),
-            None if where is None else Where(_text(where[0]), int(where[1]), _text(where[2])),
+            sound.line(layer),
+            sound.line(formula),
+            sound.line(output),
+            tuple(map(sound.line, parameters)),
+            None if where is None else sound.place(Where(where[0], int(where[1]), where[2])),
         )
         for layer, formula, output, parameters, where in config["rows"]
     ]
     seed = config["seed"]
     model = Trained(
         identifier(config["name"], "a model's name"),
-        parse(_text(config["forward"])),
+        _graph(config["forward"], "forward"),
         rows,
         None if seed is None else int(seed),
     )
@@ -123,34 +129,73 @@ def _model(config: Mapping[str, Any]) -> Trained:
 
 
 def _compiled(data: Mapping[str, Any]) -> Compiled:
+    train, evaluate = _graph(data["train"], "train"), _graph(data["evaluate"], "evaluate")
+    settings = [_name(x) for x in train.inputs if x.attr("role") == "setting"]
+    state = [_name(x) for x in train.state]
+    seeds = [_name(x) for x in train.inputs if x.attr("role") == "setting" and x.dtype == "int64"]
+    if seeds:
+        settings = [name for name in settings if name not in seeds]
+        state = state[1:]  # the first one counts draws
     return Compiled(
-        train=parse(_text(data["train"])),
-        evaluate=parse(_text(data["evaluate"])),
+        train=train,
+        evaluate=evaluate,
         targets=tuple(
-            Target(_text(name), _text(output), None if classes is None else int(classes))
+            Target(str(name), str(output), None if classes is None else int(classes))
             for name, output, classes in data["targets"]
         ),
         reported=tuple(
-            Reported(_text(name), None if finish is None else parse(_text(finish)))
+            Reported(str(name), None if finish is None else sound.number(_parsed(finish)))
             for name, finish in data["reported"]
         ),
-        settings={_text(name): float(x) for name, x in data["settings"].items()},
-        state={_text(name): float(x) for name, x in data["state"].items()},
-        target=find_target(_text(data["target"])).name,
+        settings=sound.numbers(data["settings"], settings, "settings"),
+        state=sound.numbers(data["state"], state, "states"),
+        target=find_target(sound.line(data["target"])).name,
     )
 
 
-def _text(data: object) -> str:
-    if not isinstance(data, str):
-        raise TypeError(f"expected text, came {type(data).__name__}")
-    return data
+def _graph(text: object, what: str) -> Graph:
+    return sound.graph(_parsed(text), what)
+
+
+def _parsed(text: object) -> Graph:
+    if not isinstance(text, str):
+        raise TypeError(f"expected text, came {type(text).__name__}")
+    return parse(text)
+
+
+def _name(leaf: Node) -> str:
+    name: str = leaf.attr("name")
+    return name
 
 
 def _check(model: Trained, arrays: Mapping[str, Any]) -> None:
     """Whether the arrays are those that the graphs ask for."""
     graphs: list[Graph] = [model._forward]
-    if model._compiled is not None:
-        graphs += [model._compiled.train, model._compiled.evaluate]
+    inputs = [(_name(x), x.type) for x in model._forward.inputs]
+    if (compiled := model._compiled) is not None:
+        graphs += [compiled.train, compiled.evaluate]
+        inputs += [(t.name, None) for t in compiled.targets]
+        for graph in graphs[1:]:
+            given = [x for x in graph.inputs if x.attr("role") == "input"]
+            if [_name(x) for x in given] != [name for name, _ in inputs]:
+                raise ValueError(f"{graph.name} has other inputs than the model")
+            if [name for name, _ in graph.outputs] != [r.name for r in compiled.reported]:
+                raise ValueError(f"{graph.name} reports other numbers than the model")
+            if any(node.shape for _, node in graph.outputs):
+                raise ValueError(f"{graph.name} reports arrays")
+        outputs = [name for name, _ in model._forward.outputs]
+        if [t.output for t in compiled.targets] != outputs:
+            raise ValueError("the targets are not those of the outputs")
+        if {old for old, _ in compiled.train.updates} - {
+            *compiled.train.params,
+            *compiled.train.state,
+        }:
+            raise ValueError("train changes what is neither parameter nor state")
+    batch = symbol("batch")
+    for graph in graphs:
+        for leaf in graph.inputs:
+            if leaf.attr("role") == "input" and leaf.shape[:1] != (batch,):
+                raise ValueError(f"{_name(leaf)} has no row for each sample")
     needed = {
         leaf.attr("name"): leaf
         for graph in graphs
