@@ -113,7 +113,10 @@ def functions_between_layers() -> tuple[list[cr.Tensor], list[cr.Tensor]]:
 def data(inputs: Sequence[cr.Tensor], outputs: Sequence[cr.Tensor], rows: int) -> tuple[Any, Any]:
     random = np.random.default_rng(7)
     draw = [
-        [random.standard_normal((rows, *map(int, t.shape[1:]))) for t in tensors]
+        [
+            random.standard_normal((rows, *(d for d in t.shape[1:] if isinstance(d, int))))
+            for t in tensors
+        ]
         for tensors in (inputs, outputs)
     ]
     x, y = draw

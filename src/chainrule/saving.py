@@ -171,13 +171,13 @@ def _name(leaf: Node) -> str:
 def _check(model: Trained, arrays: Mapping[str, Any]) -> None:
     """Whether the arrays are those that the graphs ask for."""
     graphs: list[Graph] = [model._forward]
-    inputs = [(_name(x), x.type) for x in model._forward.inputs]
+    inputs = [_name(x) for x in model._forward.inputs]
     if (compiled := model._compiled) is not None:
         graphs += [compiled.train, compiled.evaluate]
-        inputs += [(t.name, None) for t in compiled.targets]
+        inputs += [t.name for t in compiled.targets]
         for graph in graphs[1:]:
             given = [x for x in graph.inputs if x.attr("role") == "input"]
-            if [_name(x) for x in given] != [name for name, _ in inputs]:
+            if [_name(x) for x in given] != inputs:
                 raise ValueError(f"{graph.name} has other inputs than the model")
             if [name for name, _ in graph.outputs] != [r.name for r in compiled.reported]:
                 raise ValueError(f"{graph.name} reports other numbers than the model")
