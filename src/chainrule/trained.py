@@ -221,10 +221,13 @@ class Trained:
         )
 
     def _slots(self, what: str) -> tuple[list[Slot], list[Slot]]:
-        """What is asked of the user for a program: inputs and targets."""
+        """What is asked of the user for a program: inputs and targets. Nothing is compiled yet."""
+        from chainrule.compiler.program import Buffer
         from chainrule.runtime.data import Slot
 
-        buffers = {b.name: b for b in self._program(what).program.of("input")}
+        buffers = {
+            _name(x): Buffer(_name(x), "input", x.type, x.where) for x in self._request(what).inputs
+        }
         inputs = [Slot(buffers[_name(x)], _name(x)) for x in self._forward.inputs]
         targets = []
         if self._compiled is not None and what != "predict":
