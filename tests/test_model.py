@@ -322,8 +322,9 @@ def test_hessian_of_a_networks_loss() -> None:
     loss = cr.mean((cr.tanh(x @ w1 + b1) @ w2 + b2 - y) ** 2)
     (gradient,) = cr.grad(loss, [theta])
     rows = [cr.grad(gradient[i], [theta])[0] for i in range(9)]
-    hessian = cr.function([x, y, theta], cr.stack(rows))
-    slope = cr.function([x, y, theta], gradient)
+    hessian = cr.function([x, y, theta], cr.stack(rows), target="numpy")
+    row = cr.function([x, y, theta], rows[0])
+    slope = cr.function([x, y, theta], gradient, target="numpy")
     random = np.random.default_rng(0)
     a, b, at = (random.standard_normal(shape) for shape in ((9, 2), 9, 9))
     h = 1e-5
@@ -333,4 +334,5 @@ def test_hessian_of_a_networks_loss() -> None:
     found = hessian(a, b, at)
     np.testing.assert_allclose(found, expected, atol=1e-8)
     np.testing.assert_allclose(found, found.T, atol=1e-14)
+    np.testing.assert_allclose(row(a, b, at), found[0], atol=1e-14)
     assert np.abs(found).max() > 0.1
