@@ -300,9 +300,17 @@ def _contract(printer: Printer, node: Node, depth: int) -> Piece:
     return notation.einsum(f"{left},{right}→{out}", pieces)
 
 
+def _axes(node: Node) -> tuple[int, ...]:
+    attrs = dict(node.attrs)
+    axes: tuple[int, ...] = attrs["axes"] if "axes" in attrs else (attrs["axis"],)
+    return axes
+
+
 def _reduction(printer: Printer, node: Node, depth: int) -> Piece:
     (x,) = node.operands
-    axes = dict(node.attrs).get("axes") or (node.attr("axis"),)
+    axes = _axes(node)
+    if not axes and node.op is not reduce.NORM:
+        return printer.piece(x, depth)
     piece = printer.piece(x, depth - 1)
     labels = printer.labels(x, axes)
     if node.op is reduce.NORM:
@@ -313,7 +321,7 @@ def _reduction(printer: Printer, node: Node, depth: int) -> Piece:
 def _along(printer: Printer, node: Node, depth: int) -> Piece:
     """Functions along an axis, which is the last unless the formula says so."""
     (x,) = node.operands
-    axes = dict(node.attrs).get("axes") or (node.attr("axis"),)
+    axes = _axes(node)
     piece = printer.piece(x, depth - 1)
     labels = [] if axes == (x.type.ndim - 1,) else printer.labels(x, axes)
     return printer.notation.call(node.op.name + "".join(f"_{label}" for label in labels), [piece])

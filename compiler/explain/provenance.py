@@ -163,9 +163,11 @@ def _find(name: str, graph: Graph, trace: Trace) -> tuple[str, Node, Node]:
 def _names(graph: Graph, trace: Trace) -> dict[Node, str]:
     """What nodes are called, those that rules have replaced since included."""
     names = display_names(graph)
-    for step in reversed(trace.steps):
-        if step.kind == "rule" and step.after in names and not is_leaf(step.after):
-            names.setdefault(step.before, names[step.after])
+    replaced = [(step.before, step.after) for step in trace.steps if step.kind == "rule"]
+    for old, new in [*trace.became.items(), *reversed(replaced)]:
+        known = [x for x in trace.later(new) if x in names and not is_leaf(x)]
+        if known and not is_leaf(old):
+            names.setdefault(old, names[known[0]])
     for (result, x), gradient in trace.gradients.items():
         if result in names and x in names and not is_leaf(gradient) and not is_const(gradient):
             names.setdefault(gradient, f"d{names[result]}_d{names[x]}")
@@ -189,6 +191,8 @@ def _chain_line(printer: Printer, step: Step, result: Node, shares: Mapping[Node
     node, x = step.before, step.before.operands[step.operand]
     y, of, by = (_short(printer, part) for part in (result, node, x))
     share = printer.formula(step.after)
+    if (known := printer.names.get(step.after)) and known != f"d{y}_d{by}":
+        share = printer.name(known)  # it is what reached another node before
     mark = "=" if shares[x] == 1 else "+="
     text = f"d{_within(y)}/d{_within(by)} {mark} {share}"
     if isinstance(node.op, Scalar):
@@ -211,15 +215,27 @@ def _within(text: str) -> str:
 
 def _rules(printer: Printer, trace: Trace, relevant: set[Node]) -> list[Line]:
     """The rewriting that led to what is relevant."""
+    steps = [step for step in trace.steps if step.kind == "rule"]
+    chosen: set[int] = set()
+    while True:
+        new = [
+            number
+            for number, step in enumerate(steps)
+            if number not in chosen
+            and not relevant.isdisjoint((step.before, *trace.later(step.after)))
+        ]
+        if not new:
+            break
+        chosen.update(new)
+        relevant |= set(walk([steps[number].before for number in new]))
     found: list[Line] = []
-    for step in reversed(trace.steps):
-        if step.kind == "rule" and (step.before in relevant or step.after in relevant):
-            relevant |= set(walk([step.before]))
-            before, after = printer.formula(step.before), printer.formula(step.after)
-            if before != after:
-                line = Line(f"{before} = {after}", _place(step.where), f"{step.name}: {step.why}")
-                found.append(line)
-    return list(dict.fromkeys(reversed(found)))
+    for number in sorted(chosen):
+        step = steps[number]
+        before, after = printer.formula(step.before), printer.formula(step.after)
+        if before not in (after, _short(printer, step.after)):
+            line = Line(f"{before} = {after}", _place(step.where), f"{step.name}: {step.why}")
+            found.append(line)
+    return list(dict.fromkeys(found))
 
 
 def _code(name: str, program: Program) -> list[Line]:

@@ -50,6 +50,8 @@ class Contractions:
             mapped[node] = visit(rebuilt(node, tuple(mapped[x] for x in node.operands)))
             if uses[node] > 1 or node in graph.names:
                 stored.add(mapped[node])
+        if trace is not None:
+            trace.passed(mapped)
         return graph.map(mapped)
 
 

@@ -20,7 +20,10 @@ class Fold:
 
     def __call__(self, graph: Graph, trace: Trace | None = None) -> Graph:
         """The graph with its numbers computed."""
-        return graph.map(transform((*graph.leaves, *graph.roots, *graph.names), folded))
+        mapped = transform((*graph.leaves, *graph.roots, *graph.names), folded)
+        if trace is not None:
+            trace.passed(mapped)
+        return graph.map(mapped)
 
     def node(self, root: Node) -> Node:
         """One node with its numbers computed."""

@@ -46,6 +46,8 @@ class Rewrite:
         run = _Run(index(self.rules), trace, frozenset(names), set())
         for root in roots:
             _normal(root, done, run, 0)
+        if trace is not None:
+            trace.passed(done)
         return done
 
     def node(self, root: Node, trace: Trace | None = None) -> Node:

@@ -103,6 +103,7 @@ CASES: dict[str, tuple[Node, str, str]] = {
     "picked": (where(hot(shape.reshape(LABELS, (BATCH, 1)), 1, 3), X, const(0, "float32")),
         "onehot(t) * x", r"\operatorname{onehot}\left(t\right) \odot x"),
     "sum of all": (reduce.sum(X, axes=(0, 1)), "sum(x)", r"\sum x"),
+    "sum over nothing": (make(reduce.SUM, (X + Y,), axes=()), "x + y", "x + y"),
     "sum over batch": (reduce.sum(X + Y, axes=(0,)), "sum_batch (x + y)",
         r"\sum_{\mathrm{batch}} \left(x + y\right)"),
     "mean": (make(reduce.MEAN, (square(X - Y),), axes=(0, 1)), "mean((x - y)²)",

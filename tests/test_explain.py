@@ -1,0 +1,49 @@
+"""How gradients of whole models are explained: every step between the chain rule and the code."""
+
+import pytest
+
+import chainrule as cr
+
+
+def model(loss: str, *layers: cr.Dense) -> cr.Sequential:
+    built = cr.Sequential([cr.Input((4,)), *layers])
+    built.compile(loss=loss, optimizer="sgd", target="numpy")
+    return built
+
+
+def classifier() -> cr.Sequential:
+    layers = cr.Dense(5, activation="relu"), cr.Dense(3)
+    return model("sparse_categorical_crossentropy_from_logits", *layers)
+
+
+@pytest.fixture(scope="module")
+def explained() -> str:
+    return str(classifier().explain("dL_dW1"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "mean(-log_softmax(y)[t]) = -mean(log_softmax(y)[t])",
+        "sum_axis1 add_along_axis(-1 / batch, t) = sum_axis1 (-1 / batch)",
+        "add_along_axis(-1 / batch, t) = -onehot(t) / batch",
+        "dL/dh1 * [z1 > 0] = [z1 > 0] * dL/dh1",
+    ],
+)
+def test_rules_that_made_the_gradient_what_it_is(line: str, explained: str) -> None:
+    _, _, rules = explained.partition("rules applied")
+    assert line in rules.partition("as it is computed")[0]
+
+
+def test_a_gradient_that_is_known_is_named(explained: str) -> None:
+    assert "dL/d[h1 W2] = dL/dy\n" in explained
+    assert "dL/d[x W1] = dL/dz1\n" in explained
+
+
+def test_rules_elsewhere_are_left_out() -> None:
+    assert "[z1 > 0]" not in str(classifier().explain("dL_dW2")).partition("rules")[2]
+
+
+def test_a_mean_over_an_axis_of_one() -> None:
+    explained = str(model("mse", cr.Dense(1)).explain("dL_dW1"))
+    assert "mean_axis1 (t - y)² = (t - y)²" in explained
