@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 
 from ..ir import Graph, Node, is_leaf, walk
@@ -39,15 +39,21 @@ def equation(node: Node, names: Mapping[Node, str], notation: Notation | None = 
     return f"{printer.name(names[node])} = {printer.formula(node)}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Equation:
     """One line of mathematics: a name and what it stands for."""
 
     node: Node
-    names: Mapping[Node, str] = field(repr=False)
+    names: Mapping[Node, str]
 
     def __str__(self) -> str:
         return equation(self.node, self.names)
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_latex_(self) -> str:
+        return _inline(self.latex())
 
     def latex(self) -> str:
         """The equation in LaTeX."""
@@ -135,10 +141,18 @@ class Formulas(Mapping[str, tuple[Equation, ...]]):
         return f"\\begin{{aligned}}\n{joined}\n\\end{{aligned}}"
 
     def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex()}$"
+        return _inline(self.latex())
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(str(self))}</pre>"
+        # Notebooks prefer HTML to LaTeX, and typeset the mathematics in it.
+        return (
+            f"<div>{escape(self._repr_latex_())}</div>"
+            f"<details><summary>as text</summary><pre>{escape(str(self))}</pre></details>"
+        )
+
+
+def _inline(mathematics: str) -> str:
+    return f"$\\displaystyle {mathematics}$"
 
 
 def gradients(graph: Graph) -> Formulas:

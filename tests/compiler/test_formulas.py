@@ -1,5 +1,6 @@
 """Nodes as mathematics, and how gradients are explained."""
 
+import html
 from collections.abc import Callable
 
 import pytest
@@ -226,7 +227,16 @@ def test_gradients_by_parameter(formulas: Formulas) -> None:
 def test_gradients_in_notebooks(formulas: Formulas) -> None:
     assert formulas.latex().startswith("\\begin{aligned}\n\\frac{\\partial L}{\\partial y} &= ")
     assert formulas._repr_latex_() == f"$\\displaystyle {formulas.latex()}$"
-    assert "<pre>dL/dy  = 2 (y - t)" in formulas._repr_html_()
+    shown = formulas._repr_html_()
+    assert shown.startswith("<div>$\\displaystyle \\begin{aligned}")  # what notebooks typeset
+    assert html.unescape(shown).count(formulas.latex()) == 1
+    assert "<pre>dL/dy  = 2 (y - t)" in shown
+
+
+def test_one_equation_in_notebooks(formulas: Formulas) -> None:
+    last = formulas["W2"][-1]
+    assert repr(last) == "dL/dW2 = h1ᵀ dL/dy"
+    assert last._repr_latex_() == f"$\\displaystyle {last.latex()}$"
 
 
 @pytest.fixture(scope="module")
