@@ -18,9 +18,9 @@ CONFIG = tomllib.loads((ROOT / "pyproject.toml").read_text())
 HEAVY = {"llvmlite", "numba", "scipy", "sklearn", "sympy", "torch"}
 MEASURE = """
 import sys, time
-start = time.perf_counter()
+start = time.process_time()
 import chainrule
-print(time.perf_counter() - start, *sorted({name.partition(".")[0] for name in sys.modules}))
+print(time.process_time() - start, *sorted({name.partition(".")[0] for name in sys.modules}))
 """
 
 

@@ -117,10 +117,10 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def refused(path: Path) -> FileError:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(FileError) as caught:
         cr.load_model(path)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert_three_lines(caught.value)
     return caught.value
 
