@@ -13,6 +13,7 @@ from chainrule.compiler.ir import leaf
 from chainrule.compiler.types import Shape, TensorType, symbol
 
 from .kinds import Formula, Regularizer
+from .names import identifier
 from .replicate import Neuron
 from .signature import REQUIRED, Argument, Role, Signature
 from .tensor import Tensor, promote
@@ -32,12 +33,14 @@ def is_sympy(given: Any) -> bool:
 def of_expressions(
     given: Any,
     kind: type[Formula],
-    args: Sequence[str] | None,
-    settings: Mapping[str, Any] | None,
-    states: Mapping[str, float] | None,
-    step: str | None,
+    args: Sequence[Any] | None,
+    settings: Mapping[Any, Any] | None,
+    states: Mapping[Any, float] | None,
+    step: Any,
 ) -> tuple[Callable[..., Any], Signature]:
     """The function and the arguments of a formula given as a SymPy expression.
+
+    Symbols are given themselves or by name.
 
     Args:
         given: an expression; for an optimizer the new parameter and the new states.
@@ -48,6 +51,7 @@ def of_expressions(
         step: the symbol that is the number of the step.
 
     Raises:
+        UnknownNameError: a symbol's name is no identifier.
         NoExpressionError: the expression holds something that is no function of tensors.
         UsageError: its symbols are not the operands of such a formula.
     """
@@ -56,12 +60,14 @@ def of_expressions(
     expressions = tuple(given) if isinstance(given, tuple | list) else (given,)
     symbols = unknowns(expressions)
     others: dict[str, tuple[Role, Any]] = {
-        **{name: ("setting", value) for name, value in (settings or {}).items()},
-        **{name: ("state", value) for name, value in (states or {}).items()},
-        **({step: ("step", REQUIRED)} if step else {}),
+        **{str(name): ("setting", value) for name, value in (settings or {}).items()},
+        **{str(name): ("state", value) for name, value in (states or {}).items()},
+        **({str(step): ("step", REQUIRED)} if step is not None else {}),
     }
+    for name in (*symbols, *others):
+        identifier(name, "a symbol's name")
     free = sorted(name for name in symbols if name not in others)
-    operands = tuple(args) if args is not None else NAMES.get(kind.kind, tuple(free))
+    operands = _words(args) if args is not None else NAMES.get(kind.kind, tuple(free))
     rest = [name for name in free if name not in operands]
     vectors = {name for name, x in symbols.items() if type(x).__name__ == "IndexedBase"}
     if kind is Neuron:
@@ -70,7 +76,7 @@ def of_expressions(
     elif rest or len(operands) != len(kind.operands):
         raise UsageError(
             f"{kind.kind}: an expression of {', '.join(free) or 'no symbols'}",
-            f"expected {len(kind.operands)} operands: {', '.join(kind.operands)}",
+            f"its operands are {', '.join(kind.operands)}",
             "args= says which symbols they are, in order; settings= gives the others values",
         )
     arguments = [Argument(name, "operand") for name in operands]
@@ -93,3 +99,8 @@ def of_expressions(
     types = [TensorType("float64", shape) for shape in shapes]
     function(*(Tensor(leaf(n, t, "placeholder")) for n, t in zip(names, types, strict=True)))
     return function, Signature(tuple(arguments), caller())
+
+
+def _words(given: Any) -> tuple[str, ...]:
+    """The names of symbols: of several, or of one alone."""
+    return tuple(map(str, given if isinstance(given, tuple | list) else (given,)))

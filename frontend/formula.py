@@ -61,7 +61,7 @@ def made(kind: type[F], given: Any, name: str | None = None, **options: Any) -> 
             or a formula; None: a decorator is wanted.
         name: what formulas and code call it; by default the callable's name.
         options: what the class has beyond name, function and settings, and what the symbols of a
-            SymPy expression are: `args`, `settings`, `states` and `step`.
+            SymPy expression are, themselves or by name: `args`, `settings`, `states` and `step`.
 
     Raises:
         UnknownNameError: no formula has this name, or the name is not an identifier.
@@ -99,8 +99,8 @@ def activation(
     given: Activation | Given | Any,
     *,
     name: str | None = None,
-    args: Sequence[str] | None = None,
-    settings: Mapping[str, Any] | None = None,
+    args: Sequence[Any] | None = None,
+    settings: Mapping[Any, Any] | None = None,
 ) -> Activation: ...
 @overload
 def activation(given: None = None, *, name: str | None = None) -> Decorator[Activation]: ...
@@ -137,8 +137,8 @@ def loss(
     given: Loss | Given | Any,
     *,
     name: str | None = None,
-    args: Sequence[str] | None = None,
-    settings: Mapping[str, Any] | None = None,
+    args: Sequence[Any] | None = None,
+    settings: Mapping[Any, Any] | None = None,
     target: Literal["values", "classes"] = "values",
     from_logits: bool = False,
 ) -> Loss: ...
@@ -191,8 +191,8 @@ def metric(
     given: Metric | Given | Any,
     *,
     name: str | None = None,
-    args: Sequence[str] | None = None,
-    settings: Mapping[str, Any] | None = None,
+    args: Sequence[Any] | None = None,
+    settings: Mapping[Any, Any] | None = None,
     finish: Callable[[Tensor], Tensor] | None = None,
 ) -> Metric: ...
 @overload
@@ -242,8 +242,8 @@ def regularizer(
     given: Regularizer | Given | Any,
     *,
     name: str | None = None,
-    args: Sequence[str] | None = None,
-    settings: Mapping[str, Any] | None = None,
+    args: Sequence[Any] | None = None,
+    settings: Mapping[Any, Any] | None = None,
 ) -> Regularizer: ...
 @overload
 def regularizer(given: None = None, *, name: str | None = None) -> Decorator[Regularizer]: ...
@@ -280,8 +280,8 @@ def neuron(
     given: Neuron | Given | Any,
     *,
     name: str | None = None,
-    args: Sequence[str] | None = None,
-    settings: Mapping[str, Any] | None = None,
+    args: Sequence[Any] | None = None,
+    settings: Mapping[Any, Any] | None = None,
 ) -> Neuron: ...
 @overload
 def neuron(given: None = None, *, name: str | None = None) -> Decorator[Neuron]: ...
@@ -324,10 +324,10 @@ def optimizer(
     given: Optimizer | Given | Any,
     *,
     name: str | None = None,
-    args: Sequence[str] | None = None,
-    settings: Mapping[str, Any] | None = None,
-    states: Mapping[str, float] | None = None,
-    step: str | None = None,
+    args: Sequence[Any] | None = None,
+    settings: Mapping[Any, Any] | None = None,
+    states: Mapping[Any, float] | None = None,
+    step: Any = None,
 ) -> Optimizer: ...
 @overload
 def optimizer(given: None = None, *, name: str | None = None) -> Decorator[Optimizer]: ...

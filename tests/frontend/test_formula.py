@@ -283,11 +283,15 @@ def test_a_sympy_activation_with_a_setting() -> None:
     z, a = sympy.symbols("z a")
     scaled = cr.activation(z / (1 + sympy.exp(-a * z)), args=["z"], settings={"a": 1.0})
     assert float(scaled(a=2)(1.0)) == pytest.approx(1 / (1 + np.exp(-2)), rel=1e-15)
+    themselves = cr.activation(z / (1 + sympy.exp(-a * z)), args=z, settings={a: 1.0})
+    assert float(themselves(a=2)(1.0)) == float(scaled(a=2)(1.0))
 
 
 def test_the_symbols_of_a_loss_are_in_order() -> None:
     t, p = sympy.symbols("t p")
     named = cr.loss(t**2 / p, args=("t", "p"))
+    themselves = cr.loss(t**2 / p, args=(t, p))
+    assert value(themselves(np.array([6.0]), np.array([2.0]))) == [18.0]
     sorted_ = cr.loss(p**2 / t)  # p before t
     assert value(named(np.array([6.0]), np.array([2.0]))) == [18.0]
     assert value(sorted_(np.array([6.0]), np.array([2.0]))) == [18.0]
@@ -338,7 +342,7 @@ def test_a_sympy_optimizer_counts_its_steps() -> None:
     ("make", "message"),
     [
         (lambda z, a: cr.activation(z * a), "an expression of a, z"),
-        (lambda z, a: cr.loss(z), "expected 2 operands"),
+        (lambda z, a: cr.loss(z), "its operands are target, prediction"),
         (lambda z, a: cr.activation(sympy.Heaviside(z)), "Heaviside is no known function"),
         (lambda z, a: cr.activation(sympy.Function("f")(z)), "f is no known function"),
         (lambda z, a: cr.activation(z + sympy.Symbol("z", real=True)), "two different symbols"),
@@ -350,6 +354,20 @@ def test_bad_expressions(make: Callable[..., Any], message: str) -> None:
         make(*sympy.symbols("z a"))
     assert str(raised.value).startswith("test_formula.py:")
     assert len(str(raised.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize("name", ["x); import os", "lambda", "__class__", "a\nb"])
+def test_names_of_symbols(name: str) -> None:
+    odd, z = sympy.Symbol(name), sympy.Symbol("z")
+    for make in (
+        lambda: cr.activation(odd**2),
+        lambda: cr.activation(z * odd, args=z, settings={odd: 1.0}),
+        lambda: cr.neuron(odd * z),
+        lambda: cr.optimizer((z - odd, odd), args=(z, "g"), states={odd: 0.0}),
+    ):
+        with pytest.raises(UnknownNameError, match="expected letters, digits") as raised:
+            make()
+        assert str(raised.value).startswith("test_formula.py:")
 
 
 def test_a_sum_that_is_not_over_all_inputs() -> None:
