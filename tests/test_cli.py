@@ -158,6 +158,18 @@ def test_the_emitted_module_needs_no_chainrule(net: Write, tmp_path: Path) -> No
     assert done.stdout == "False True\n"
 
 
+@pytest.mark.parametrize(
+    "text", [NET.replace("model", "net"), FUNCTION.replace("function =", "f =")]
+)
+def test_the_only_thing_of_its_kind_may_have_another_name(
+    text: str, net: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["show", str(net(text)), "--what", "source"]) == 0
+    source = capsys.readouterr().out
+    assert "import numpy as np" in source
+    assert not source.endswith("\n\n")
+
+
 def test_emit_a_function_and_print_it(net: Write, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["emit", str(net(FUNCTION)), "-o", "-"]) == 0
     out = capsys.readouterr().out
@@ -168,8 +180,9 @@ def test_emit_a_function_and_print_it(net: Write, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("text", "words", "first", "hint"),
     [
-        ("x = 1\n", [], "net.py:1: net.py defines no model", "chainrule --help"),
-        ("model = 3\n", [], "net.py:1: net.py defines no model", "chainrule --help"),
+        ("x = 1\n", [], "net.py:1: net.py defines neither a model nor a f", "chainrule --help"),
+        ("model = 3\n", [], "net.py:1: net.py defines neither", "`function`; it is a int"),
+        (NET.replace("model", "a") + NET.replace("model", "b"), [], "net.py:1: ", "are a, b\n"),
         ("\n\nfoo\n", [], "net.py:3: NameError: name 'foo' is not defined", "net.py shows the"),
         ("x = (\n", [], "net.py:1: SyntaxError: '(' was never closed", ""),
         (NET.replace('"mse"', '"mso"'), [], "net.py:5: ", "did you mean 'mse'?"),

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from chainrule.compiler.errors import ChainruleError, FileError, UsageError
 from chainrule.compiler.types import Where
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from ._function import Function
     from .trained import Trained
 
+T = TypeVar("T")
+
 PROTOCOL = """\
 FILE is your own Python program. It is run as a module, so that what stands below
 `if __name__ == "__main__":` is left out, and the commands use what it defines:
 
   model           a compiled model: cr.Sequential or cr.Model after model.compile(...)
-  function        for show and emit, in place of a model: what cr.function returns
+  function        for show and emit, in place of a model: what cr.function returns;
+                  another name will do for the only model, or for the only function
   x, y            for train: samples and targets; or
   data()          for train: a function that returns (x, y)
   x_test, y_test  for train, if there are any: what to evaluate on afterwards
@@ -164,13 +167,12 @@ def _where(error: BaseException, path: Path) -> Where:
 def _model(path: Path, found: Mapping[str, Any]) -> Trained:
     from .trained import Trained
 
-    model = found.get("model")
-    if isinstance(model, Trained):
+    model = _called(found, "model", Trained)
+    if model is not None:
         return model
-    came = "there is no such name" if model is None else f"it is a {type(model).__name__}"
     raise UsageError(
         f"{path.name} defines no model",
-        f"expected `model`, a cr.Sequential or cr.Model; {came}",
+        f"expected `model`, a cr.Sequential or cr.Model; {_came(found, 'model', Trained)}",
         "chainrule --help says what a program has to define",
         Where(path.name, 1),
     )
@@ -178,10 +180,38 @@ def _model(path: Path, found: Mapping[str, Any]) -> Trained:
 
 def _model_or_function(path: Path) -> Trained | Function:
     from ._function import Function
+    from .trained import Trained
 
     found = load(path)
-    function = found.get("function")
-    return function if isinstance(function, Function) else _model(path, found)
+    if isinstance(found.get("function"), Function):
+        return cast("Function", found["function"])
+    thing = _called(found, "model", Trained) or _called(found, "function", Function)
+    if thing is not None:
+        return thing
+    both = (Trained, Function)
+    raise UsageError(
+        f"{path.name} defines neither a model nor a function",
+        f"expected `model` or `function`; {_came(found, 'model', both)}",
+        "chainrule --help says what a program has to define",
+        Where(path.name, 1),
+    )
+
+
+def _called(found: Mapping[str, Any], name: str, kind: type[T]) -> T | None:
+    """What a program calls so, or else the only thing of its kind."""
+    named = found.get(name)
+    if isinstance(named, kind):
+        return named
+    alike = {id(x): x for x in found.values() if isinstance(x, kind)}
+    return next(iter(alike.values())) if len(alike) == 1 else None
+
+
+def _came(found: Mapping[str, Any], name: str, kinds: Any) -> str:
+    """What there is in place of a model or a function."""
+    several = [key for key, x in found.items() if isinstance(x, kinds)]
+    if several:
+        return f"there are {', '.join(several)}"
+    return f"it is a {type(found[name]).__name__}" if name in found else "there is no such name"
 
 
 # -- commands -------------------------------------------------------------------------------------
@@ -246,13 +276,14 @@ def _formulas(thing: Trained | Function, options: Any) -> str:
 def _graph(thing: Trained | Function, options: Any) -> str:
     from chainrule.compiler.text import show
 
-    return show(thing.graph())
+    return show(thing.graph()).rstrip("\n")
 
 
 def _source(thing: Trained | Function, options: Any) -> str:
     from ._build import check_target
 
-    return thing.source(None if options.target is None else check_target(options.target))
+    target = None if options.target is None else check_target(options.target)
+    return thing.source(target).rstrip("\n")
 
 
 def _explain(thing: Trained | Function, options: Any) -> str:
