@@ -122,10 +122,18 @@ def caller() -> Where | None:
     return installed
 
 
+LISTED = 30  # names in a hint
+
+
 def nearest(name: object, known: Iterable[str]) -> str:
-    """A hint for an unknown name: the nearest known one, and all of them when they are few."""
+    """A hint for an unknown name: the nearest known one, or the one with its initials, or all.
+
+    Of very many only the first are listed.
+    """
     names = sorted(known)
-    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    initials = [x for x in names if "_" in x and str(name) == "".join(w[:1] for w in x.split("_"))]
+    close = initials or difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]!r}?"
-    return "known: " + ", ".join(names)
+    more = len(names) - LISTED
+    return "known: " + ", ".join(names[:LISTED]) + (f" and {more} more" if more > 0 else "")

@@ -92,6 +92,8 @@ def in_shape(label: str, array: Array, wanted: TensorType) -> Array:
 
 
 def _shape_hint(label: str, shape: tuple[int, ...], wanted: TensorType) -> str:
+    if wanted.dtype.startswith("int") and len(shape) == wanted.ndim + 1:
+        return f"class numbers are wanted: of one-hot rows, numpy.argmax({label}, axis=-1)"
     row = wanted.shape[1:]
     if all(isinstance(dim, int) for dim in row):
         sizes = tuple(dim for dim in row if isinstance(dim, int))
@@ -104,4 +106,6 @@ def _shape_hint(label: str, shape: tuple[int, ...], wanted: TensorType) -> str:
             )
         if len(shape) == 2 and (shape[0],) == sizes:
             return f"samples are rows: {label}.T has the right shape"
+        if needed > 1 and len(shape) == wanted.ndim - 1:
+            return f"a row of {needed} a sample is wanted; class numbers go with the sparse_ losses"
     return "the first axis is the samples, and the model fixes the others"

@@ -159,6 +159,7 @@ MISTYPED: dict[str, tuple[Wrong, str]] = {
         lambda: net().settings.__setitem__("learning_rat", 0.1),
         "learning_rate",
     ),
+    "initials": (lambda: cr.Adam(lr=0.1), "did you mean 'learning_rate'"),
     "program": (lambda: net().source(what="trian"), "train"),
     "gradient": (lambda: net().explain("dL_dW2"), "dL_dW1"),
     "monitor": (
@@ -226,6 +227,16 @@ BUILDING: dict[str, tuple[type[ChainruleError], Wrong, str]] = {
     "Dropout of everything": (UsageError, lambda: cr.Dropout(1.0), "0 <= rate < 1"),
     "Dropout of NaN": (UsageError, lambda: cr.Dropout(float("nan")), "0 <= rate < 1"),
     "Sequential without an input": (UsageError, lambda: cr.Sequential([cr.Dense(3)]), "Dense"),
+    "Sequential of a class": (
+        UsageError,
+        lambda: cr.Sequential([cr.Input((3,)), cr.Dense]),  # type: ignore[list-item]
+        "cr.Dense(...) makes one",
+    ),
+    "Sequential without brackets": (
+        UsageError,
+        lambda: cr.Sequential(cr.Input((3,)), cr.Dense(1)),  # type: ignore[arg-type]
+        "Sequential takes a list of layers",
+    ),
     "Sequential of nothing": (UsageError, lambda: cr.Sequential([]), "nothing"),
     "Sequential of None": (UsageError, lambda: cr.Sequential(None), "None"),  # type: ignore[arg-type]
     "Sequential with a name": (

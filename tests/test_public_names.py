@@ -69,5 +69,11 @@ def test_a_mistyped_name_gets_the_nearest() -> None:
         getattr(cr, wrong)
 
 
+def test_of_many_names_some_are_listed() -> None:
+    wrong = "Foo2D"
+    with pytest.raises(AttributeError, match=r"known: Activation, .* and \d+ more$"):
+        getattr(cr, wrong)
+
+
 def test_a_name_with_underscores_is_not_taken_for_a_mistake() -> None:
     assert not hasattr(cr, "__wrapped__")

@@ -221,12 +221,15 @@ def _check_kind(program: Program, buffer: Buffer, array: Array) -> None:
     """An array of the right dtype and number of axes, writable where it is updated in place."""
     if not isinstance(array, np.ndarray) or array.dtype != buffer.type.dtype:
         raise DTypeError(
-            f"{program.name}: {buffer.name} has the wrong dtype", _expected(buffer.type, array)
+            f"{program.name}: {buffer.name} has the wrong dtype",
+            _expected(buffer.type, array),
+            f'convert with .astype("{buffer.type.dtype}")',
         )
     if array.ndim != buffer.type.ndim:
         raise ShapeError(
             f"{program.name}: {buffer.name} has the wrong number of axes",
             _expected(buffer.type, array),
+            "reshape the array; an axis of size 1 is x[None] or x[..., None]",
         )
     if buffer.role in ("param", "state") and not array.flags.carray:
         raise UsageError(
@@ -262,7 +265,7 @@ def _misfit(
     return ShapeError(
         f"{program.name}: {buffer.name} has the wrong shape",
         _expected(buffer.type, array),
-        "; ".join(hints),
+        "; ".join(hints) or "sizes that are numbers are fixed; one with a name may be any",
     )
 
 

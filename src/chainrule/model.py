@@ -128,16 +128,22 @@ class Sequential(Model):
     def __init__(
         self, layers: Sequence[Tensor | BaseLayer], name: str = "model", seed: int | None = None
     ) -> None:
-        if not isinstance(layers, list | tuple) or not layers or not isinstance(layers[0], Tensor):
-            listed = isinstance(layers, list | tuple)
-            first = (type(layers[0]).__name__ if layers else "nothing") if listed else repr(layers)
+        such = "cr.Sequential([cr.Input((784,)), cr.Dense(10)])"
+        if not isinstance(layers, list | tuple):
+            raise UsageError("Sequential takes a list of layers", f"came {layers!r:.60}", such)
+        if not layers or not isinstance(layers[0], Tensor):
+            first = type(layers[0]).__name__ if layers else "nothing"
             raise UsageError(
-                "Sequential needs an input first",
-                f"expected cr.Input(shape), came {first}",
-                "cr.Sequential([cr.Input((784,)), cr.Dense(10)])",
+                "Sequential needs an input first", f"expected cr.Input(shape), came {first}", such
             )
         x = layers[0]
         for layer in layers[1:]:
+            if isinstance(layer, type):
+                raise UsageError(
+                    f"Sequential: {layer.__name__} is a class of layers",
+                    "after the input come layers",
+                    f"cr.{layer.__name__}(...) makes one",
+                )
             if not callable(layer) or isinstance(layer, Tensor):
                 raise UsageError(
                     f"Sequential: {type(layer).__name__} is not a layer",

@@ -1,5 +1,6 @@
 """What users pass becomes what programs read, or an error that says which array and which row."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -191,6 +192,21 @@ def test_a_list_of_one_array_is_that_array() -> None:
     assert np.shares_memory(d.convert("x", [x], [slot("x", "float32", 2)])["x_"], x)
     row = d.convert("x", [x[0]], [slot("x", "float32", 2)])["x_"]
     assert row.shape == (1, 2)  # a list of rows, of which there is one
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted", "hint"),
+    [
+        (np.eye(3), ("int32",), "of one-hot rows, numpy.argmax(y, axis=-1)"),
+        (np.arange(5), ("float32", 3), "class numbers go with the sparse_ losses"),
+        (np.ones((3, 2)), ("float32", 3), "y.T has the right shape"),
+    ],
+)
+def test_labels_in_the_other_form(
+    value: npt.NDArray[Any], wanted: tuple[Any, ...], hint: str
+) -> None:
+    with pytest.raises(ShapeError, match=re.escape(hint)):
+        d.convert("y", value, [slot("y", *wanted)])
 
 
 def test_a_large_sum_of_finite_numbers_is_finite() -> None:
