@@ -123,7 +123,7 @@ def network(inputs: Sequence[Tensor], outputs: Sequence[Tensor], name: str) -> N
 
     names: dict[Node, str] = {}
     results = [t.node for t in outputs]
-    labels = [namer("y" if len(results) == 1 else f"y{i + 1}") for i in range(len(results))]
+    labels = [namer(label) for label in _outputs(results, calls)]
     for node, label in zip(results, labels, strict=True):
         names.setdefault(mapped[node], label)
     for node, call in calls:
@@ -229,6 +229,14 @@ def _numbers(layers: Sequence[BaseLayer]) -> dict[BaseLayer, int]:
             count += 1
         numbers[layer] = count
     return numbers
+
+
+def _outputs(results: Sequence[Node], calls: Sequence[tuple[Node, Call]]) -> list[str]:
+    """What outputs are called: `y`; of several, each as its layer is, or by its number."""
+    if len(results) == 1:
+        return ["y"]
+    given = {node: call.layer.name for node, call in calls if call.layer.name}
+    return [given.get(node, f"y{i + 1}") for i, node in enumerate(results)]
 
 
 def _suffixed(name: str, layer: BaseLayer, numbers: dict[BaseLayer, int]) -> str:

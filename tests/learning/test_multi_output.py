@@ -90,3 +90,17 @@ def test_an_output_of_weight_zero_is_not_learned(
     names = list(model.parameters)
     assert names == ["W1", "b1", "W2", "b2", "W3", "b3", "W4", "b4", "W5", "b5"][: len(names)]
     assert changed == [True] * 6 + [False] * 4
+
+
+def test_outputs_are_called_as_their_layers() -> None:
+    x = cr.Input((2,))
+    h = cr.Dense(3, activation="tanh")(x)
+    outputs = [cr.Dense(1, name="size")(h), cr.Dense(2)(h), cr.Dense(3, name="kind")(h)]
+    model = cr.Model(x, outputs)
+    losses = {"size": "mse", "y2": "mse", "kind": "sparse_categorical_crossentropy_from_logits"}
+    model.compile(losses, "sgd", metrics={"kind": "accuracy"}, target="numpy")
+    data = np.ones((8, 2), np.float32), {
+        "size": np.ones(8), "y2": np.ones((8, 2)), "kind": np.arange(8) % 3,
+    }  # fmt: skip
+    assert {"size_loss", "y2_loss", "kind_loss", "kind_accuracy"} < set(model.evaluate(*data))
+    assert "dL/dkind " in str(model.gradients())

@@ -2,11 +2,11 @@
 
 net.py:6    z1 = x W1 + b1
 net.py:6    h1 = tanh(z1)
-net.py:7    y1 = h1 W_size + b_size
-net.py:8    y2 = h1 W_kind + b_kind
-net.py:11   L = y1_loss - sum((y2 - max_axis1 y2 - log(sum_axis1 exp(y2 - max_axis1 y2)))[t_y2]) / batch
-            y1_loss = sum((t_y1 - y1)²) / batch
-net.py:11   y2_loss = -sum((y2 - max_axis1 y2 - log(sum_axis1 exp(y2 - max_axis1 y2)))[t_y2]) / batch
+net.py:7    size = h1 W_size + b_size
+net.py:8    kind = h1 W_kind + b_kind
+net.py:11   L = size_loss - sum((kind - max_axis1 kind - log(sum_axis1 exp(kind - max_axis1 kind)))[t_kind]) / batch
+            size_loss = sum((t_size - size)²) / batch
+net.py:11   kind_loss = -sum((kind - max_axis1 kind - log(sum_axis1 exp(kind - max_axis1 kind)))[t_kind]) / batch
 """
 
 from chainrule.runtime.devices.cpu.library import (
@@ -34,15 +34,16 @@ from chainrule.runtime.devices.cpu.library import (
 
 # net.py:6    z1 = x W1 + b1
 # net.py:6    h1 = tanh(z1)
-# net.py:7    y1 = h1 W_size + b_size
-# net.py:11   dL/dy1 = -2 (t_y1 - y1) / batch
-# net.py:7    dL/dW_size = h1ᵀ dL/dy1
-# net.py:7    dL/db_size = sum_batch dL/dy1
-#             y1_loss = sum((t_y1 - y1)²) / batch
+# net.py:7    size = h1 W_size + b_size
+# net.py:11   dL/dsize = -2 (t_size - size) / batch
+# net.py:7    dL/dW_size = h1ᵀ dL/dsize
+# net.py:7    dL/db_size = sum_batch dL/dsize
+#             size_loss = sum((t_size - size)²) / batch
 # net.py:11   b_size <- b_size - learning_rate * dL/db_size
 @kernel
-def k1_y1_loss(
-    batch, x, W1, x_W1, b1, h1, W_size, t_y1, dL_dy1, learning_rate, dL_dW_size, b_size, y1_loss,
+def k1_size_loss(
+    batch, x, W1, x_W1, b1, h1, W_size, t_size, dL_dsize, learning_rate, dL_dW_size, b_size,
+    size_loss,
 ):
     matmul(x, W1, x_W1)
     sum = f64(0.0)
@@ -57,29 +58,29 @@ def k1_y1_loss(
             h1[i, j] = h1_ij
             sum_3 = accumulate(sum_3, f64(h1_ij * W_size[j, 0]))
         h1_W_size_i = f32(sum_3)
-        difference_i = t_y1[i, 0] - (h1_W_size_i + b_size_0)
+        difference_i = t_size[i, 0] - (h1_W_size_i + b_size_0)
         sum = accumulate(sum, f64(difference_i * difference_i))
-        dL_dy1_i = -(f32(2.0) * difference_i / f32(batch))
-        dL_dy1[i, 0] = dL_dy1_i
+        dL_dsize_i = -(f32(2.0) * difference_i / f32(batch))
+        dL_dsize[i, 0] = dL_dsize_i
         for j in range(5):
-            dL_dW_size[j, 0] = dL_dW_size[j, 0] + h1[i, j] * dL_dy1_i
-        sum_2 = accumulate(sum_2, f64(dL_dy1_i))
+            dL_dW_size[j, 0] = dL_dW_size[j, 0] + h1[i, j] * dL_dsize_i
+        sum_2 = accumulate(sum_2, f64(dL_dsize_i))
     dL_db_size_0 = f32(sum_2)
     total_0 = f32(sum)
-    y1_loss[0] = total_0 / f32(batch)
+    size_loss[0] = total_0 / f32(batch)
     b_size[0] = b_size_0 - f32(learning_rate[0]) * dL_db_size_0
 
 
-# net.py:8    y2 = h1 W_kind + b_kind
-# net.py:11   dL/dy2 = (exp(y2 - max_axis1 y2) / (sum_axis1 exp(y2 - max_axis1 y2)) - onehot(t_y2)) / batch
-# net.py:8    dL/db_kind = sum_batch dL/dy2
-# net.py:11   y2_loss = -sum((y2 - max_axis1 y2 - log(sum_axis1 exp(y2 - max_axis1 y2)))[t_y2]) / batch
-# net.py:11   L = y1_loss - sum((y2 - max_axis1 y2 - log(sum_axis1 exp(y2 - max_axis1 y2)))[t_y2]) / batch
+# net.py:8    kind = h1 W_kind + b_kind
+# net.py:11   dL/dkind = (exp(kind - max_axis1 kind) / (sum_axis1 exp(kind - max_axis1 kind)) - onehot(t_kind)) / batch
+# net.py:8    dL/db_kind = sum_batch dL/dkind
+# net.py:11   kind_loss = -sum((kind - max_axis1 kind - log(sum_axis1 exp(kind - max_axis1 kind)))[t_kind]) / batch
+# net.py:11   L = size_loss - sum((kind - max_axis1 kind - log(sum_axis1 exp(kind - max_axis1 kind)))[t_kind]) / batch
 # net.py:11   b_kind <- b_kind - learning_rate * dL/db_kind
 @kernel
 def k2_loss(
-    batch, h1, W_kind, h1_W_kind, exponential, t_y2, dL_dy2, learning_rate, dL_db_kind, y1_loss,
-    b_kind, y2_loss, loss, fault,
+    batch, h1, W_kind, h1_W_kind, exponential, t_kind, dL_dkind, learning_rate, dL_db_kind,
+    size_loss, b_kind, kind_loss, loss, fault,
 ):
     matmul(h1, W_kind, h1_W_kind)
     sum = f64(0.0)
@@ -95,35 +96,35 @@ def k2_loss(
             exponential[i, j] = exponential_ij
             sum_2 = accumulate(sum_2, f64(exponential_ij))
         total_2_i = f32(sum_2)
-        place_i = checked(i64(t_y2[i]), 3, fault, 1)
+        place_i = checked(i64(t_kind[i]), 3, fault, 1)
         sum = accumulate(sum, f64(h1_W_kind[i, place_i] + b_kind[place_i] - largest_2 - log(total_2_i)))
-        t_y2_i = t_y2[i]
+        t_kind_i = t_kind[i]
         for j in range(3):
-            dL_dy2_ij = (exponential[i, j] / total_2_i - f32(i32(j) == t_y2_i)) / f32(batch)
-            dL_dy2[i, j] = dL_dy2_ij
-            dL_db_kind[j] = dL_db_kind[j] + dL_dy2_ij
+            dL_dkind_ij = (exponential[i, j] / total_2_i - f32(i32(j) == t_kind_i)) / f32(batch)
+            dL_dkind[i, j] = dL_dkind_ij
+            dL_db_kind[j] = dL_db_kind[j] + dL_dkind_ij
     total_3_0 = f32(sum)
     learning_rate_f32 = f32(learning_rate[0])
     for i in range(3):
         b_kind[i] = b_kind[i] - learning_rate_f32 * dL_db_kind[i]
     ratio = total_3_0 / f32(batch)
-    y2_loss[0] = -ratio
-    loss[0] = y1_loss[0] - ratio
+    kind_loss[0] = -ratio
+    loss[0] = size_loss[0] - ratio
 
 
-# net.py:7   dL/dh1 = dL/dy2 W_kindᵀ + dL/dy1 W_sizeᵀ
+# net.py:7   dL/dh1 = dL/dkind W_kindᵀ + dL/dsize W_sizeᵀ
 # net.py:6   dL/dz1 = dL/dh1 * (1 - h1²)
 # net.py:6   dL/db1 = sum_batch dL/dz1
 @kernel
-def k3_dL_db1(batch, dL_dy2, W_kind, dL_dy2_W_kind, dL_dy1, W_size, h1, dL_dz1, dL_db1):
-    matmul_nt(dL_dy2, W_kind, dL_dy2_W_kind)
+def k3_dL_db1(batch, dL_dkind, W_kind, dL_dkind_W_kind, dL_dsize, W_size, h1, dL_dz1, dL_db1):
+    matmul_nt(dL_dkind, W_kind, dL_dkind_W_kind)
     for i in range(5):
         dL_db1[i] = f32(0.0)
     for i in range(batch):
-        dL_dy1_i = dL_dy1[i, 0]
+        dL_dsize_i = dL_dsize[i, 0]
         for j in range(5):
             h1_ij = h1[i, j]
-            dL_dh1_ij = dL_dy2_W_kind[i, j] + dL_dy1_i * W_size[j, 0]
+            dL_dh1_ij = dL_dkind_W_kind[i, j] + dL_dsize_i * W_size[j, 0]
             dL_dz1_ij = dL_dh1_ij * (f32(1.0) - h1_ij * h1_ij)
             dL_dz1[i, j] = dL_dz1_ij
             dL_db1[j] = dL_db1[j] + dL_dz1_ij
@@ -157,13 +158,13 @@ def k6_W1(x, dL_dz1, learning_rate, dL_dW1, W1):
         W1_flat[i] = W1_flat[i] - learning_rate_f32 * dL_dW1_flat[i]
 
 
-# net.py:8    dL/dW_kind = h1ᵀ dL/dy2
+# net.py:8    dL/dW_kind = h1ᵀ dL/dkind
 # net.py:11   W_kind <- W_kind - learning_rate * dL/dW_kind
 @kernel
-def k7_W_kind(h1, dL_dy2, learning_rate, dL_dW_kind, W_kind):
+def k7_W_kind(h1, dL_dkind, learning_rate, dL_dW_kind, W_kind):
     W_kind_flat = view(W_kind, (15,))
     dL_dW_kind_flat = view(dL_dW_kind, (15,))
-    matmul_tn(h1, dL_dy2, dL_dW_kind)
+    matmul_tn(h1, dL_dkind, dL_dW_kind)
     learning_rate_f32 = f32(learning_rate[0])
     for i in range(15):
         W_kind_flat[i] = W_kind_flat[i] - learning_rate_f32 * dL_dW_kind_flat[i]
@@ -171,15 +172,15 @@ def k7_W_kind(h1, dL_dy2, learning_rate, dL_dW_kind, W_kind):
 
 @program
 def step(
-    batch, x, t_y1, t_y2, learning_rate, W1, b1, W_size, b_size, W_kind, b_kind, loss, y1_loss,
-    y2_loss, x_batch, t_y1_batch, t_y2_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5,
-    scratch_6, scratch_7, fault,
+    batch, x, t_size, t_kind, learning_rate, W1, b1, W_size, b_size, W_kind, b_kind, loss,
+    size_loss, kind_loss, x_batch, t_size_batch, t_kind_batch, scratch_1, scratch_2, scratch_3,
+    scratch_4, scratch_5, scratch_6, scratch_7, fault,
 ):
     x_W1 = view(scratch_1, (batch, 5))
     h1_W_kind = view(scratch_1, (batch, 3))
-    dL_dy2_W_kind = view(scratch_1, (batch, 5))
+    dL_dkind_W_kind = view(scratch_1, (batch, 5))
     h1 = view(scratch_2, (batch, 5))
-    dL_dy1 = view(scratch_3, (batch, 1))
+    dL_dsize = view(scratch_3, (batch, 1))
     dL_dW_size = view(scratch_4, (5, 1))
     dL_dW1 = view(scratch_4, (4, 5))
     dL_dW_kind = view(scratch_4, (5, 3))
@@ -187,27 +188,27 @@ def step(
     dL_dz1 = view(scratch_5, (batch, 5))
     dL_db_kind = view(scratch_6, (3,))
     dL_db1 = view(scratch_6, (5,))
-    dL_dy2 = view(scratch_7, (batch, 3))
-    k1_y1_loss(
-        batch, x, W1, x_W1, b1, h1, W_size, t_y1, dL_dy1, learning_rate, dL_dW_size, b_size,
-        y1_loss,
+    dL_dkind = view(scratch_7, (batch, 3))
+    k1_size_loss(
+        batch, x, W1, x_W1, b1, h1, W_size, t_size, dL_dsize, learning_rate, dL_dW_size, b_size,
+        size_loss,
     )
     k2_loss(
-        batch, h1, W_kind, h1_W_kind, exponential, t_y2, dL_dy2, learning_rate, dL_db_kind, y1_loss,
-        b_kind, y2_loss, loss, fault,
+        batch, h1, W_kind, h1_W_kind, exponential, t_kind, dL_dkind, learning_rate, dL_db_kind,
+        size_loss, b_kind, kind_loss, loss, fault,
     )
-    k3_dL_db1(batch, dL_dy2, W_kind, dL_dy2_W_kind, dL_dy1, W_size, h1, dL_dz1, dL_db1)
+    k3_dL_db1(batch, dL_dkind, W_kind, dL_dkind_W_kind, dL_dsize, W_size, h1, dL_dz1, dL_db1)
     k4_W_size(learning_rate, dL_dW_size, W_size)
     k5_b1(learning_rate, dL_db1, b1)
     k6_W1(x, dL_dz1, learning_rate, dL_dW1, W1)
-    k7_W_kind(h1, dL_dy2, learning_rate, dL_dW_kind, W_kind)
+    k7_W_kind(h1, dL_dkind, learning_rate, dL_dW_kind, W_kind)
 
 
 @program
 def epoch(
-    first, last, batch_size, order, batch, totals, x, t_y1, t_y2, learning_rate, W1, b1, W_size,
-    b_size, W_kind, b_kind, loss, y1_loss, y2_loss, x_batch, t_y1_batch, t_y2_batch, scratch_1,
-    scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, fault,
+    first, last, batch_size, order, batch, totals, x, t_size, t_kind, learning_rate, W1, b1, W_size,
+    b_size, W_kind, b_kind, loss, size_loss, kind_loss, x_batch, t_size_batch, t_kind_batch,
+    scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, fault,
 ):
     done = 0
     for number in range(first, last):
@@ -215,19 +216,19 @@ def epoch(
         rows = min(batch_size, order.shape[0] - start)
         x_rows = view(x_batch, (rows, 4))
         gather_rows(x, order, start, x_rows)
-        t_y1_rows = view(t_y1_batch, (rows, 1))
-        gather_rows(t_y1, order, start, t_y1_rows)
-        t_y2_rows = view(t_y2_batch, (rows,))
-        gather_rows(t_y2, order, start, t_y2_rows)
+        t_size_rows = view(t_size_batch, (rows, 1))
+        gather_rows(t_size, order, start, t_size_rows)
+        t_kind_rows = view(t_kind_batch, (rows,))
+        gather_rows(t_kind, order, start, t_kind_rows)
         step(
-            rows, x_rows, t_y1_rows, t_y2_rows, learning_rate, W1, b1, W_size, b_size, W_kind,
-            b_kind, loss, y1_loss, y2_loss, x_batch, t_y1_batch, t_y2_batch, scratch_1, scratch_2,
-            scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, fault,
+            rows, x_rows, t_size_rows, t_kind_rows, learning_rate, W1, b1, W_size, b_size, W_kind,
+            b_kind, loss, size_loss, kind_loss, x_batch, t_size_batch, t_kind_batch, scratch_1,
+            scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, fault,
         )
         if fault[0] != 0 or not isfinite(loss[0]):
             break
         totals[0] += f64(rows) * f64(loss[0])
-        totals[1] += f64(rows) * f64(y1_loss[0])
-        totals[2] += f64(rows) * f64(y2_loss[0])
+        totals[1] += f64(rows) * f64(size_loss[0])
+        totals[2] += f64(rows) * f64(kind_loss[0])
         done += 1
     return done
