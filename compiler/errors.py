@@ -26,7 +26,7 @@ _OURS = tuple(
     if folder.name in {"compiler", "frontend", "runtime", "chainrule"}
 )
 # Between us and the user there may be others, such as NumPy, which calls methods of tensors.
-_OTHERS = tuple(sysconfig.get_path(name) + "/" for name in ("stdlib", "purelib", "platlib"))
+_OTHERS = (sysconfig.get_path("stdlib") + "/", "/site-packages/", "/dist-packages/")
 
 
 class ChainruleError(Exception):
@@ -74,6 +74,10 @@ class IndexOutOfRange(ChainruleError, IndexError):
     """An index that lies outside its axis."""
 
 
+class MatrixError(ChainruleError, ArithmeticError):
+    """A matrix that is singular, or not positive definite."""
+
+
 class DivergenceError(ChainruleError, ArithmeticError):
     """A loss that became NaN or infinite."""
 
@@ -84,6 +88,27 @@ class FileError(ChainruleError, ValueError):
 
 class UsageError(ChainruleError, ValueError):
     """A call that does not make sense as it stands."""
+
+
+# What goes wrong with matrices when a program runs, and what to do about it.
+_MATRICES = {
+    "singular": (
+        "elimination met a pivot that is exactly 0",
+        "add a small multiple of the identity, or leave out rows that depend on each other",
+    ),
+    "definite": (
+        "the pivots of its Cholesky factorization are not all above 0",
+        "add a small multiple of the identity to its diagonal",
+    ),
+}
+
+
+def run_time_error(what: str, where: Where | None) -> ChainruleError:
+    """The error for what went wrong in a program: with a matrix, or else with an index."""
+    kind = what.rpartition(" ")[2]
+    if kind in _MATRICES:
+        return MatrixError(what, *_MATRICES[kind], where=where)
+    return IndexOutOfRange(what, where=where)
 
 
 _PINNED: ContextVar[Where | None] = ContextVar("pinned", default=None)
@@ -115,7 +140,7 @@ def caller() -> Where | None:
         name = frame.f_code.co_filename
         if not name.startswith(_OURS) and not name.startswith("<"):
             where = Where(Path(name).name, frame.f_lineno)
-            if not name.startswith(_OTHERS):
+            if not any(folder in name for folder in _OTHERS):
                 return where
             installed = installed or where
         frame = frame.f_back  # type: ignore[assignment]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from . import reference_matrices
 from .errors import IndexOutOfRange, UsageError
 from .ir import CONST, LEAF, Node, walk
 from .ops import convert, index, linear, random, reduce, shape
@@ -138,6 +139,20 @@ def _add_along(node: Node, sizes: Mapping[str, int], grad: Array, positions: Arr
     return result
 
 
+def _gather(node: Node, sizes: Mapping[str, int], x: Array, *indices: Array) -> Array:
+    for positions, size in zip(indices, x.shape, strict=False):
+        _bounds(node, positions, size)
+    return x[indices]
+
+
+def _scatter_add(node: Node, sizes: Mapping[str, int], grad: Array, *indices: Array) -> Array:
+    result = np.zeros(shape_of(node.shape, sizes), grad.dtype)
+    for positions, size in zip(indices, result.shape, strict=False):
+        _bounds(node, positions, size)
+    np.add.at(result, indices, grad)
+    return result
+
+
 def _contract(node: Node, sizes: Mapping[str, int], a: Array, b: Array) -> Array:
     equation = f"{node.attr('left')},{node.attr('right')}->{node.attr('out')}"
     result: Array = np.einsum(equation, a, b)
@@ -217,5 +232,8 @@ RULES: dict[object, Rule] = {
     index.ADD_AT: _add_at,
     index.TAKE_ALONG: _take_along,
     index.ADD_ALONG: _add_along,
+    index.GATHER: _gather,
+    index.SCATTER_ADD: _scatter_add,
+    **reference_matrices.RULES,
     random.UNIFORM: _uniform,
 }

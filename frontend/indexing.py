@@ -11,6 +11,7 @@ from chainrule.compiler.ops import index as ops
 from chainrule.compiler.ops.shape import flip, reshape
 from chainrule.compiler.types import Dim, Size, add, sub
 
+from .gathering import gathered, is_array, spread_masks, width
 from .reductions import normal_axis
 from .shaping import part
 from .tensor import DEFAULT_FLOAT, Like, Tensor, as_tensor, dtype_name, public
@@ -18,17 +19,18 @@ from .tensor import DEFAULT_FLOAT, Like, Tensor, as_tensor, dtype_name, public
 
 @public
 def getitem(x: Tensor, key: Any) -> Tensor:
-    """`x[key]`: integers, slices, None and `...`, as NumPy has them."""
+    """`x[key]`: integers, slices, None, `...` and arrays of positions, as NumPy has them."""
     keys = list(key) if isinstance(key, tuple) else [key]
     for item in keys:
-        if not (item is None or item is Ellipsis or isinstance(item, slice) or _is_integer(item)):
+        simple = item is None or item is Ellipsis or isinstance(item, slice) or _is_integer(item)
+        if not simple and not is_array(item):
             raise UsageError(
                 f"{x.node.type} indexed with {type(item).__name__}",
-                "expected integers, slices, None or ...",
-                "cr.take reads at computed positions; cr.where chooses by a condition",
+                "expected integers, slices, None, ... or arrays of integers",
+                "cr.where chooses by a condition",
             )
     dots = [i for i, item in enumerate(keys) if item is Ellipsis]
-    axes = sum(item is not None and item is not Ellipsis for item in keys)
+    axes = sum(map(width, keys))
     if len(dots) > 1 or axes > x.ndim:
         raise ShapeError(
             f"{x.node.type} indexed with {axes} positions",
@@ -37,6 +39,9 @@ def getitem(x: Tensor, key: Any) -> Tensor:
         )
     place = dots[0] if dots else len(keys)
     keys[place : place + 1] = [slice(None)] * (x.ndim - axes)
+    keys = spread_masks(x.node, keys)
+    if any(map(is_array, keys)):
+        return Tensor(_with_arrays(x.node, keys), x.weak)
     node, axis = x.node, 0
     dims: list[Dim] = []
     for item in keys:
@@ -50,6 +55,16 @@ def getitem(x: Tensor, key: Any) -> Tensor:
             node = _picked(node, axis, operator.index(item))
         axis += 1
     return Tensor(reshape(node, shape=tuple(dims)), x.weak)
+
+
+def _with_arrays(node: Node, keys: list[Any]) -> Node:
+    """`x[i, :, j]`: first what is whole, then what is read at positions."""
+    axis = 0
+    for item in keys:
+        if isinstance(item, slice):
+            node = _sliced(node, axis, item)
+        axis += item is not None
+    return gathered(node, keys, [isinstance(item, slice) for item in keys])
 
 
 def _picked(x: Node, axis: int, position: int) -> Node:

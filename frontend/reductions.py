@@ -7,7 +7,7 @@ from typing import Any
 
 from chainrule.compiler.errors import ShapeError
 from chainrule.compiler.ir import Node, Op, make
-from chainrule.compiler.ops import reduce as ops
+from chainrule.compiler.ops import reduce as ops, running
 from chainrule.compiler.ops.convert import cast
 from chainrule.compiler.ops.shape import pad, reshape
 from chainrule.compiler.types import INTS, product
@@ -310,16 +310,76 @@ def cumulative_sum(
         >>> np.asarray(cr.cumulative_sum(np.array([1.0, 2.0, 3.0]), include_initial=True))
         array([0., 1., 3., 6.])
     """
+    initial = 0.0 if include_initial else None
+    return _running(ops.CUMULATIVE_SUM, x, axis, _summed(dtype), initial)
+
+
+@public
+def cumulative_prod(
+    x: Like, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+) -> Tensor:
+    """Running products along an axis: element k is x[0] ... x[k].
+
+    The derivative is right for zeros too.
+
+    Args:
+        x: a tensor, any dtype.
+        axis: which axis; may be left out where there is but one.
+        dtype: what is multiplied in; by default that of x, and int64 for integers.
+        include_initial: whether a 1 comes first, so that element k is the product of the first k.
+
+    Returns:
+        A tensor of the shape of x; with `include_initial` the axis is longer by one.
+
+    Raises:
+        ShapeError: there is no such axis, or none is given where there are several.
+
+    Example:
+        >>> import chainrule as cr, numpy as np
+        >>> np.asarray(cr.cumulative_prod(np.array([1.0, 2.0, 3.0])))
+        array([1., 2., 6.])
+    """
+    initial = 1.0 if include_initial else None
+    return _running(running.CUMULATIVE_PROD, x, axis, _summed(dtype), initial)
+
+
+@public
+def cumulative_logsumexp(x: Like, /, *, axis: int | None = None) -> Tensor:
+    """Running log-sum-exps along an axis: element k is log(e^x[0] + ... + e^x[k]), no overflow.
+
+    Args:
+        x: a tensor, float32 or float64.
+        axis: which axis; may be left out where there is but one.
+
+    Returns:
+        A tensor of the shape of x.
+
+    Raises:
+        ShapeError: there is no such axis, or none is given where there are several.
+        DTypeError: x is not of floats.
+
+    Example:
+        >>> import chainrule as cr, numpy as np
+        >>> np.asarray(cr.cumulative_logsumexp(np.array([1000.0, -1000.0])))
+        array([1000., 1000.])
+    """
+    return _running(running.CUMULATIVE_LOGSUMEXP, x, axis, lambda node: node, None)
+
+
+def _running(
+    op: Op, x: Like, axis: int | None, prepare: Callable[[Node], Node], initial: float | None
+) -> Tensor:
+    """A running value along an axis, with what comes first, if it is wanted."""
     given = as_tensor(x)
-    node = _summed(dtype)(given.node)
+    node = prepare(given.node)
     if axis is None and node.type.ndim != 1:
         raise ShapeError(
-            f"cumulative_sum of {node.type} along no axis", "expected axis=", "name the axis"
+            f"{op.name} of {node.type} along no axis", "expected axis=", "name the axis"
         )
-    place = normal_axis("cumulative_sum", node, 0 if axis is None else axis)
-    result = ops.cumulative_sum(node, axis=place)
-    if include_initial:
+    place = normal_axis(op.name, node, 0 if axis is None else axis)
+    result = make(op, (node,), axis=place)
+    if initial is not None:
         none = (0,) * node.type.ndim
         first = tuple(1 if i == place else 0 for i in range(node.type.ndim))
-        result = pad(result, lows=first, highs=none, inner=none, value=0.0)
+        result = pad(result, lows=first, highs=none, inner=none, value=initial)
     return Tensor(result, given.weak)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from ..ir import CONST, Node, is_const, is_leaf
-from ..ops import convert, index, linear, reduce, shape
+from ..ops import algebra, convert, index, linear, order, reduce, running, shape
 from ..ops.arithmetic import where
 from ..targets.spelling import matrix_product
 from ..types import Dim, FloorDiv, Shape, Size
@@ -386,6 +386,28 @@ def _plain(numbers: Sequence[int]) -> Piece:
     return Piece("(" + ", ".join(map(str, numbers)) + ")")
 
 
+def _gathered(printer: Printer, node: Node, depth: int) -> Piece:
+    x, *indices = (printer.piece(operand, depth - 1) for operand in node.operands)
+    places = ", ".join(index.text for index in indices)
+    return Piece(f"{printer.notation.within(x, POWER)}[{places}]")
+
+
+def _solution(printer: Printer, node: Node, depth: int) -> Piece:
+    """Solving is a product with an inverse."""
+    a, *sides = (printer.piece(operand, depth - 1) for operand in node.operands)
+    if dict(node.attrs).get("transposed"):
+        a = printer.notation.transpose(a)
+    inverse = printer.notation.power(a, Piece("-1"))
+    return printer.notation.matrix_product([inverse, *sides]) if sides else inverse
+
+
+def _determinant(printer: Printer, node: Node, depth: int) -> Piece:
+    found = printer.notation.call("det", [printer.piece(node.operands[0], depth - 1)])
+    if node.op is algebra.SIGNDET:
+        return printer.notation.call("sign", [found])
+    return printer.notation.call("log", [printer.notation.absolute(found)])
+
+
 SPECIAL: dict[object, Callable[[Printer, Node, int], Piece]] = {
     linear.CONTRACT: _contract,
     **dict.fromkeys((reduce.SUM, reduce.PROD, reduce.MAX, reduce.MIN), _reduction),
@@ -406,6 +428,11 @@ SPECIAL: dict[object, Callable[[Printer, Node, int], Piece]] = {
     shape.PAD: _shaped,
     index.TAKE: _taken,
     index.TAKE_ALONG: _taken,
+    index.GATHER: _gathered,
+    **dict.fromkeys((algebra.SOLVE, algebra.SOLVE_TRIANGULAR, algebra.INV), _solution),
+    **dict.fromkeys((algebra.LOGABSDET, algebra.SIGNDET), _determinant),
+    **dict.fromkeys((order.ARGSORT, running.CUMULATIVE_PROD), _along),
+    running.CUMULATIVE_LOGSUMEXP: _along,
 }
 UNARY: dict[str, Callable[[Notation, Piece], Piece]] = {
     "square": lambda notation, x: notation.power(x, Piece("2")),

@@ -1,28 +1,34 @@
 """The table of ops: one row or one small class each. Importing this fills `ir.OPS`."""
 
 from . import (
+    algebra,
     arithmetic,
     convert,
     elementary,
     gradient,
     index,
     linear,
+    order,
     random,
     reduce,
+    running,
     shape,
     special,
     stable,
 )
 
 __all__ = [
+    "algebra",
     "arithmetic",
     "convert",
     "elementary",
     "gradient",
     "index",
     "linear",
+    "order",
     "random",
     "reduce",
+    "running",
     "shape",
     "special",
     "stable",

@@ -1,17 +1,19 @@
 """Ops that read or write at computed positions. Positions are integers from 0; outside is an error.
 
-Gather and scatter are each other's transpose: `take` with `add_at`, `take_along` with `add_along`.
+Gather and scatter are each other's transpose: `take` with `add_at`, `take_along` with `add_along`,
+`gather` with `scatter_add`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..errors import DTypeError, ShapeError
-from ..ir import Node, Op, make, register
-from ..types import Dim, TensorType
+from ..ir import Node, Op, const, make, register
+from ..types import Dim, Shape, TensorType
 from .arithmetic import equal
-from .broadcasting import broadcast_dims, unbroadcast
+from .broadcasting import aligned, broadcast_dims, shown_shape, unbroadcast
 from .convert import cast, iota
 from .shape import broadcast_to, reshape
 
@@ -108,9 +110,106 @@ class AddAlong(Op):
         """Read where it was added."""
         return (make(TAKE_ALONG, (out_grad, node.operands[1]), axis=node.attr("axis")), None)
 
+    def lift(self, node: Node, operands: tuple[Node, ...], lead: int) -> Node:
+        """The axis moves right."""
+        full = broadcast_dims(self.name, tuple(x.shape for x in operands))
+        sides = tuple(broadcast_to(x, shape=full) for x in operands)
+        return make(self, sides, axis=node.attr("axis") + lead, dim=node.attr("dim"))
+
+
+class Gather(Op):
+    """`x[i, j, ...]`: positions along the leading axes, one index for each; indices broadcast."""
+
+    name = "gather"
+
+    def infer(self, operands: tuple[Node, ...], **attrs: Any) -> TensorType:
+        """The shape of the indices, then the axes that have none."""
+        x, *indices = operands
+        for index in indices:
+            _check(self.name, index)
+        return TensorType(x.dtype, together(indices) + x.shape[len(indices) :])
+
+    def vjp(self, node: Node, out_grad: Node) -> tuple[Node | None, ...]:
+        """Add to the places that were read."""
+        x, *indices = node.operands
+        grad = scatter_add(out_grad, tuple(indices), x.shape[: len(indices)])
+        return (grad, *(None for _ in indices))
+
+    def lift(self, node: Node, operands: tuple[Node, ...], lead: int) -> Node:
+        """Leading axes are axes with an index: the place itself."""
+        x, *indices = operands
+        rank = len(together(node.operands[1:]))
+        own = tuple(aligned(index, lead, lead + rank) for index in indices)
+        return make(self, (x, *itself(x.shape[:lead], lead + rank), *own), node.where)
+
+
+class ScatterAdd(Op):
+    """Zeros, to which `grad` is added at [i, j, ...]. attrs: dims, of the axes with an index."""
+
+    name = "scatter_add"
+
+    def infer(self, operands: tuple[Node, ...], **attrs: Any) -> TensorType:
+        """The shape that `gather` read from."""
+        grad, *indices = operands
+        for index in indices:
+            _check(self.name, index)
+        shape = together(indices)
+        if grad.shape[: len(shape)] != shape:
+            raise ShapeError(
+                f"scatter_add of {grad.type}",
+                f"the indices have the shape {shown_shape(shape)}",
+                "a value for each index",
+            )
+        return TensorType(grad.dtype, attrs["dims"] + grad.shape[len(shape) :])
+
+    def vjp(self, node: Node, out_grad: Node) -> tuple[Node | None, ...]:
+        """Read where it was added."""
+        _, *indices = node.operands
+        return (gather(out_grad, tuple(indices)), *(None for _ in indices))
+
+    def lift(self, node: Node, operands: tuple[Node, ...], lead: int) -> Node:
+        """Leading axes are axes with an index: the place itself."""
+        grad, *indices = operands
+        shape = together(node.operands[1:])
+        rank = lead + len(shape)
+        full = broadcast_dims(self.name, tuple(x.shape[:lead] for x in operands))
+        own = tuple(aligned(index, lead, rank) for index in indices)
+        first = itself(full, rank)
+        spread = broadcast_to(grad, shape=(*full, *grad.shape[lead:]))
+        spread_index = broadcast_to(own[0], shape=(*full, *own[0].shape[lead:]))
+        dims = (*full, *node.attr("dims"))
+        return make(self, (spread, *first, spread_index, *own[1:]), node.where, dims=dims)
+
 
 TAKE, ADD_AT = register(Take()), register(AddAt())
 TAKE_ALONG, ADD_ALONG = register(TakeAlong()), register(AddAlong())
+
+GATHER, SCATTER_ADD = register(Gather()), register(ScatterAdd())
+
+
+def itself(dims: Shape, rank: int) -> tuple[Node, ...]:
+    """For each of the first axes of `rank`, the index that names every place; 0 for size 1."""
+    return tuple(
+        const(0, "int64")
+        if dim == 1
+        else reshape(iota(dim), shape=tuple(dim if i == axis else 1 for i in range(rank)))
+        for axis, dim in enumerate(dims)
+    )
+
+
+def together(indices: Sequence[Node]) -> Shape:
+    """The shape that indices broadcast to."""
+    return broadcast_dims("indices", tuple(index.shape for index in indices))
+
+
+def gather(x: Node, indices: tuple[Node, ...]) -> Node:
+    """`x[i, j, ...]`."""
+    return make(GATHER, (x, *indices))
+
+
+def scatter_add(grad: Node, indices: tuple[Node, ...], dims: Shape) -> Node:
+    """Zeros, to which `grad` is added at `[i, j, ...]`."""
+    return make(SCATTER_ADD, (grad, *indices), dims=dims)
 
 
 def hot(index: Node, axis: int, dim: Dim) -> Node:

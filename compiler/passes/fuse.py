@@ -15,13 +15,13 @@ from ..ir import Node
 from ..ops.convert import LITERAL
 from .flatten import flatten
 from .loops import (
-    Core,
     Entry,
     Finish,
     Kernel,
     Loop,
     Start,
     Statement,
+    Whole,
     axis,
     in_place,
     positions,
@@ -40,7 +40,7 @@ class _Nest:
     tensors: set[Node] = field(default_factory=set)
 
 
-_Item: TypeAlias = "Core | Statement | Start | Finish | _Nest"
+_Item: TypeAlias = "Whole | Statement | Start | Finish | _Nest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class _Link:
     element has no position along what is summed, so those loops are never shared.
     """
 
-    earlier: Statement | Core
+    earlier: Statement | Whole
     theirs: tuple[Node, ...]
     ours: tuple[Node, ...]
 
@@ -62,7 +62,7 @@ class _Link:
 
 
 def fuse(
-    groups: Iterable[Core | Group], outputs: Sequence[Node]
+    groups: Iterable[Whole | Group], outputs: Sequence[Node]
 ) -> tuple[tuple[Kernel, ...], tuple[Node, ...]]:
     """Kernels with shared loops, and the tensors that have to lie in memory.
 
@@ -86,15 +86,15 @@ def fuse(
 class _Fuser:
     def __init__(self) -> None:
         self.entries: list[_Item] = []
-        self.writer: dict[Node, Statement | Core] = {}
-        self.readers: dict[Node, list[tuple[Statement | Core, Node | None]]] = {}
+        self.writer: dict[Node, Statement | Whole] = {}
+        self.readers: dict[Node, list[tuple[Statement | Whole, Node | None]]] = {}
 
-    def add(self, group: Core | Group) -> None:
-        """Put a contraction, or statements of one domain, where they belong."""
-        if isinstance(group, Core):
+    def add(self, group: Whole | Group) -> None:
+        """Put a routine, or statements of one domain, where they belong."""
+        if isinstance(group, Whole):
             self.entries.append(group)
             self.writer[group.node] = group
-            for tensor in (group.left, group.right):
+            for tensor in group.operands:
                 self.readers.setdefault(tensor, []).append((group, None))
             return
         links = [link for statement in group for link in self._links(statement)]
@@ -196,10 +196,10 @@ def _tensors(group: Iterable[Statement]) -> set[Node]:
 
 def _kernels(entries: Sequence[_Item]) -> tuple[Kernel, ...]:
     """A function for each contraction with what follows from it, and for the loops between."""
-    kernels: list[tuple[Core | None, list[Entry]]] = []
+    kernels: list[tuple[Whole | None, list[Entry]]] = []
     written: set[Node] = set()
     for unit in _units(entries):
-        if isinstance(unit, Core):
+        if isinstance(unit, Whole):
             kernels.append((unit, []))
             written = {unit.node}
             continue
@@ -212,14 +212,14 @@ def _kernels(entries: Sequence[_Item]) -> tuple[Kernel, ...]:
     return tuple(Kernel(core, tuple(map(flatten, body))) for core, body in kernels)
 
 
-def _units(entries: Sequence[_Item]) -> Iterator[Core | list[_Item]]:
+def _units(entries: Sequence[_Item]) -> Iterator[Whole | list[_Item]]:
     """Contractions, single statements, and loops with the starts and ends of their reductions."""
     unit: list[_Item] = []
     for entry in entries:
         if unit and not isinstance(entry, Finish) and not isinstance(unit[-1], Start):
             yield unit
             unit = []
-        if isinstance(entry, Core):
+        if isinstance(entry, Whole):
             yield entry
         else:
             unit.append(entry)
@@ -242,7 +242,7 @@ def _traffic(unit: Sequence[_Item]) -> tuple[set[Node], set[Node]]:
 def _frozen(entry: _Item) -> Entry:
     if isinstance(entry, _Nest):
         return Loop(entry.axis, tuple(map(_frozen, entry.entries)))
-    assert not isinstance(entry, Core)
+    assert not isinstance(entry, Whole)
     return entry
 
 
@@ -250,7 +250,8 @@ def unforwarded(kernel: Kernel) -> dict[Node, None]:
     """Tensors of which an element is read that was not computed right before in the same loops."""
     needed: dict[Node, None] = {}
     if kernel.core is not None:
-        needed.update(dict.fromkeys((kernel.core.node, kernel.core.left, kernel.core.right)))
+        core = kernel.core
+        needed.update(dict.fromkeys((core.node, *core.operands, *core.work)))
 
     def visit(entries: Iterable[Entry], known: set[Node]) -> None:
         for entry in entries:

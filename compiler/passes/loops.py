@@ -213,12 +213,64 @@ class Core:
     k: Dim
     n: Dim
 
+    @property
+    def operands(self) -> tuple[Node, ...]:
+        """The tensors that are read."""
+        return (self.left, self.right)
+
+    @property
+    def work(self) -> tuple[Node, ...]:
+        """No tensors to work in."""
+        return ()
+
+    @property
+    def product(self) -> tuple[Dim, Dim, Dim]:
+        """Rows, length of the sums and columns."""
+        return (self.m, self.k, self.n)
+
+    def __str__(self) -> str:
+        t = ("'" if self.left_transposed else "", "'" if self.right_transposed else "")
+        sides = f"{label(self.left)}{t[0]} {label(self.right)}{t[1]}"
+        return f"{self.kind}: {label(self.node)} = {sides}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Routine:
+    """A call of the library's that computes a whole tensor from whole tensors.
+
+    Attributes:
+        kind: the routine's name.
+        node: the tensor that is computed.
+        operands: tensors in memory.
+        views: the shape in which the routine sees each operand, and the result.
+        work: tensors that only the routine uses, as they are.
+        options: more arguments.
+        code: the fault that it may set, or 0.
+        product: the sizes of a matrix product that costs as much, if it is such a routine.
+    """
+
+    kind: str
+    node: Node
+    operands: tuple[Node, ...]
+    views: tuple[Shape, ...]
+    work: tuple[Node, ...] = ()
+    options: tuple[bool, ...] = ()
+    code: int = 0
+    product: tuple[Dim, Dim, Dim] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {label(self.node)} of {', '.join(map(label, self.operands))}"
+
+
+# What computes a whole tensor at once.
+Whole: TypeAlias = Core | Routine
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kernel:
-    """One function: a contraction, if any, then loops."""
+    """One function: a contraction or another routine, if any, then loops."""
 
-    core: Core | None
+    core: Whole | None
     body: tuple[Entry, ...]
 
     def statements(self) -> list[Statement]:
@@ -227,14 +279,14 @@ class Kernel:
 
     def reads(self) -> dict[Node, None]:
         """Tensors that are read, in order."""
-        found = {} if self.core is None else dict.fromkeys((self.core.left, self.core.right))
+        found = {} if self.core is None else dict.fromkeys(self.core.operands)
         for statement in self.statements():
             found.update(dict.fromkeys(node.operands[0] for node in statement.loads()))
         return found
 
     def writes(self) -> dict[Node, None]:
         """Tensors that are written, in order."""
-        found = {} if self.core is None else {self.core.node: None}
+        found = {} if self.core is None else dict.fromkeys((*self.core.work, self.core.node))
         found.update(dict.fromkeys(statement.target for statement in self.statements()))
         return found
 
@@ -248,11 +300,7 @@ class Kernel:
     def __str__(self) -> str:
         lines = []
         if self.core is not None:
-            c = self.core
-            t = ("'" if c.left_transposed else "", "'" if c.right_transposed else "")
-            lines.append(
-                f"{c.kind}: {label(c.node)} = {label(c.left)}{t[0]} {label(c.right)}{t[1]}"
-            )
+            lines.append(str(self.core))
         return "\n".join(lines + list(_lines(self.body, "")))
 
 

@@ -127,7 +127,7 @@ class Puller:
     faults: list[tuple[str, Where | None]] = field(default_factory=list)
     origin: dict[Node, Node] = field(default_factory=dict)
     _known: dict[tuple[Node, Index, Node | None], Node] = field(default_factory=dict)
-    _codes: dict[Node, int] = field(default_factory=dict)
+    _codes: dict[tuple[str, Where | None], int] = field(default_factory=dict)
 
     def __call__(self, node: Node, at: Index, guard: Node | None = None) -> Node:
         """The element of `node` at a position; where the guard is false, nothing is read for it."""
@@ -156,12 +156,17 @@ class Puller:
 
     def checked(self, node: Node, position: Node, dim: Dim, guard: Node | None) -> Node:
         """A position, checked to be inside an axis of `node`."""
-        if node not in self._codes:
-            text = f"{node.op.name}: an index lies outside its axis of size {dim}"
-            self.faults.append((text, node.where))
-            self._codes[node] = len(self.faults)
+        text = f"{node.op.name}: an index lies outside its axis of size {dim}"
         operands = (convert.cast(position, "int64"),) + (() if guard is None else (guard,))
-        return make(CHECKED, operands, dim=dim, code=self._codes[node])
+        return make(CHECKED, operands, dim=dim, code=self.fault(text, node))
+
+    def fault(self, text: str, node: Node) -> int:
+        """The number of a fault that is found where `node` is computed."""
+        key = text, node.where
+        if key not in self._codes:
+            self.faults.append(key)
+            self._codes[key] = len(self.faults)
+        return self._codes[key]
 
 
 def aligned(at: Index, dims: Shape) -> Index:
@@ -286,6 +291,17 @@ def _take_along(pull: Puller, node: Node, at: Index, guard: Node | None) -> Node
     return pull(x, own, some(dim, guard))
 
 
+def _gather(pull: Puller, node: Node, at: Index, guard: Node | None) -> Node:
+    x, *indices = node.operands
+    rank = node.type.ndim - x.type.ndim + len(indices)
+    found, present = [], guard
+    for places, dim in zip(indices, x.shape, strict=False):
+        position = pull(places, aligned(at[:rank], places.shape), guard)
+        found.append(pull.checked(node, position, dim, guard))
+        present = some(dim, present)
+    return pull(x, (*found, *at[rank:]), present)
+
+
 def _uniform(pull: Puller, node: Node, at: Index, guard: Node | None) -> Node:
     seed, step = (pull(x, (), None) for x in node.operands)
     position = linear_position(at, node.shape)
@@ -318,6 +334,7 @@ RULES: dict[object, Rule] = {
     shape.CONCAT: _concat,
     index.TAKE: _take,
     index.TAKE_ALONG: _take_along,
+    index.GATHER: _gather,
     random.UNIFORM: _uniform,
     linear.CONTRACT: _product,
 }

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import math
 
-from ..ir import CONST, OPS, Graph, Node, leaf, transform
-from ..ops import convert, index, linear, random, reduce, shape
+from ..ir import CONST, OPS, Graph, Node, const, leaf, transform
+from ..ops import convert, elementary, index, linear, random, reduce, running, shape
 from ..ops.base import Scalar
 from ..types import Dim, Shape, Size, divide, product, sub
 from .contractions import Kind, core, kind_of, standard
 from .fuse import fuse
-from .loops import Combine, Core, Schedule, Statement, axis, given, load
-from .pull import Index, Puller, factors, number
+from .loops import Combine, Schedule, Statement, Whole, axis, given, load
+from .pull import Index, Puller, aligned, factors, number
+from .routines import ROUTINES, routine
 from .updates import arranged
 
 # What a row costs where it is computed again, in additions; everything not named here is a call.
@@ -43,7 +44,13 @@ COMBINE: dict[object, Combine] = {
     reduce.ARGMAX: "argmax",
     reduce.ARGMIN: "argmin",
 }
-SCATTERS = (index.ADD_AT, index.ADD_ALONG)
+SCATTERS = (index.ADD_AT, index.ADD_ALONG, index.SCATTER_ADD)
+READS = (index.TAKE, index.TAKE_ALONG, index.GATHER, shape.PAD, shape.CONCAT)
+RUNNING = (
+    reduce.CUMULATIVE_SUM,
+    running.CUMULATIVE_LOGSUMEXP,
+    running.LINEAR_RECURRENCE,
+)
 
 
 def schedule(graph: Graph) -> Schedule:
@@ -55,7 +62,7 @@ def schedule(graph: Graph) -> Schedule:
 def _own_cost(node: Node) -> float:
     if isinstance(node.op, Scalar):
         return CHEAP.get(node.op.name, CALL)
-    return 1.0 if node.op in (index.TAKE, index.TAKE_ALONG, shape.PAD, shape.CONCAT) else 0.0
+    return 1.0 if node.op in READS else 0.0
 
 
 def _bigger(domain: Shape, own: Shape) -> bool:
@@ -75,17 +82,20 @@ class _Scheduler:
         self.kinds: dict[Node, Kind] = {
             node: kind_of(node) for node in self.nodes if node.op is linear.CONTRACT
         }
-        self.cores: dict[Node, Core] = {
-            node: core(node) for node, kind in self.kinds.items() if kind == "gemm"
-        }
         self.stored: set[Node] = set()
         self.pull = Puller(lambda node: given(node) or node in self.stored)
+        self.cores: dict[Node, Whole] = {
+            node: core(node) for node, kind in self.kinds.items() if kind == "gemm"
+        }
+        for node in self.nodes:
+            if node.op in ROUTINES:
+                self.cores[node] = routine(node, self.pull)
 
     def run(self) -> Schedule:
         """Decide, write, fuse."""
         self._store_what_must_be()
         self._store_what_is_worth_it()
-        groups: list[Core | list[Statement]] = []
+        groups: list[Whole | list[Statement]] = []
         for node in self.nodes:
             if node in self.cores:
                 groups.append(self.cores[node])
@@ -113,9 +123,10 @@ class _Scheduler:
     def _reduces(self, node: Node) -> bool:
         return (
             node.op in COMBINE
-            or node.op is reduce.CUMULATIVE_SUM
+            or node.op in RUNNING
+            or node in self.cores
             or node.op in SCATTERS
-            or self.kinds.get(node) in ("gemm", "loops")
+            or self.kinds.get(node) == "loops"
         )
 
     def _store_what_must_be(self) -> None:
@@ -123,7 +134,7 @@ class _Scheduler:
             if self._reduces(node):
                 self.stored.add(node)
         for found in self.cores.values():
-            self.stored.update(x for x in (found.left, found.right) if not given(x))
+            self.stored.update(x for x in found.operands if not given(x))
         for _, node in self.graph.outputs:
             if not given(node) and node.op not in (CONST, convert.SIZE):
                 self.stored.add(node)
@@ -171,8 +182,8 @@ class _Scheduler:
             return self._reduction(node)
         if node.op in SCATTERS:
             return self._scatter(node)
-        if node.op is reduce.CUMULATIVE_SUM:
-            return self._running_sum(node)
+        if node.op in RUNNING:
+            return self._running(node)
         if self.kinds.get(node) == "loops":
             return self._contraction(node)
         domain, at = positions_of(node.shape)
@@ -226,26 +237,46 @@ class _Scheduler:
         return Statement(node, node, domain, target, value, ready, "sum", local)
 
     def _scatter(self, node: Node) -> Statement | None:
-        grad, places = node.operands
-        along = node.attr("axis")
-        if node.shape[along] == 0:
-            return None
+        grad, *indices = node.operands
         domain, at = positions_of(grad.shape)
-        rank = places.type.ndim if node.op is index.ADD_AT else 1
-        own = at[along : along + rank] if node.op is index.ADD_AT else at
-        place = self.pull.checked(node, self.pull(places, own), node.shape[along], None)
-        ready = len([dim for dim in grad.shape[:along] if dim != 1])
-        target = (*at[:along], place, *at[along + rank :])
+        if node.op is index.SCATTER_ADD:
+            first, rank, own = 0, len(index.together(indices)), at
+        else:
+            first = node.attr("axis")
+            rank = indices[0].type.ndim if node.op is index.ADD_AT else 1
+            own = at[first:] if node.op is index.ADD_AT else at
+        if node.op is not index.ADD_ALONG:
+            own = own[:rank]
+        dims = node.shape[first : first + len(indices)]
+        if 0 in dims:
+            return None
+        found = tuple(
+            self.pull.checked(node, self.pull(places, aligned(own, places.shape)), dim, None)
+            for places, dim in zip(indices, dims, strict=True)
+        )
+        ready = len([dim for dim in grad.shape[:first] if dim != 1])
+        target = (*at[:first], *found, *at[first + rank :])
         return Statement(node, node, domain, target, self.pull(grad, at), ready, "sum")
 
-    def _running_sum(self, node: Node) -> Statement:
+    def _running(self, node: Node) -> Statement:
+        """Each element from the one before it."""
         domain, at = positions_of(node.shape)
         along = node.attr("axis")
-        value = self.pull(node.operands[0], at)
+        *factors, value = (self.pull(x, at) for x in node.operands)
         if node.shape[along] != 1:
             before = (*at[:along], OPS["subtract"](at[along], number(1)), *at[along + 1 :])
             later = OPS["greater"](at[along], number(0))
-            value = OPS["add"](load(node, before, node.shape, later), value)
+            last = load(node, before, node.shape, later)
+            if node.op is running.CUMULATIVE_LOGSUMEXP:
+                added = elementary.logaddexp(last, value)
+                stable = elementary.logaddexp.expand(added)
+                assert stable is not None
+                value = OPS["where"](later, stable, value)
+            else:
+                for factor in factors:
+                    # The first factor plays no part, whatever it is.
+                    last = OPS["where"](later, factor * last, const(0, node.dtype))
+                value = OPS["add"](last, value)
         return _map(node, node, domain, at, value)
 
     # Results
@@ -288,6 +319,8 @@ class _Scheduler:
                 found.update((sub(x.shape[a], 1), None) for a in node.attr("axes"))
             elif node.op in (reduce.ARGMAX, reduce.ARGMIN):
                 found[sub(x.shape[node.attr("axis")], 1)] = None
+            elif node.op is index.SCATTER_ADD:
+                found.update((sub(dim, 1), None) for dim in node.attr("dims"))
             elif node.op in SCATTERS:
                 found[sub(node.shape[node.attr("axis")], 1)] = None
             for dim in node.shape:

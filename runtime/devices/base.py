@@ -9,7 +9,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from chainrule.compiler.errors import DTypeError, IndexOutOfRange, ShapeError, UsageError
+from chainrule.compiler.errors import (
+    ChainruleError,
+    DTypeError,
+    IndexOutOfRange,
+    ShapeError,
+    UsageError,
+    run_time_error,
+)
 from chainrule.compiler.program import Buffer, Program
 from chainrule.compiler.types import SHORT, Size, TensorType, symbols, value
 
@@ -42,6 +49,7 @@ class Executable(ABC):
         Raises:
             ShapeError, DTypeError, UsageError: arrays that the program does not take.
             IndexOutOfRange: an index that lies outside its axis.
+            MatrixError: a matrix that is singular, or not positive definite.
         """
 
     @abstractmethod
@@ -137,10 +145,10 @@ class Executable(ABC):
                 )
         return sizes
 
-    def fault(self, code: int) -> IndexOutOfRange:
+    def fault(self, code: int) -> ChainruleError:
         """The error that a kernel reported by its number."""
         what, where = self.program.faults[code - 1]
-        return IndexOutOfRange(what, where=where)
+        return run_time_error(what, where)
 
 
 def is_batched(buffer: Buffer, program: Program) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.compiler.errors import IndexOutOfRange
+from chainrule.compiler.errors import ChainruleError, IndexOutOfRange, run_time_error
 from chainrule.compiler.program import Program
 
 from ..cache import Cache
@@ -72,10 +72,18 @@ class ReferenceExecutable(Executable):
 
     def _out_of_range(self, error: IndexError) -> IndexOutOfRange:
         """NumPy's error in our words; which index it was can be told where there is only one."""
-        if len(self.program.faults) == 1:
-            ((what, where),) = self.program.faults
+        faults = [fault for fault in self.program.faults if fault[0].endswith("range")]
+        if len(faults) == 1:
+            ((what, where),) = faults
             return IndexOutOfRange(what, str(error), where=where)
         return IndexOutOfRange(f"{self.program.name}: an index is out of range", str(error))
+
+    def _unfit(self, error: np.linalg.LinAlgError) -> ChainruleError:
+        """NumPy's error in our words; which matrix it was can be told where there is only one."""
+        kind = "definite" if "definite" in str(error) else "singular"
+        faults = [fault for fault in self.program.faults if fault[0].endswith(kind)]
+        what, where = faults[0]
+        return run_time_error(what, where if len(faults) == 1 else None)
 
     def _evaluate(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
         """The outputs as new arrays; new values are copied into parameters and state."""
@@ -84,6 +92,8 @@ class ReferenceExecutable(Executable):
                 results: Any = self._step(*arrays)
         except IndexError as error:
             raise self._out_of_range(error) from None
+        except np.linalg.LinAlgError as error:
+            raise self._unfit(error) from None
         count = len(self.outputs)
         # Everything is copied before anything is written: a result may be a view of a parameter.
         values = [np.array(value) for value in results]

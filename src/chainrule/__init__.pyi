@@ -3,6 +3,7 @@
 from chainrule.frontend import (
     activations as activations,
     initializers as initializers,
+    linalg as linalg,
     losses as losses,
     metrics as metrics,
     neurons as neurons,
@@ -115,6 +116,10 @@ from chainrule.frontend.formula import (
     optimizer as optimizer,
     regularizer as regularizer,
 )
+from chainrule.frontend.gathering import (
+    scatter_add as scatter_add,
+    segment_sum as segment_sum,
+)
 from chainrule.frontend.indexing import (
     one_hot as one_hot,
     take as take,
@@ -174,11 +179,20 @@ from chainrule.frontend.optimizers import (
     Nadam as Nadam,
     RMSprop as RMSprop,
 )
+from chainrule.frontend.ordering import (
+    argsort as argsort,
+    interp as interp,
+    searchsorted as searchsorted,
+    sort as sort,
+    top_k as top_k,
+)
 from chainrule.frontend.reductions import (
     all as all,
     any as any,
     argmax as argmax,
     argmin as argmin,
+    cumulative_logsumexp as cumulative_logsumexp,
+    cumulative_prod as cumulative_prod,
     cumulative_sum as cumulative_sum,
     max as max,
     min as min,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 import chainrule.compiler.ops as ops
 from chainrule.compiler.autodiff import backward
 from chainrule.compiler.ir import OPS, Node, const, evaluate, leaf, make
-from chainrule.compiler.ops import elementary as e, index, linear, reduce, shape
+from chainrule.compiler.ops import algebra, elementary as e, index, linear, reduce, shape
 from chainrule.compiler.ops.arithmetic import maximum, square, where
 from chainrule.compiler.ops.convert import cast, iota
 from chainrule.compiler.types import TensorType, symbol
@@ -110,7 +111,41 @@ CASES = (
         ),
         ((BATCH, 4),),
     ),
+    Case("gather", lambda x: index.gather(x, (iota(3), 2 - iota(3))), ((BATCH, 4, 2),)),
+    Case(
+        "gather the same twice",
+        lambda x: index.gather(x, (shape.reshape(iota(BATCH), (BATCH, 1)), iota(2) * 0)),
+        ((BATCH, 4),),
+    ),
+    Case(
+        "scatter_add",
+        lambda x: index.scatter_add(x, (iota(BATCH) * 0, iota(BATCH)), (2, BATCH)),
+        ((BATCH, 2),),
+    ),
+    Case("linear_recurrence", attrs("linear_recurrence", axis=0), ((BATCH, 2), (BATCH, 2))),
+    Case("cumulative_prod", attrs("cumulative_prod", axis=1), ((BATCH, 4),)),
+    Case("cumulative_logsumexp", attrs("cumulative_logsumexp", axis=0), ((BATCH, 2),)),
+    Case("solve", algebra.solve, ((BATCH, 3, 3), (BATCH, 3, 2))),
+    Case("solve broadcast", algebra.solve, ((3, 3), (BATCH, 3, 1))),
+    *(
+        Case(
+            f"solve_triangular {lower} {transposed}",
+            partial(algebra.solve_triangular, lower=lower, transposed=transposed),
+            ((BATCH, 2, 2), (2, 3)),
+        )
+        for lower in (False, True)
+        for transposed in (False, True)
+    ),
+    Case("cholesky", lambda x: make(algebra.CHOLESKY, (gram(x),)), ((BATCH, 3, 3),)),
+    Case("inv", algebra.inv, ((BATCH, 2, 2),)),
+    Case("det", attrs("det"), ((BATCH, 3, 3),)),
+    Case("logabsdet", attrs("logabsdet"), ((BATCH, 3, 3),)),
 )
+
+
+def gram(x: Node) -> Node:
+    """A positive definite matrix."""
+    return linear.matmul(x, algebra.turned(x)) + algebra.identity(x)
 
 
 def weighted(y: Node) -> Node:

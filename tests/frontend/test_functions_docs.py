@@ -22,9 +22,12 @@ MODULES = (
     "reductions",
     "statistics",
     "linear",
+    "linalg",
     "shaping",
     "creation",
     "indexing",
+    "gathering",
+    "ordering",
     "derivatives",
 )
 HEAD = """# Functions
@@ -39,6 +42,12 @@ This page is made from the functions' own tables and docstrings, by
 
 
 def functions(module: str) -> Iterator[tuple[str, Callable[..., Any]]]:
+    if module == "linalg":
+        # What is also a function of `cr` is told there.
+        for name in cr.linalg.__all__:
+            if not hasattr(cr, name):
+                yield f"linalg.{name}", getattr(cr.linalg, name)
+        return
     home = f"chainrule.frontend.{module}"
     face: Any = cr
     for name in face.__all__:

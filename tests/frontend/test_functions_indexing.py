@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.compiler.errors import ChainruleError, IndexOutOfRange, ShapeError, UsageError
+from chainrule.compiler.errors import (
+    ChainruleError,
+    DTypeError,
+    IndexOutOfRange,
+    ShapeError,
+    UsageError,
+)
 from chainrule.compiler.ir import evaluate
 
 ARRAY = np.arange(24.0).reshape(2, 3, 4)
@@ -82,13 +89,18 @@ def test_open_sizes(key: Any, n: int) -> None:
         ("a", UsageError, "indexed with str"),
         (1.0, UsageError, "indexed with float"),
         (True, UsageError, "indexed with bool"),
-        ([0, 1], UsageError, "cr.take"),
-        (np.array([0, 1]), UsageError, "cr.take"),
+        ([0, 3], IndexOutOfRange, "position 3 is out of range"),
+        ((0, np.array([[-4]])), IndexOutOfRange, "axis 1 of f32[3, 3] has size 3"),
+        ([0.5], DTypeError, "an array of float64"),
+        (cr.tensor("i", (2,)), DTypeError, "indexed with f32[2]"),
+        (([0], [0], [0]), ShapeError, "indexed with 3 positions"),
+        (([0, 1], [0, 1, 2]), ShapeError, "do not broadcast"),
+        ([True, False], ShapeError, "truth values of shape [2]"),
     ],
 )
 def test_wrong_keys(key: Any, error: type[ChainruleError], said: str) -> None:
     x = cr.tensor("x", (3, 3))
-    with pytest.raises(error, match=said.replace("(", r"\(")):
+    with pytest.raises(error, match=re.escape(said)):
         x[key]
 
 

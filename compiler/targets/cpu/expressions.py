@@ -113,14 +113,19 @@ class Expressions:
 
     def element(self, tensor: Node, index: Sequence[str], dims: Shape | None = None) -> str:
         """An element of an array."""
-        name = self.arrays[tensor]
-        if dims and dims != tensor.shape:
-            self.library.add("view")
-            if (tensor, dims) not in self._views:
-                suffix = "flat" if len(dims) == 1 else "view"
-                self._views[tensor, dims] = self.identifiers.new(f"{name}_{suffix}")
-            name = self._views[tensor, dims]
+        name = self.seen(tensor, dims) if dims else self.arrays[tensor]
         return f"{name}[{', '.join(index) or '0'}]"
+
+    def seen(self, tensor: Node, dims: Shape) -> str:
+        """The name of an array in another shape."""
+        name = self.arrays[tensor]
+        if dims == tensor.shape:
+            return name
+        self.library.add("view")
+        if (tensor, dims) not in self._views:
+            suffix = "flat" if len(dims) == 1 else "view"
+            self._views[tensor, dims] = self.identifiers.new(f"{name}_{suffix}")
+        return self._views[tensor, dims]
 
     # Expressions
 

@@ -15,6 +15,7 @@ from ...passes.loops import (
     Finish,
     Kernel,
     Loop,
+    Routine,
     Start,
     Statement,
     in_place,
@@ -77,7 +78,9 @@ class KernelWriter(Expressions):
         self._places: dict[Statement, str] = {}
         every = statements(kernel.body)
         self._read = {node for statement in every for node in statement.loads()}
-        if kernel.core is not None:
+        if isinstance(kernel.core, Routine):
+            self._routine(kernel.core)
+        elif kernel.core is not None:
             self._core(kernel.core)
         self._block(kernel.body, 0, Scope(), "    ")
         self.lines[:0] = self.views()
@@ -247,7 +250,21 @@ class KernelWriter(Expressions):
             index = [self.render(x, scope, {})[0] for x in statement.index]
             self.lines.append(f"{margin}{self.element(statement.target, index)} = {value}")
 
-    # Contractions
+    # What the library computes
+
+    def _routine(self, routine: Routine) -> None:
+        """A call of one of the library's routines."""
+        self.library.add(routine.kind)
+        given = [
+            self.seen(tensor, dims)
+            for tensor, dims in zip((*routine.operands, routine.node), routine.views, strict=True)
+        ]
+        given += [self.arrays[tensor] for tensor in routine.work]
+        given += map(str, routine.options)
+        if routine.code:
+            self.faults = True
+            given += ["fault", str(routine.code)]
+        self.lines.append(f"    {routine.kind}({', '.join(given)})")
 
     def _core(self, core: Core) -> None:
         """Matrix products by the library."""

@@ -27,6 +27,7 @@ RESERVED = {
     *"matmul matmul_nt matmul_tn matmul_tt philox_uniform_f32 philox_uniform_f64".split(),
     *"range bool min step epoch fault order totals first last batch_size".split(),
     *"rows start done number".split(),
+    *"argsort cholesky pivots searchsorted solve solve_triangular".split(),
 }
 BATCH = "batch"
 # Numba refers to larger ones by an address, which means nothing to another process.
@@ -177,9 +178,9 @@ class _Module:
             bounds=self.schedule.bounds,
             fingerprint=fingerprint,
             products=tuple(
-                (nest.core.m, nest.core.k, nest.core.n)
+                nest.core.product
                 for nest in self.schedule.kernels
-                if nest.core is not None
+                if nest.core is not None and nest.core.product is not None
             ),
         )
 

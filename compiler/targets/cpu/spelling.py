@@ -94,7 +94,13 @@ NOUNS = {
     **dict.fromkeys("equal not_equal less less_equal greater greater_equal".split(), "test"),
     **dict.fromkeys("logical_and logical_or logical_xor logical_not".split(), "test"),
     **dict.fromkeys(("maximum", "minimum"), "extreme"),
-    **dict.fromkeys(("add_at", "add_along_axis"), "scattered"),
+    **dict.fromkeys(("add_at", "add_along_axis", "scatter_add"), "scattered"),
+    "argsort": "order",
+    "searchsorted": "place",
+    "cholesky": "factor",
+    **dict.fromkeys(("solve", "solve_triangular"), "solution"),
+    "linear_recurrence": "running",
+    "cumulative_logsumexp": "running",
 }
 
 

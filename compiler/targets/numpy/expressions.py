@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from ...ir import CONST, Node
-from ...ops import convert, index, linear, random, reduce, shape
+from ...ops import algebra, convert, index, linear, order, random, reduce, running, shape
 from ...ops.arithmetic import pow, square
 from ...ops.base import Scalar
 from ...ops.special import softplus
@@ -294,7 +294,8 @@ def _position(scope: Scope, node: Node) -> Code:
 def _running(scope: Scope, node: Node) -> Code:
     (x,) = node.operands
     dtype = ["dtype=np.int32"] if node.dtype == "int32" else []
-    return call("np.cumsum", operand(scope, x), f"axis={node.attr('axis')}", *dtype)
+    function = "np.cumsum" if node.op is reduce.CUMULATIVE_SUM else "np.cumprod"
+    return call(function, operand(scope, x), f"axis={node.attr('axis')}", *dtype)
 
 
 def _contract(scope: Scope, node: Node) -> Code:
@@ -364,6 +365,57 @@ def _add_at(scope: Scope, node: Node) -> Code:
     return call(helper, tuple_of(scope, node.shape), found, operand(scope, grad), str(axis))
 
 
+def _gather(scope: Scope, node: Node) -> Code:
+    x, *indices = node.operands
+    places = (_checked(scope, i, n).text for i, n in zip(indices, x.shape, strict=False))
+    return Code(f"{operand(scope, x).within(ATOM)}[{', '.join(places)}]")
+
+
+def _scatter_add(scope: Scope, node: Node) -> Code:
+    grad, *indices = node.operands
+    dims = node.attr("dims")
+    places = [_checked(scope, i, n).text for i, n in zip(indices, dims, strict=True)]
+    shown = f"({', '.join(places)}{',' if len(places) == 1 else ''})"
+    helper = scope.use("scatter_add")
+    return call(helper, tuple_of(scope, node.shape), shown, operand(scope, grad))
+
+
+def _accumulated(scope: Scope, node: Node) -> Code:
+    function = "np.logaddexp.accumulate"
+    return call(function, operand(scope, node.operands[0]), f"axis={node.attr('axis')}")
+
+
+def _recurrence(scope: Scope, node: Node) -> Code:
+    a, b = (operand(scope, x) for x in node.operands)
+    return call(scope.use("linear_recurrence"), a, b, f"axis={node.attr('axis')}")
+
+
+def _argsort(scope: Scope, node: Node) -> Code:
+    (x,) = node.operands
+    return call("np.argsort", operand(scope, x), f"axis={node.attr('axis')}", 'kind="stable"')
+
+
+def _searchsorted(scope: Scope, node: Node) -> Code:
+    x, values = (operand(scope, y) for y in node.operands)
+    return call("np.searchsorted", x, values, f'"{node.attr("side")}"')
+
+
+def _matrices(scope: Scope, node: Node) -> Code:
+    function = MATRICES[node.op]
+    return call(function, *(operand(scope, x) for x in node.operands))
+
+
+def _slogdet(scope: Scope, node: Node) -> Code:
+    part = 0 if node.op is algebra.SIGNDET else 1
+    return Code(f"np.linalg.slogdet({operand(scope, node.operands[0]).text})[{part}]")
+
+
+def _triangular(scope: Scope, node: Node) -> Code:
+    a, b = (operand(scope, x) for x in node.operands)
+    options = (f"{name}={node.attr(name)}" for name in ("lower", "transposed"))
+    return call(scope.use("solve_triangular"), a, b, *options)
+
+
 def _uniform(scope: Scope, node: Node) -> Code:
     seed, step = (operand(scope, x) for x in node.operands)
     where = str(node.attr("stream")), tuple_of(scope, node.shape), numpy_dtype(node.dtype)
@@ -384,6 +436,12 @@ REDUCTIONS: dict[object, str] = {
 ALONG: dict[object, str] = {
     reduce.SOFTMAX: "special.softmax",
     reduce.LOG_SOFTMAX: "log_softmax",
+}
+MATRICES: dict[object, str] = {
+    algebra.SOLVE: "np.linalg.solve",
+    algebra.CHOLESKY: "np.linalg.cholesky",
+    algebra.INV: "np.linalg.inv",
+    algebra.DET: "np.linalg.det",
 }
 SPELLED: dict[object, Callable[[Scope, Node], Code]] = {
     convert.CAST: _cast,
@@ -407,5 +465,16 @@ SPELLED: dict[object, Callable[[Scope, Node], Code]] = {
     index.ADD_AT: _add_at,
     index.TAKE_ALONG: _take_along,
     index.ADD_ALONG: _add_at,
+    index.GATHER: _gather,
+    index.SCATTER_ADD: _scatter_add,
+    order.ARGSORT: _argsort,
+    order.SEARCHSORTED: _searchsorted,
+    running.CUMULATIVE_PROD: _running,
+    running.CUMULATIVE_LOGSUMEXP: _accumulated,
+    running.LINEAR_RECURRENCE: _recurrence,
+    **dict.fromkeys(MATRICES, _matrices),
+    algebra.LOGABSDET: _slogdet,
+    algebra.SIGNDET: _slogdet,
+    algebra.SOLVE_TRIANGULAR: _triangular,
     random.UNIFORM: _uniform,
 }

@@ -10,7 +10,7 @@ from ...errors import UsageError
 from ...explain.notation import Text
 from ...explain.printer import Printer, one_hot
 from ...ir import CONST, LEAF, Node, is_const, is_leaf, walk
-from ...ops import convert, index, shape
+from ...ops import algebra, convert, index, shape
 from ...types import SHORT as SHORT_DTYPE, Dim, Size, Where
 from ..spelling import Identifiers, comment, size_text
 from .expressions import ATOM, SUM, Code, expression, typed
@@ -92,6 +92,17 @@ WORDS = {
     "take_along_axis": "taken",
     "add_at": "added",
     "add_along_axis": "added",
+    "gather": "taken",
+    "scatter_add": "added",
+    "argsort": "order",
+    "searchsorted": "place",
+    "solve": "solution",
+    "solve_triangular": "solution",
+    "cholesky": "factor",
+    "inv": "inverse",
+    "linear_recurrence": "running",
+    "cumulative_prod": "running",
+    "cumulative_logsumexp": "running",
     # The functions of these names are Python's own.
     "abs": "magnitude",
     "max": "largest",
@@ -198,8 +209,8 @@ class Body:
                 if self.inlined(x):
                     self.codes[x] = expression(self, x)
             code = expression(self, node)
-        if node.op in INDEXED:
-            fault = f"{node.op.name}: an index is out of range", node.where
+        if node.op in FAULTS:
+            fault = FAULTS[node.op], node.where
             if fault not in self.module.faults:
                 self.module.faults.append(fault)
         if self._trivial(node, code):
@@ -247,7 +258,18 @@ class Body:
         return typed(self.code(node), node.dtype).text
 
 
-INDEXED = (index.TAKE, index.ADD_AT, index.TAKE_ALONG, index.ADD_ALONG)
+INDEXED = (
+    index.TAKE,
+    index.ADD_AT,
+    index.TAKE_ALONG,
+    index.ADD_ALONG,
+    index.GATHER,
+    index.SCATTER_ADD,
+)
+FAULTS: dict[object, str] = {
+    **{op: f"{op.name}: an index is out of range" for op in INDEXED},
+    **algebra.FAULTS,
+}
 
 
 def formula_of(module: Module, node: Node) -> str:

@@ -60,6 +60,31 @@ def uniform(seed, step, stream, shape, dtype):
         return ((c0 >> np.uint64(8)).astype(np.float32) * np.float32(2.0**-24)).reshape(shape)
     return ((((c0 << shift) | c1) >> np.uint64(11)).astype(np.float64) * 2.0**-53).reshape(shape)'''
 
+SCATTER_ADD = '''\
+def scatter_add(shape, positions, values):
+    """Zeros, to which values are added at positions along the leading axes."""
+    total = np.zeros(shape, values.dtype)
+    np.add.at(total, positions, values)
+    return total'''
+
+LINEAR_RECURRENCE = '''\
+def linear_recurrence(a, b, axis):
+    """y[0] = b[0], y[k] = a[k] y[k-1] + b[k] along an axis."""
+    a, y = np.moveaxis(a, axis, 0), np.moveaxis(b, axis, 0).copy()
+    for k in range(1, len(y)):
+        y[k] += a[k] * y[k - 1]
+    return np.moveaxis(y, 0, axis)'''
+
+SOLVE_TRIANGULAR = '''\
+def solve_triangular(a, b, lower, transposed):
+    """The x of a x = b, or of a' x = b, over leading axes; of a only one triangle is read."""
+    x = np.empty_like(b)
+    for at in np.ndindex(*a.shape[:-2]):
+        x[at] = scipy.linalg.solve_triangular(
+            a[at], b[at], trans=int(transposed), lower=lower, check_finite=False
+        )
+    return x'''
+
 HELPERS = {
     "in_range": IN_RANGE,
     "add_at": ADD_AT,
@@ -67,4 +92,7 @@ HELPERS = {
     "spread": SPREAD,
     "log_softmax": LOG_SOFTMAX,
     "uniform": UNIFORM,
+    "scatter_add": SCATTER_ADD,
+    "linear_recurrence": LINEAR_RECURRENCE,
+    "solve_triangular": SOLVE_TRIANGULAR,
 }

@@ -23,10 +23,14 @@ BATCH = "batch"
 FORMULA_WIDTH = 80
 # Names that mean something in the module.
 RESERVED = (
-    "np", "special", "step", "forward", "gradient", "update", "predict", *HELPERS,
+    "np", "scipy", "special", "step", "forward", "gradient", "update", "predict", *HELPERS,
     "slice", "tuple", "list", "zip", "range", "int", "float", "bool", "IndexError",
 )  # fmt: skip
-IMPORTS = (("np.", "import numpy as np"), ("special.", "from scipy import special"))
+IMPORTS = (
+    ("np.", "import numpy as np"),
+    ("scipy.linalg.", "import scipy.linalg"),
+    ("special.", "from scipy import special"),
+)
 
 
 def emit(graph: Graph, fingerprint: str) -> Program:

@@ -64,6 +64,8 @@ from .functions import (
     trunc,
     where,
 )
+from .lapack import cholesky, pivots, solve, solve_triangular
+from .order import argsort, searchsorted
 from .philox import philox, philox_uniform_f32, philox_uniform_f64
 from .special import digamma, zeta
 
@@ -76,6 +78,7 @@ __all__ = [
     "add_matmul_nt",
     "add_matmul_tn",
     "add_matmul_tt",
+    "argsort",
     "asin",
     "asinh",
     "atan",
@@ -83,6 +86,7 @@ __all__ = [
     "atanh",
     "ceil",
     "checked",
+    "cholesky",
     "constant",
     "copysign",
     "cos",
@@ -121,13 +125,17 @@ __all__ = [
     "philox",
     "philox_uniform_f32",
     "philox_uniform_f64",
+    "pivots",
     "pow",
     "program",
     "remainder",
     "round",
+    "searchsorted",
     "sign",
     "sin",
     "sinh",
+    "solve",
+    "solve_triangular",
     "sqrt",
     "tan",
     "tanh",
