@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from chainrule.compiler.errors import UsageError
 from chainrule.compiler.explain.formulas import text
-from chainrule.compiler.ir import Graph, Node, is_leaf, leaf, make, transform, walk
-from chainrule.compiler.ops.random import DROPOUT, inference
+from chainrule.compiler.ir import Graph, Node, is_leaf, leaf, make, substitute, transform, walk
+from chainrule.compiler.ops.phase import in_training, outside_training
+from chainrule.compiler.ops.random import DRAWS
 from chainrule.compiler.passes.contract import Contractions
 from chainrule.compiler.types import Where
 
 from .formula import Regularizer
 from .initializers import Initializer
-from .layers.base import CALLS, BaseLayer, Call, Parameter
+from .layers.base import CALLS, BaseLayer, Call
 from .layers.core import SEED, STEP
 from .tensor import Tensor
 
@@ -41,31 +43,33 @@ class Trained:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """A layer's state under its name in the model."""
+
+    name: str
+    node: Node
+    initializer: Initializer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Network:
-    """The forward graph of a model.
+    """The forward graphs of a model.
 
     Attributes:
-        graph: inputs, parameters, named outputs; dropout is in it, for `training` or `inference`.
+        graph: in training: inputs, parameters, named outputs, and what layers' states become.
+        inference: outside training: nothing is random, nothing changes.
         rows: the layers in order.
         parameters: what is trained, in order.
+        states: what layers keep and training changes without a gradient, in order.
         draws: seed and step counter of the random numbers, if there are any.
     """
 
     graph: Graph
+    inference: Graph
     rows: tuple[Row, ...]
     parameters: tuple[Trained, ...]
+    states: tuple[Kept, ...]
     draws: tuple[Node, Node] | None
-
-    def inference(self) -> Graph:
-        """The graph outside training."""
-        mapped = transform(
-            self.graph.roots + self.graph.leaves + tuple(self.graph.names), inference
-        )
-        graph = self.graph.map(mapped)
-        # What dropout was called, its operand is not.
-        names = {n: s for n, s in graph.names.items() if not is_leaf(n)}
-        used = tuple(n for n in graph.inputs if self.draws is None or n is not self.draws[0])
-        return Graph(graph.name, used, graph.params, (), graph.outputs, (), names)
 
 
 class Namer:
@@ -96,7 +100,7 @@ def network(inputs: Sequence[Tensor], outputs: Sequence[Tensor], name: str) -> N
         UsageError: an input is not one, is missing, or is there twice.
     """
     _check(inputs, outputs)
-    order, calls = _calls([t.node for t in outputs])
+    order, calls = _calls([t.node for t in inputs], [t.node for t in outputs])
     layers = list(dict.fromkeys(call.layer for _, call in calls))
     numbers = _numbers(layers)
     namer = Namer()
@@ -106,42 +110,77 @@ def network(inputs: Sequence[Tensor], outputs: Sequence[Tensor], name: str) -> N
     for i, (t, given) in enumerate(zip(inputs, wanted, strict=True)):
         final = namer(given if wanted.count(given) == 1 else f"{given}{i + 1}")
         renamed[t.node] = leaf(final, t.node.type, "input", t.node.where)
-    parameters = []
+    parameters, states = [], []
     for layer in layers:
         for p in layer.parameters:
-            renamed[p.node] = _parameter(p, namer(_suffixed(p.name, layer, numbers)))
+            renamed[p.node] = _renamed(p.node, namer(_suffixed(p.name, layer, numbers)))
             named = renamed[p.node]
             parameters.append(Trained(named.attr("name"), named, p.initializer, p.regularizer))
+        for s in layer.states:
+            renamed[s.node] = _renamed(s.node, namer(_suffixed(s.name, layer, numbers)))
+            states.append(Kept(renamed[s.node].attr("name"), renamed[s.node], s.initializer))
     draws = None
-    if any(node.op is DROPOUT for node in order):
+    if SEED in order:
         draws = (
             leaf(namer("seed"), SEED.type, "setting"),
             leaf(namer("draws"), STEP.type, "state"),
         )
         renamed |= {SEED: draws[0], STEP: draws[1]}
-    mapped = transform(order, _Streams(), renamed)
+    both = transform(order, _Streams(), renamed)
+    training, outside = (_phase(both, chosen) for chosen in (in_training, outside_training))
 
-    names: dict[Node, str] = {}
     results = [t.node for t in outputs]
     labels = [namer(label) for label in _outputs(results, calls)]
+    called: dict[Node, str] = {}
     for node, label in zip(results, labels, strict=True):
-        names.setdefault(mapped[node], label)
+        called.setdefault(node, label)
+    seen = {training[node] for node in called}
     for node, call in calls:
         for letter, inner in (*call.inner, (call.layer.letter, node)):
-            if letter and mapped[inner] not in names and not is_leaf(mapped[inner]):
-                names[mapped[inner]] = namer(_suffixed(letter, call.layer, numbers))
-    inside = set(walk(mapped[node] for node in results))
-    graph = Graph(
-        name,
-        tuple(renamed[t.node] for t in inputs) + ((draws[0],) if draws else ()),
-        tuple(p.node for p in parameters),
-        (draws[1],) if draws else (),
-        tuple(zip(labels, (mapped[node] for node in results), strict=True)),
-        (),
-        {n: s for n, s in names.items() if n in inside},
+            if letter and training[inner] not in seen and not is_leaf(training[inner]):
+                seen.add(training[inner])
+                called[inner] = namer(_suffixed(letter, call.layer, numbers))
+    given = tuple(renamed[t.node] for t in inputs)
+    params, kept = tuple(p.node for p in parameters), tuple(s.node for s in states)
+
+    def graph(mapped: dict[Node, Node], inputs: tuple[Node, ...], state: tuple[Node, ...]) -> Graph:
+        inside = set(walk(mapped[node] for node in results))
+        names: dict[Node, str] = {}
+        for node, label in called.items():
+            if mapped[node] in inside and not is_leaf(mapped[node]):
+                names.setdefault(mapped[node], label)
+        values = tuple(zip(labels, (mapped[node] for node in results), strict=True))
+        return Graph(name, inputs, params, state, values, (), names)
+
+    seeds, counters = ((draws[0],), (draws[1],)) if draws else ((), ())
+    trained = graph(training, given + seeds, counters + kept)
+    names = {training[node]: label for node, label in called.items()}
+    return Network(
+        replace(trained, updates=_updates(calls, training)),
+        graph(outside, given, kept),
+        tuple(_row(node, call, training, renamed, names) for node, call in calls),
+        tuple(parameters),
+        tuple(states),
+        draws,
     )
-    rows = tuple(_row(node, call, mapped, renamed, names) for node, call in calls)
-    return Network(graph, rows, tuple(parameters), draws)
+
+
+def _phase(both: dict[Node, Node], chosen: Callable[[Node], Node]) -> dict[Node, Node]:
+    """What each node of the layers' is in one phase."""
+    mapped = transform(both.values(), chosen)
+    return {node: mapped[new] for node, new in both.items()}
+
+
+def _updates(
+    calls: Sequence[tuple[Node, Call]], training: dict[Node, Node]
+) -> tuple[tuple[Node, Node], ...]:
+    """What each state becomes: the calls of a shared layer change it one after the other."""
+    found: dict[Node, Node] = {}
+    for _, call in calls:
+        for old, new in call.updates:
+            state = training[old]
+            (found[state],) = substitute([training[new]], {state: found.get(state, state)})
+    return tuple(found.items())
 
 
 class _Streams:
@@ -151,34 +190,52 @@ class _Streams:
         self.count = 0
 
     def __call__(self, node: Node) -> Node:
-        if node.op is not DROPOUT:
+        if node.op not in DRAWS:
             return node
         self.count += 1
-        return make(
-            DROPOUT, node.operands, node.where, rate=node.attr("rate"), stream=self.count - 1
-        )
+        attrs = {**dict(node.attrs), "stream": self.count - 1}
+        return make(node.op, node.operands, node.where, **attrs)
 
 
-def _calls(outputs: Sequence[Node]) -> tuple[list[Node], list[tuple[Node, Call]]]:
+def _calls(
+    inputs: Sequence[Node], outputs: Sequence[Node]
+) -> tuple[list[Node], list[tuple[Node, Call]]]:
     """The nodes that outputs are made of, and the layers that were applied on the way.
 
-    A layer's input need not be among what its result is made of: a reshape of a reshape is one.
+    A layer's input need not be among what its result is made of: a reshape of a reshape is one, and
+    an encoding of positions is the same for all inputs, those of other models included.
     """
     roots = list(outputs)
     while True:
         order = walk(roots)
-        calls = [(node, call) for node in order for call in CALLS.get(node, ())]
-        touched = [n for _, c in calls for n in (*c.inputs, *(inner for _, inner in c.inner))]
-        missing = [n for n in dict.fromkeys(touched) if n not in set(order)]
+        inside = set(order)
+        calls = [
+            (node, call)
+            for node in order
+            for call in CALLS.get(node, ())
+            if not _foreign([n for n in call.inputs if n not in inside], inputs)
+        ]
+        touched = [
+            n
+            for _, c in calls
+            for n in (*c.inputs, *(inner for _, inner in c.inner), *itertools.chain(*c.updates))
+        ]
+        missing = [n for n in dict.fromkeys(touched) if n not in inside]
         if not missing:
             break
         roots = missing + roots
     # Layers without parameters that do the same to the same are one row, whoever made them.
     told: dict[object, tuple[Node, Call]] = {}
     for node, call in calls:
-        key = call.layer if call.layer.parameters else call.layer.describe()
+        owns = call.layer.parameters or call.layer.states
+        key = call.layer if owns else call.layer.describe()
         told.setdefault((key, call.inputs), (node, call))
     return order, list(told.values())
+
+
+def _foreign(nodes: Sequence[Node], inputs: Sequence[Node]) -> bool:
+    """Whether nodes depend on inputs other than these."""
+    return any(is_leaf(n) and n.attr("role") == "input" and n not in inputs for n in walk(nodes))
 
 
 def _check(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
@@ -222,10 +279,10 @@ def _check(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
 
 
 def _numbers(layers: Sequence[BaseLayer]) -> dict[BaseLayer, int]:
-    """The number of each layer: those with parameters count, the others belong to the last."""
+    """The number of each layer: those that own arrays count, the others belong to the last."""
     numbers, count = {}, 0
     for layer in layers:
-        if layer.parameters and layer.name is None:
+        if (layer.parameters or layer.states) and layer.name is None:
             count += 1
         numbers[layer] = count
     return numbers
@@ -243,8 +300,8 @@ def _suffixed(name: str, layer: BaseLayer, numbers: dict[BaseLayer, int]) -> str
     return f"{name}_{layer.name}" if layer.name else f"{name}{numbers[layer] or ''}"
 
 
-def _parameter(p: Parameter, name: str) -> Node:
-    return leaf(name, p.node.type, "param", p.node.where)
+def _renamed(node: Node, name: str) -> Node:
+    return leaf(name, node.type, node.attr("role"), node.where)
 
 
 def _text(result: Node, names: dict[Node, str]) -> str:
@@ -268,10 +325,18 @@ def _row(
     for i, x in enumerate(call.inputs):
         if not is_leaf(mapped[x]):
             shown.setdefault(mapped[x], "x" if len(call.inputs) == 1 else f"x{i + 1}")
-    formula = "x" if new is mapped[call.inputs[0]] else _text(new, shown)
+    if new is mapped[call.inputs[0]]:
+        formulas = [f"{names.get(new, 'y')} = x"]
+    elif call.layer.opened:
+        formulas = [f"{names.get(new, 'y')} = {_text(new, shown)}"]
+    else:
+        formulas = []
+        for part in (*(mapped[inner] for _, inner in call.inner), new):
+            formulas.append(f"{names.get(part, 'y')} = {_text(part, shown)}")
+            shown.setdefault(part, names.get(part, "y"))
     return Row(
         call.layer.describe(),
-        f"{names.get(new, 'y')} = {formula}",
+        "; ".join(formulas),
         str(new.type),
         tuple(renamed[p.node].attr("name") for p in call.layer.parameters),
         call.layer.where,

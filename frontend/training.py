@@ -97,7 +97,7 @@ def training(network: Network, objective: Objective, optimizer: Optimizer) -> Tr
     grads = [Tensor(gradient(loss_node, p, const(1, loss_node.dtype))) for p in graph.params]
     update = optimizer.apply(params, grads)
     names = {**graph.names, **update.names, loss_node: namer("L")}
-    updates = tuple(update.updates)
+    updates = tuple(update.updates) + graph.updates
     if network.draws is not None:
         updates += ((network.draws[1], network.draws[1] + 1),)
     data = [x for x in graph.inputs if x.attr("role") == "input"]
@@ -111,13 +111,13 @@ def training(network: Network, objective: Objective, optimizer: Optimizer) -> Tr
         updates,
         names,
     )
-    plain = network.inference()
+    plain = network.inference
     _, outside, loss_outside = _reports(network, plain, labels, objective)
     evaluate = Graph(
         "evaluate",
         plain.inputs + tuple(labels),
         plain.params,
-        (),
+        plain.state,
         outside,
         (),
         {**plain.names, loss_outside: "L"},

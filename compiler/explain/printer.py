@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from ..ir import CONST, Node, is_const, is_leaf
-from ..ops import algebra, convert, index, linear, order, reduce, running, shape
+from ..ops import algebra, convert, index, linear, normalization, order, reduce, running, shape
 from ..ops.arithmetic import where
 from ..targets.spelling import matrix_product
 from ..types import Dim, FloorDiv, Shape, Size
@@ -412,6 +412,10 @@ SPECIAL: dict[object, Callable[[Printer, Node, int], Piece]] = {
     linear.CONTRACT: _contract,
     **dict.fromkeys((reduce.SUM, reduce.PROD, reduce.MAX, reduce.MIN), _reduction),
     **dict.fromkeys((reduce.ANY, reduce.ALL, reduce.MEAN, reduce.NORM), _reduction),
+    normalization.VARIANCE: _reduction,
+    normalization.NORMALIZE: lambda printer, node, depth: printer.open(
+        normalization.NORMALIZE.formula(node), depth
+    ),
     **dict.fromkeys((reduce.ARGMAX, reduce.ARGMIN, reduce.LOGSUMEXP), _along),
     **dict.fromkeys((reduce.SOFTMAX, reduce.LOG_SOFTMAX, reduce.CUMULATIVE_SUM), _along),
     convert.CAST: _cast,

@@ -5,13 +5,15 @@ Nothing is stored: who needs a number again computes it again.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ..errors import UsageError
 from ..ir import Node, Op, const, make, register
 from ..types import Shape, TensorType
-from .arithmetic import where
+from .arithmetic import sqrt, where
 from .base import Composite
+from .elementary import cos, log
 
 
 class Uniform(Op):
@@ -29,9 +31,9 @@ class Uniform(Op):
 
 
 class Dropout(Composite):
-    """In training, each element is 0 with probability `rate`, else divided by 1 - rate.
+    """Each element is 0 with probability `rate`, else divided by 1 - rate.
 
-    operands: x, seed, step. attrs: rate, stream. Outside training (`inference`) it is x.
+    operands: x, seed, step. attrs: rate, stream.
     """
 
     name = "dropout"
@@ -63,8 +65,39 @@ class Dropout(Composite):
         )
 
 
+class Normal(Composite):
+    """Numbers of the standard normal distribution, made of uniform ones.
+
+    operands: seed and step, int64 without axes. attrs: shape, dtype, stream.
+    """
+
+    name = "normal"
+    source = "Box, Muller 1958, doi:10.1214/aoms/1177706645"
+
+    def infer(self, operands: tuple[Node, ...], **attrs: Any) -> TensorType:
+        """The shape asked for."""
+        return TensorType(attrs["dtype"], attrs["shape"])
+
+    def expand(self, node: Node) -> Node:
+        """sqrt(-2 log(1 - u)) cos(2 pi v), with u and v of two streams; 1 - u is never 0."""
+        seed, step = node.operands
+        u, v = (
+            uniform(seed, step, node.shape, node.dtype, node.attr("stream") + half)
+            for half in (0, _SECOND)
+        )
+        return sqrt(-2 * log(1 - u)) * cos(2 * math.pi * v)
+
+    def lift(self, node: Node, operands: tuple[Node, ...], lead: int) -> Node:
+        """Never, as uniform numbers."""
+        return Op.lift(self, node, operands, lead)
+
+
 UNIFORM = register(Uniform())
 DROPOUT = register(Dropout())
+NORMAL = register(Normal())
+# Ops whose numbers belong to a stream.
+DRAWS = (UNIFORM, DROPOUT, NORMAL)
+_SECOND = 2**31  # the second numbers of a pair are of streams that nobody else counts up to
 
 
 def uniform(seed: Node, step: Node, shape: Shape, dtype: str, stream: int) -> Node:
@@ -72,6 +105,6 @@ def uniform(seed: Node, step: Node, shape: Shape, dtype: str, stream: int) -> No
     return make(UNIFORM, (seed, step), shape=shape, dtype=dtype, stream=stream)
 
 
-def inference(node: Node) -> Node:
-    """What a node is outside training."""
-    return node.operands[0] if node.op is DROPOUT else node
+def normal(seed: Node, step: Node, shape: Shape, dtype: str, stream: int) -> Node:
+    """Numbers of the standard normal distribution, of this shape."""
+    return make(NORMAL, (seed, step), shape=shape, dtype=dtype, stream=stream)

@@ -1,15 +1,21 @@
-"""What a layer is: a function of tensors that owns parameters, built where it was written."""
+"""What a layer is: a function of tensors that owns parameters, built where it was written.
+
+A layer may own state too, which training changes without a gradient, such as running means; and
+what it does in training may differ from what it does outside (`in_phases`).
+"""
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from chainrule.compiler.errors import ShapeError, UsageError, caller, pinned
 from chainrule.compiler.ir import Node, leaf
+from chainrule.compiler.ops.phase import phase
 from chainrule.compiler.types import Shape, TensorType
 
 from ..names import check_options, identifier
@@ -31,12 +37,22 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """An array that training changes without a gradient: its leaf, and its first value."""
+
+    name: str
+    node: Node
+    initializer: Initializer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Call:
-    """A layer was applied: to what, and what its inner nodes are called."""
+    """A layer was applied: to what, what inner nodes are called, and what its state becomes."""
 
     layer: BaseLayer
     inputs: tuple[Node, ...]
     inner: tuple[tuple[str, Node], ...]
+    updates: tuple[tuple[Node, Node], ...]
 
 
 # The calls whose result a node is. A node that nobody holds takes its calls with it.
@@ -54,6 +70,7 @@ class BaseLayer(ABC):
     """
 
     letter = "h"  # what its result is called in formulas, with the layer's number
+    opened = True  # whether its formula is one, or has a part for each inner result
     inputs = 1  # how many tensors it takes; 0 means a list of them
 
     def __new__(cls, *args: Any, **given: Any) -> Self:
@@ -65,7 +82,9 @@ class BaseLayer(ABC):
         self.name = None if name is None else identifier(name, "a layer's name")
         self.where = caller()
         self.parameters: list[Parameter] = []
+        self.states: list[State] = []
         self._inner: list[tuple[str, Node]] = []
+        self._updates: list[tuple[Node, Node]] = []
 
     @abstractmethod
     def describe(self) -> str:
@@ -88,12 +107,22 @@ class BaseLayer(ABC):
             The layer's output.
         """
         given: list[Tensor] = list(x) if isinstance(x, list | tuple) else [cast(Tensor, x)]
-        where = self.where and replace(self.where, layer=self.describe())
-        with pinned(where):
+        with self._here():
             self._check(given)
-            self._inner = []
-            result = self.apply(*given)
-        call = Call(self, tuple(t.node for t in given), tuple(self._inner))
+            return self._called(given, lambda: self.apply(*given))
+
+    @contextlib.contextmanager
+    def _here(self) -> Iterator[None]:
+        """Inside, what is made belongs to the line that the layer was written in."""
+        with pinned(self.where and replace(self.where, layer=self.describe())):
+            yield
+
+    def _called(self, given: Sequence[Tensor], apply: Callable[[], Tensor]) -> Tensor:
+        """The result of `apply`, with a note that it is this layer's of what was given."""
+        self._inner, self._updates = [], []
+        result = apply()
+        inputs = tuple(dict.fromkeys(t.node for t in given))
+        call = Call(self, inputs, tuple(self._inner), tuple(self._updates))
         calls = CALLS.setdefault(result.node, [])
         if not any(c.layer is self and c.inputs == call.inputs for c in calls):
             calls.append(call)
@@ -139,17 +168,47 @@ class BaseLayer(ABC):
         for p in self.parameters:
             if p.name == name:
                 if p.node.type != type_:
-                    raise ShapeError(
-                        f"{self.describe()} is shared by inputs of different sizes",
-                        f"{name} is {p.node.type}, this input needs {type_}",
-                        "make a layer for each",
-                    )
+                    raise self._shared(name, p.node, type_)
                 return Tensor(p.node)
         node = leaf(name, type_, "param", caller())
         self.parameters.append(Parameter(name, node, initializer, regularizer))
         return Tensor(node)
 
+    def _shared(self, name: str, node: Node, needed: TensorType) -> ShapeError:
+        return ShapeError(
+            f"{self.describe()} is shared by inputs of different sizes",
+            f"{name} is {node.type}, this input needs {needed}",
+            "make a layer for each",
+        )
+
+    def state(self, name: str, shape: Shape, dtype: str, initializer: Initializer) -> Tensor:
+        """An array of the layer's that is not trained: made at the first call.
+
+        What it becomes in a training step, `update` says; evaluation and prediction read it.
+        """
+        type_ = TensorType(dtype, shape)
+        for s in self.states:
+            if s.name == name:
+                if s.node.type != type_:
+                    raise self._shared(name, s.node, type_)
+                return Tensor(s.node)
+        node = leaf(name, type_, "state", caller())
+        self.states.append(State(name, node, initializer))
+        return Tensor(node)
+
+    def update(self, state: Tensor, new: Tensor) -> None:
+        """A training step ends with `new` in the place of a state.
+
+        Where a layer is called several times, each call starts from what the one before made.
+        """
+        self._updates.append((state.node, new.node))
+
     def note(self, name: str, tensor: Tensor) -> Tensor:
         """Call an inner result `name` in formulas and code."""
         self._inner.append((name, tensor.node))
         return tensor
+
+
+def in_phases(training: Tensor, outside: Tensor) -> Tensor:
+    """`training` in a training step, `outside` in evaluation and prediction."""
+    return Tensor(phase(training.node, outside.node))

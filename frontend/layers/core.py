@@ -15,7 +15,7 @@ from ..formula import Activation as ActivationFormula, activation as find_activa
 from ..names import identifier, options
 from ..shaping import concat, reshape
 from ..tensor import Tensor, tensor
-from .base import BaseLayer
+from .base import BaseLayer, in_phases
 
 # Where random numbers come from: a model puts its own seed and step counter in their place.
 SEED = leaf("seed", TensorType("int64"), "setting")
@@ -243,11 +243,7 @@ class Dropout(BaseLayer):
 
     def __init__(self, rate: float, name: str | None = None) -> None:
         super().__init__(name)
-        if not isinstance(rate, int | float) or not 0 <= rate < 1:
-            raise UsageError(
-                f"Dropout({rate!r})", "expected a probability, 0 <= rate < 1", "such as 0.2"
-            )
-        self.rate = float(rate)
+        self.rate = probability("Dropout", rate)
 
     def describe(self) -> str:
         """As written."""
@@ -258,5 +254,23 @@ class Dropout(BaseLayer):
         (x,) = inputs
         if self.rate == 0:
             return x
-        # A model numbers its streams anew; until then each call has numbers of its own.
-        return Tensor(DROPOUT(x.node, SEED, STEP, rate=self.rate, stream=next(_streams)))
+        return in_phases(dropped(x, self.rate), x)
+
+
+def stream() -> int:
+    """The number of a new stream; a model numbers its streams anew."""
+    return next(_streams)
+
+
+def dropped(x: Tensor, rate: float) -> Tensor:
+    """`x`, each element 0 with probability `rate`, else divided by 1 - rate."""
+    return Tensor(DROPOUT(x.node, SEED, STEP, rate=rate, stream=stream()))
+
+
+def probability(name: str, rate: float) -> float:
+    """`rate`, if it is a probability below 1."""
+    if not isinstance(rate, int | float) or not 0 <= rate < 1:
+        raise UsageError(
+            f"{name}({rate!r})", "expected a probability, 0 <= rate < 1", "such as 0.2"
+        )
+    return float(rate)

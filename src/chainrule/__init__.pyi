@@ -21,6 +21,9 @@ from chainrule.frontend.activations import (
     silu as silu,
     softsign as softsign,
 )
+from chainrule.frontend.attention import (
+    scaled_dot_product_attention as scaled_dot_product_attention,
+)
 from chainrule.frontend.creation import (
     arange as arange,
     asarray as asarray,
@@ -128,15 +131,29 @@ from chainrule.frontend.indexing import (
 from chainrule.frontend.layers import (
     Activation as Activation,
     Add as Add,
+    AlphaDropout as AlphaDropout,
     BaseLayer as BaseLayer,
+    BatchNormalization as BatchNormalization,
     Concatenate as Concatenate,
     Dense as Dense,
     Dropout as Dropout,
+    Embedding as Embedding,
     Flatten as Flatten,
+    GaussianDropout as GaussianDropout,
+    GaussianNoise as GaussianNoise,
+    GroupNormalization as GroupNormalization,
     Input as Input,
+    InstanceNormalization as InstanceNormalization,
     Layer as Layer,
+    LayerNormalization as LayerNormalization,
+    MultiHeadAttention as MultiHeadAttention,
     Multiply as Multiply,
+    PositionEmbedding as PositionEmbedding,
     Reshape as Reshape,
+    RMSNormalization as RMSNormalization,
+    SinePositionEncoding as SinePositionEncoding,
+    SpatialDropout1D as SpatialDropout1D,
+    SpatialDropout2D as SpatialDropout2D,
 )
 from chainrule.frontend.linear import (
     einsum as einsum,

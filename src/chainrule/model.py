@@ -58,8 +58,9 @@ class Model(Trained):
     ) -> None:
         built = network(_listed(inputs), _listed(outputs), identifier(name, "a model's name"))
         self._network: Network = built
-        super().__init__(name, built.inference(), built.rows, seed)
+        super().__init__(name, built.inference, built.rows, seed)
         self._draw = {p.name: p.initializer for p in built.parameters}
+        self._draw |= {s.name: s.initializer for s in built.states}
 
     @options
     def compile(

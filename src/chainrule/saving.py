@@ -131,7 +131,8 @@ def _model(config: Mapping[str, Any]) -> Trained:
 def _compiled(data: Mapping[str, Any]) -> Compiled:
     train, evaluate = _graph(data["train"], "train"), _graph(data["evaluate"], "evaluate")
     settings = [_name(x) for x in train.inputs if x.attr("role") == "setting"]
-    state = [_name(x) for x in train.state]
+    kept = {_name(x) for x in evaluate.state}
+    state = [_name(x) for x in train.state if _name(x) not in kept]
     seeds = [_name(x) for x in train.inputs if x.attr("role") == "setting" and x.dtype == "int64"]
     if seeds:
         settings = [name for name in settings if name not in seeds]

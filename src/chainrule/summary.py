@@ -8,7 +8,12 @@ from chainrule.compiler.types import TensorType, value
 from chainrule.frontend.network import Row
 
 
-def show(name: str, rows: Sequence[Row], parameters: Mapping[str, TensorType]) -> None:
+def show(
+    name: str,
+    rows: Sequence[Row],
+    parameters: Mapping[str, TensorType],
+    state: Mapping[str, TensorType],
+) -> None:
     """Print the layers: each with its formula, its output and how many numbers it trains."""
     from rich.console import Console
     from rich.table import Table
@@ -28,5 +33,9 @@ def show(name: str, rows: Sequence[Row], parameters: Mapping[str, TensorType]) -
     if not console.is_terminal:
         console = Console(markup=False, highlight=False, width=100)
     console.print(table)
-    total = sum(value(kind.size, {}) for kind in parameters.values())
-    console.print(f"parameters: {total:,}")
+    trained, kept = (
+        sum(value(kind.size, {}) for kind in owned.values()) for owned in (parameters, state)
+    )
+    console.print(f"parameters: {trained:,}")
+    if state:
+        console.print(f"not trained: {kept:,} ({', '.join(state)})")

@@ -64,7 +64,13 @@ class Compiled:
     @property
     def counters(self) -> list[str]:
         """The states that count draws of random numbers, rather than belong to the optimizer."""
-        return [_name(x) for x in self.train.state if _name(x) not in self.state]
+        known = {*self.state, *self.kept}
+        return [_name(x) for x in self.train.state if _name(x) not in known]
+
+    @property
+    def kept(self) -> list[str]:
+        """The states that belong to layers: evaluation reads them too."""
+        return [_name(x) for x in self.evaluate.state]
 
 
 class Trained:
@@ -96,21 +102,27 @@ class Trained:
         return Arrays({_name(p): self._arrays[_name(p)] for p in self._forward.params})
 
     @property
+    def state(self) -> Arrays:
+        """The arrays that layers keep and training changes without a gradient, by name."""
+        self._drawn()
+        return Arrays({_name(x): self._arrays[_name(x)] for x in self._forward.state})
+
+    @property
     def settings(self) -> Arrays:
         """The optimizer's numbers: `model.settings["learning_rate"] = 1e-4` takes effect."""
         return Arrays({name: self._arrays[name] for name in self._needed().settings})
 
     def get_weights(self) -> list[Array]:
-        """Copies of the parameters, in order."""
-        return [array.copy() for array in self.parameters.values()]
+        """Copies of the parameters, then of the layers' state, in order."""
+        return [array.copy() for array in (*self.parameters.values(), *self.state.values())]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        """Take parameters from arrays in the order of `get_weights`.
+        """Take parameters and state from arrays in the order of `get_weights`.
 
         Raises:
             ShapeError: there are too many or too few, or one has another shape.
         """
-        own = self.parameters
+        own = {**self.parameters, **self.state}
         listed = isinstance(weights, list | tuple)
         if not listed or len(weights) != len(own):
             raise ShapeError(
@@ -127,8 +139,9 @@ class Trained:
         return sum(value(p.type.size, {}) for p in self._forward.params)
 
     def _drawn(self, seed: int | None = None) -> None:
-        """Draw the first values of the parameters, unless they are there."""
-        missing = [p for p in self._forward.params if _name(p) not in self._arrays]
+        """Draw the first values of parameters and layers' state, unless they are there."""
+        owned = self._forward.params + self._forward.state
+        missing = [p for p in owned if _name(p) not in self._arrays]
         if not missing:
             return
         if self.seed is None:
@@ -154,10 +167,10 @@ class Trained:
         """Take what `compile` chose; the optimizer starts anew."""
         self._compiled = compiled
         self._programs = {}
-        params = {_name(p) for p in self._forward.params}
-        self._arrays = {name: array for name, array in self._arrays.items() if name in params}
+        owned = {_name(p) for p in self._forward.params + self._forward.state}
+        self._arrays = {name: array for name, array in self._arrays.items() if name in owned}
         for leaf in (*compiled.train.inputs, *compiled.train.state):
-            if leaf.attr("role") == "input":
+            if leaf.attr("role") == "input" or _name(leaf) in owned:
                 continue
             start = compiled.settings.get(_name(leaf), compiled.state.get(_name(leaf), 0))
             shape = tuple(value(dim, {}) for dim in leaf.shape)
@@ -419,7 +432,11 @@ class Trained:
         """Print the layers: each with its formula, its output and how many numbers it trains."""
         from .summary import show
 
-        show(self.name, self.rows, {_name(p): p.type for p in self._forward.params})
+        owned = (
+            {_name(x): x.type for x in leaves}
+            for leaves in (self._forward.params, self._forward.state)
+        )
+        show(self.name, self.rows, *owned)
 
     def save(self, path: Any) -> None:
         """Write the model to one file: graphs, weights, the optimizer's state. No pickle.

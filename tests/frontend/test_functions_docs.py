@@ -24,6 +24,7 @@ MODULES = (
     "linear",
     "linalg",
     "shaping",
+    "attention",
     "creation",
     "indexing",
     "gathering",

@@ -90,7 +90,7 @@ def test_dropout_layers_draw_different_numbers_whatever_was_built_before() -> No
 def test_outside_training_dropout_is_not_there() -> None:
     x = cr.Input((3,))
     net = build(cr.Dropout(0.5)(x), inputs=[x])
-    plain = net.inference()
+    plain = net.inference
     assert plain.roots == plain.inputs
     assert not plain.state
 
