@@ -11,8 +11,8 @@ import numpy as np
 
 from . import reference_matrices
 from .errors import IndexOutOfRange, UsageError
-from .ir import CONST, LEAF, Node, walk
-from .ops import convert, index, linear, random, reduce, shape
+from .ir import CONST, LEAF, Node, transform, walk
+from .ops import convert, custom, index, linear, random, reduce, shape
 from .ops.base import Scalar
 from .types import Shape, Size, value
 
@@ -33,6 +33,9 @@ def run(roots: Sequence[Node], values: Mapping[Node, Any], sizes: Mapping[str, i
     """Evaluate the roots. See `ir.evaluate`."""
     sizes = {**bind(values), **sizes}
     known: dict[Node, Array] = {node: np.asarray(array) for node, array in values.items()}
+    if any(node.op is custom.CUSTOM for node in walk(roots)):  # a declaration has no value
+        mapped = transform(roots, custom.unruled, {node: node for node in known})
+        roots = [mapped[root] for root in roots]
     with np.errstate(all="ignore"):
         for node in walk(roots, frozenset(known)):
             if node not in known:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 from chainrule.compiler.errors import DTypeError, ShapeError, UsageError
-from chainrule.compiler.ir import Node, const, leaf
+from chainrule.compiler.ir import Node, const, leaf, walk
 from chainrule.compiler.ops.gradient import gradient
 from chainrule.compiler.ops.reduce import sum as summed
 
@@ -47,14 +47,14 @@ def grad(y: Tensor, xs: Tensor | Tensors) -> Tensor | list[Tensor]:
         >>> [float(value) for value in f(2.0)]
         [12.0, 12.0]
     """
-    (y,) = _tensors("y", y)
+    (y,) = tensors("y", y)
     if y.ndim:
         raise ShapeError(
             f"grad of {y.node.type}",
             "expected a number, a tensor of no axes",
             "take cr.sum or cr.mean of it, or say with cr.vjp how its elements are weighted",
         )
-    _floats("grad", [y])
+    floats("grad", [y])
     return _each(xs, lambda x: Tensor(gradient(y.node, x, const(1, y.dtype))))
 
 
@@ -87,9 +87,9 @@ def vjp(
         >>> f(np.array([1.0, 2.0, 3.0]))
         array([ 2.,  0., 12.])
     """
-    results = _tensors("y", ys)
-    _floats("vjp", results)
-    weights = _matching("vjp", "cotangent", results, ys, cotangents)
+    results = tensors("y", ys)
+    floats("vjp", results)
+    weights = matching("vjp", "cotangent", results, ys, cotangents)
 
     def one(x: Node) -> Tensor:
         parts = [gradient(y.node, x, v) for y, v in zip(results, weights, strict=True)]
@@ -136,20 +136,19 @@ def jvp(
     Source:
         Christianson 1992, "Automatic Hessians by reverse accumulation".
     """
-    points = _tensors("x", xs)
-    _floats("jvp", points)
-    directions = _matching("jvp", "tangent", points, xs, tangents)
+    points = tensors("x", xs)
+    floats("jvp", points)
+    directions = matching("jvp", "tangent", points, xs, tangents)
 
     def one(y: Node) -> Tensor:
         u = leaf("cotangent", y.type, "placeholder")
         along = [
-            summed(gradient(y, x.node, u) * t, axes=tuple(range(x.ndim)))
-            for x, t in zip(points, directions, strict=True)
+            gradient(gradient(y, x.node, u), u, t) for x, t in zip(points, directions, strict=True)
         ]
         total = along[0]
         for part in along[1:]:
             total = total + part
-        return Tensor(gradient(total, u, const(1, y.dtype)))
+        return Tensor(total)
 
     return _each(ys, one)
 
@@ -186,9 +185,12 @@ def hvp(y: Tensor, xs: Tensor | Tensors, vectors: Like | Sequence[Like]) -> Tens
     Source:
         Pearlmutter 1994, "Fast exact multiplication by the Hessian".
     """
-    points = _tensors("x", xs)
+    points = tensors("x", xs)
     slopes: list[Tensor] = grad(y, points)
-    weights = _matching("hvp", "vector", points, xs, vectors)
+    weights = matching("hvp", "vector", points, xs, vectors)
+    if {x.node for x in points} & set(walk(weights)):  # a vector counts as a constant
+        moving: list[Tensor] = vjp(slopes, points, [Tensor(v) for v in weights])
+        return moving if isinstance(xs, list | tuple) else moving[0]
     total: Node | None = None
     for slope, v in zip(slopes, weights, strict=True):
         part = summed(slope.node * v, axes=tuple(range(slope.ndim)))
@@ -198,7 +200,7 @@ def hvp(y: Tensor, xs: Tensor | Tensors, vectors: Like | Sequence[Like]) -> Tens
     return curves if isinstance(xs, list | tuple) else curves[0]
 
 
-def _tensors(what: str, given: Tensor | Tensors) -> list[Tensor]:
+def tensors(what: str, given: Tensor | Tensors) -> list[Tensor]:
     """One tensor or several, as a list."""
     found: list[Any] = list(given) if isinstance(given, list | tuple) else [given]
     if not found or not all(isinstance(x, Tensor) for x in found):
@@ -211,8 +213,13 @@ def _tensors(what: str, given: Tensor | Tensors) -> list[Tensor]:
     return found
 
 
-def _floats(name: str, tensors: Sequence[Tensor]) -> None:
-    for x in tensors:
+def floats(name: str, given: Sequence[Tensor]) -> None:
+    """Derivatives are of floats.
+
+    Raises:
+        DTypeError: one is not of floats.
+    """
+    for x in given:
         if not x.node.type.is_float:
             raise DTypeError(
                 f"{name}: {x.node.type} has no derivatives",
@@ -221,18 +228,18 @@ def _floats(name: str, tensors: Sequence[Tensor]) -> None:
             )
 
 
-def _matching(
-    name: str, what: str, tensors: Sequence[Tensor], given: Any, vectors: Any
+def matching(
+    name: str, what: str, points: Sequence[Tensor], given: Any, vectors: Any
 ) -> list[Node]:
     """A vector for each tensor, of its type."""
     several = isinstance(given, list | tuple)
     found = list(vectors) if several and isinstance(vectors, list | tuple) else [vectors]
-    if len(found) != len(tensors):
+    if len(found) != len(points):
         raise UsageError(
-            f"{name}: {len(found)} {what}s for {len(tensors)} tensors", "expected one for each"
+            f"{name}: {len(found)} {what}s for {len(points)} tensors", "expected one for each"
         )
     nodes = []
-    for x, v in zip(tensors, found, strict=True):
+    for x, v in zip(points, found, strict=True):
         node = as_tensor(v, x).node
         if node.type != x.node.type:
             raise ShapeError(
@@ -246,7 +253,7 @@ def _matching(
 
 def _each(given: Tensor | Tensors, rule: Callable[[Node], Tensor]) -> Tensor | list[Tensor]:
     """The rule for one tensor, or for each of a list."""
-    tensors = _tensors("x", given)
-    _floats("a derivative", tensors)
-    results = [rule(x.node) for x in tensors]
+    points = tensors("x", given)
+    floats("a derivative", points)
+    results = [rule(x.node) for x in points]
     return results if isinstance(given, list | tuple) else results[0]

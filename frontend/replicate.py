@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from chainrule.compiler.errors import ShapeError, UsageError
-from chainrule.compiler.ir import Node, leaf, located, walk
-from chainrule.compiler.ops.base import Scalar as Row
+from chainrule.compiler.ir import Node, leaf, walk
+from chainrule.compiler.lifting import lifted
+from chainrule.compiler.ops.random import DROPOUT
 from chainrule.compiler.ops.shape import broadcast_to, reshape, transpose
+from chainrule.compiler.passes.differentiate import derived
 from chainrule.compiler.types import Shape, TensorType
 
 from .kinds import Formula, Self
@@ -145,45 +147,18 @@ def replicate(neuron: Neuron, x: Tensor, units: int, parameters: Mapping[str, Te
         placeholders.append(Tensor(placeholder))
         by_unit = transpose(given, (1, 0)) if per_input else given
         mapped[placeholder] = _spread(by_unit, ((1,) * (lead - 1)) + (units, *shape))
-    number = neuron.applied(Tensor(own), *placeholders).node
+    number = derived(neuron.applied(Tensor(own), *placeholders).node)
+    for node in walk([number]):
+        if node.op is DROPOUT:
+            raise UsageError(
+                "dropout inside a neuron formula",
+                "a neuron's formula is one for all units",
+                "put a Dropout layer before or after it",
+                node.where,
+            )
     result = lifted(number, mapped, lead)
     return Tensor(broadcast_to(result, shape=(*x.shape[:-1], units)))
 
 
 def _spread(node: Node, shape: Shape) -> Node:
     return reshape(node, shape=shape)
-
-
-def lifted(result: Node, mapped: Mapping[Node, Node], lead: int) -> Node:
-    """`result` for operands that have `lead` more leading axes.
-
-    Args:
-        result: a node.
-        mapped: the nodes that it depends on, with what stands for them: leading axes first.
-        lead: how many leading axes there are.
-
-    Returns:
-        A node with the leading axes first; a leading axis along which nothing changes has size 1.
-    """
-    known = dict(mapped)
-    for node in walk([result], frozenset(mapped)):
-        if node in known:
-            continue
-        changing = any(x in known and known[x] is not x for x in node.operands)
-        if not changing:  # the same for all: numbers, and tensors from outside the formula
-            known[node] = node
-            continue
-        operands = tuple(_led(x, known[x], lead, node) for x in node.operands)
-        with located(node.where):
-            known[node] = node.op.lift(node, operands, lead)
-    return _led(result, known[result], lead, result)
-
-
-def _led(x: Node, lifted: Node, lead: int, user: Node) -> Node:
-    """An operand with its leading axes: of size 1 where it does not change.
-
-    To elementwise ops a number without axes is left as it is: it broadcasts.
-    """
-    if lifted is not x or (not x.shape and isinstance(user.op, Row)):
-        return lifted
-    return reshape(x, shape=(1,) * lead + x.shape)

@@ -17,7 +17,18 @@ from typing import TYPE_CHECKING, Any, ParamSpec, SupportsIndex, TypeAlias, Type
 
 from chainrule.compiler import ops as _ops
 from chainrule.compiler.errors import DTypeError, ShapeError, UsageError, caller
-from chainrule.compiler.ir import OPS, Node, Op, const, evaluate, is_const, leaf, located, walk
+from chainrule.compiler.ir import (
+    OPS,
+    Graph,
+    Node,
+    Op,
+    const,
+    evaluate,
+    is_const,
+    leaf,
+    located,
+    walk,
+)
 from chainrule.compiler.ops.convert import SIZE, cast as convert, literal, size
 from chainrule.compiler.types import DTYPES, FLOATS, INTS, Dim, Size, TensorType, symbol
 
@@ -240,17 +251,20 @@ class Tensor:
         """The value of a tensor that depends on no input."""
         import numpy as np
 
-        open_ = [x for x in walk([self.node]) if x.op.name == "leaf" or x.op is SIZE]
+        from chainrule.compiler.passes.differentiate import Differentiate
+
+        (node,) = Differentiate()(Graph("value", outputs=(("value", self.node),))).roots
+        open_ = [x for x in walk([node]) if x.op.name == "leaf" or x.op is SIZE]
         if open_:
             names = ", ".join(
                 sorted(str(x.attr("dim") if x.op is SIZE else x.attr("name")) for x in open_)
             )
             raise UsageError(
                 "a tensor has no value while a formula is traced",
-                f"{self.node.type} depends on {names}",
+                f"{node.type} depends on {names}",
                 "cr.function makes a callable on arrays of it",
             )
-        return np.array(evaluate([self.node], {})[0], dtype)
+        return np.array(evaluate([node], {})[0], dtype)
 
     def __float__(self) -> float:
         return float(self.__array__())

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from ..ir import CONST, Node, is_const, is_leaf
-from ..ops import algebra, convert, index, linear, normalization, order, reduce, running, shape
+from ..ops import algebra, convert, custom, index, linear, normalization, order, reduce, running, shape
 from ..ops.arithmetic import where
 from ..targets.spelling import matrix_product
 from ..types import Dim, FloorDiv, Shape, Size
@@ -256,6 +256,8 @@ def seen_through(node: Node) -> Node:
         elif node.op is shape.RESHAPE and _long(node.shape) == _long(node.operands[0].shape):
             node = node.operands[0]
         elif node.op is convert.CAST and node.operands[0].dtype != "bool" and node.type.is_float:
+            node = node.operands[0]
+        elif node.op is custom.CUSTOM:
             node = node.operands[0]
         else:
             return node

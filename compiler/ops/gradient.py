@@ -1,4 +1,4 @@
-"""A gradient that has not been taken yet, and a wall that gradients do not pass.
+"""Derivatives that have not been taken yet, and a wall that gradients do not pass.
 
 `cr.grad` only writes down that a gradient is wanted; the pass `differentiate` takes it. So a
 program that is found in the cache never has its gradient taken again.
@@ -13,18 +13,37 @@ from ..types import TensorType
 
 
 class Gradient(Op):
-    """The vector-Jacobian product of `y` for a leaf `x`.
+    """The vector-Jacobian product of `y` for a leaf `x`, for one cotangent or for many.
 
     operands: y, x, a cotangent of the type of y, and the value that the leaf x stands for. The two
     differ where the gradient was asked for an inner node: `y` then has a placeholder in its place,
-    so that no rewriting of `y` can take away what it is differentiated for.
+    so that no rewriting of `y` can take away what it is differentiated for. A cotangent with more
+    leading axes than y is many side by side, and so is the result: a Jacobian is the gradient for
+    all one-hot cotangents.
     """
 
     name = "gradient"
 
     def infer(self, operands: tuple[Node, ...], **attrs: Any) -> TensorType:
-        """The type of x."""
-        return operands[1].type
+        """The type of x, after the leading axes that the cotangent has before those of y."""
+        y, x, cotangent, _ = operands
+        lead = cotangent.shape[: cotangent.type.ndim - y.type.ndim]
+        return TensorType(x.dtype, lead + x.shape)
+
+
+class Taylor(Op):
+    """The Taylor coefficients of y along a line x + h d, of order 0 to `order`, a leading axis.
+
+    operands: y, the leaf x, a direction d of its type, and the value that x stands for. attrs:
+    order.
+    """
+
+    name = "taylor"
+
+    def infer(self, operands: tuple[Node, ...], **attrs: Any) -> TensorType:
+        """The type of y, after an axis for the orders."""
+        y = operands[0]
+        return TensorType(y.dtype, (attrs["order"] + 1, *y.shape))
 
 
 class StopGradient(Op):
@@ -46,13 +65,26 @@ class StopGradient(Op):
 
 
 GRADIENT = register(Gradient())
+TAYLOR = register(Taylor())
 STOP_GRADIENT = register(StopGradient())
 
 
 def gradient(y: Node, x: Node, cotangent: Node) -> Node:
     """The gradient of `sum(cotangent * y)` for `x`, to be taken later."""
+    y, variable = _variable(y, x)
+    return make(GRADIENT, (y, variable, cotangent, x))
+
+
+def taylor(y: Node, x: Node, direction: Node, order: int) -> Node:
+    """The Taylor coefficients of `y` along `x + h direction`, to be found later."""
+    y, variable = _variable(y, x)
+    return make(TAYLOR, (y, variable, direction, x), order=order)
+
+
+def _variable(y: Node, x: Node) -> tuple[Node, Node]:
+    """`y` in terms of a leaf that stands for `x`, and the leaf."""
     if is_leaf(x):
-        return make(GRADIENT, (y, x, cotangent, x))
+        return y, x
     stand_in = leaf("x", x.type, "placeholder", x.where)
     (replaced,) = substitute([y], {x: stand_in})
-    return make(GRADIENT, (replaced, stand_in, cotangent, x))
+    return replaced, stand_in

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import DTypeError, ShapeError
 from ..ir import Node, Op, const, make, register
-from ..types import Dim, Shape, TensorType
+from ..types import Dim, Shape, TensorType, product
 from .arithmetic import equal
 from .broadcasting import aligned, broadcast_dims, shown_shape, unbroadcast
 from .convert import cast, iota
@@ -43,6 +43,14 @@ class Take(Op):
         axis = node.attr("axis")
         return (make(ADD_AT, (out_grad, index), axis=axis, dim=x.shape[axis]), None)
 
+    def lift(self, node: Node, operands: tuple[Node, ...], lead: int) -> Node:
+        """The same positions for all; or each its own, along the axis."""
+        (x, index), axis = operands, node.attr("axis") + lead
+        if alike(index, lead):
+            return make(self, (x, reshape(index, shape=index.shape[lead:])), axis=axis)
+        flat = make(TAKE_ALONG, (x, in_line(index, lead, x.type.ndim, axis)), axis=axis)
+        return reshape(flat, shape=flat.shape[:lead] + node.shape)
+
 
 class AddAt(Op):
     """Zeros, to which `grad` is added at `index` along an axis. attrs: axis, dim."""
@@ -60,6 +68,20 @@ class AddAt(Op):
     def vjp(self, node: Node, out_grad: Node) -> tuple[Node | None, ...]:
         """Read where it was added."""
         return (make(TAKE, (out_grad, node.operands[1]), axis=node.attr("axis")), None)
+
+    def lift(self, node: Node, operands: tuple[Node, ...], lead: int) -> Node:
+        """The same positions for all; or each its own, along the axis."""
+        (grad, index), axis, dim = operands, node.attr("axis") + lead, node.attr("dim")
+        if alike(index, lead):
+            own = reshape(index, shape=index.shape[lead:])
+            return make(self, (grad, own), axis=axis, dim=dim)
+        after = grad.shape[axis + index.type.ndim - lead :]
+        count = product(index.shape[lead:])
+        flat = reshape(grad, shape=(*grad.shape[:axis], count, *after))
+        at = in_line(index, lead, flat.type.ndim, axis)
+        full = broadcast_dims(self.name, (flat.shape, at.shape))
+        sides = (broadcast_to(flat, shape=full), broadcast_to(at, shape=full))
+        return make(ADD_ALONG, sides, axis=axis, dim=dim)
 
 
 class TakeAlong(Op):
@@ -183,6 +205,19 @@ class ScatterAdd(Op):
 
 TAKE, ADD_AT = register(Take()), register(AddAt())
 TAKE_ALONG, ADD_ALONG = register(TakeAlong()), register(AddAlong())
+
+
+def alike(index: Node, lead: int) -> bool:
+    """Whether positions are the same along all leading axes."""
+    return all(size == 1 for size in index.shape[:lead])
+
+
+def in_line(index: Node, lead: int, rank: int, axis: int) -> Node:
+    """Positions with all their own axes as one, which is `axis` of `rank`."""
+    after = (1,) * (rank - axis - 1)
+    shape = (*index.shape[:lead], *(1,) * (axis - lead), product(index.shape[lead:]), *after)
+    return reshape(index, shape=shape)
+
 
 GATHER, SCATTER_ADD = register(Gather()), register(ScatterAdd())
 

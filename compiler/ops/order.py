@@ -11,6 +11,10 @@ from typing import Any
 from ..errors import DTypeError, ShapeError
 from ..ir import Node, Op, make, register
 from ..types import TensorType
+from .arithmetic import greater, greater_equal, isnan, logical_and, logical_not, logical_or
+from .convert import cast
+from .reduce import sum
+from .shape import reshape
 
 NUMBERS = ("float32", "float64", "int32", "int64")
 
@@ -56,6 +60,21 @@ class SearchSorted(Op):
                 "convert one with astype",
             )
         return TensorType("int64", values.shape)
+
+    def lift(self, node: Node, operands: tuple[Node, ...], lead: int) -> Node:
+        """In one vector for all as it is; in several by counting."""
+        x, values = operands
+        if all(size == 1 for size in x.shape[:lead]):
+            return make(self, (reshape(x, x.shape[lead:]), values), side=node.attr("side"))
+        row = reshape(x, (*x.shape[:lead], *(1,) * node.type.ndim, x.shape[-1]))
+        column = reshape(values, (*values.shape, 1))
+        left = node.attr("side") == "left"
+        above = greater_equal(row, column) if left else greater(row, column)
+        if x.type.is_float:
+            last = isnan(row) if left else logical_and(isnan(row), logical_not(isnan(column)))
+            above = logical_or(above, last)
+        below = cast(logical_not(above), "int64")
+        return sum(below, axes=(below.type.ndim - 1,))
 
 
 ARGSORT = register(ArgSort())

@@ -29,6 +29,15 @@ class Uniform(Op):
         """The shape asked for."""
         return TensorType(attrs["dtype"], attrs["shape"])
 
+    def lift(self, node: Node, operands: tuple[Node, ...], lead: int) -> Node:
+        """Never: seeds are numbers from outside a formula, and numbers are drawn once for all."""
+        raise UsageError(
+            "random numbers of several seeds",
+            f"a seed is one number, this one has {lead} axes",
+            "draw with one seed outside the formula",
+            node.where,
+        )
+
 
 class Dropout(Composite):
     """Each element is 0 with probability `rate`, else divided by 1 - rate.
@@ -56,13 +65,10 @@ class Dropout(Composite):
         return where(draw >= rate, x / (1 - rate), const(0, x.dtype))
 
     def lift(self, node: Node, operands: tuple[Node, ...], lead: int) -> Node:
-        """Not inside a neuron: every neuron would draw the same numbers."""
-        raise UsageError(
-            "dropout inside a neuron formula",
-            "a neuron's formula is one for all units",
-            "put a Dropout layer before or after it",
-            node.where,
-        )
+        """The same mask along every leading axis: it is drawn for the node, not for each."""
+        x, rate, (_, seed, step) = operands[0], node.attr("rate"), node.operands
+        draw = uniform(seed, step, node.shape, node.dtype, node.attr("stream"))
+        return where(draw >= rate, x / (1 - rate), const(0, x.dtype))
 
 
 class Normal(Composite):

@@ -1,4 +1,4 @@
-"""Take the gradients that were asked for, innermost first."""
+"""Take the derivatives that were asked for, innermost first."""
 
 from __future__ import annotations
 
@@ -6,69 +6,126 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from ..autodiff import backward
-from ..ir import Graph, Node, is_const, is_leaf, substitute, walk
+from ..ir import Graph, Node, is_const, is_leaf, leaf, substitute, transform, walk
+from ..lifting import lifted
 from ..ops.broadcasting import zeros_like
-from ..ops.gradient import GRADIENT
+from ..ops.custom import CUSTOM, declared, unruled
+from ..ops.gradient import GRADIENT, TAYLOR
+from ..ops.shape import broadcast_to
+from ..taylor import coefficients
 from ..trace import Trace
 
 
 @dataclass(frozen=True, slots=True)
 class Differentiate:
-    """Replace every gradient node by the gradient.
+    """Replace every gradient node by the gradient, and Taylor series by their coefficients.
 
     Gradients of one result share one sweep. Each gradient of a named node is named after both:
-    `dL_dh1`. A result that does not depend on `x` has a gradient of zeros.
+    `dL_dh1`. A result that does not depend on `x` has a gradient of zeros. Gradients for many
+    cotangents are the gradient for one, lifted. Declared derivatives are left out when all are
+    taken.
     """
 
     name: str = "differentiate"
 
     def __call__(self, graph: Graph, trace: Trace | None = None) -> Graph:
         """The graph without gradient nodes."""
-        trace = trace if trace is not None else Trace()
-        while True:
-            nodes = walk(graph.roots)
-            wanted = innermost(nodes)
-            if not wanted:
-                return graph
+        graph = self.taken(graph, trace if trace is not None else Trace())
+        if any(node.op is CUSTOM for node in walk(graph.roots)):
+            graph = graph.map(transform(graph.roots + graph.leaves + tuple(graph.names), unruled))
+        return graph
+
+    def taken(self, graph: Graph, trace: Trace) -> Graph:
+        """The graph without gradient nodes, which may still be differentiated: as declared."""
+        while wanted := innermost(walk(graph.roots)):
             names = dict(graph.names)
             known: dict[Node, Node] = {}
             sweeps: dict[tuple[Node, Node], list[Node]] = defaultdict(list)
             for node in wanted:
-                y, x, cotangent, _ = node.operands
-                sweeps[y, cotangent].append(node)
+                if node.op is TAYLOR:
+                    y, x, direction, value = node.operands
+                    series = coefficients(y, x, direction, node.attr("order"))
+                    known[node] = _at(series, x, value)
+                else:
+                    y, x, cotangent, _ = node.operands
+                    sweeps[y, cotangent].append(node)
             for (y, cotangent), group in sweeps.items():
-                xs = [node.operands[1] for node in group]
-                grads = backward(y, xs, cotangent, trace.chain)
-                for node in group:
-                    _, x, _, value = node.operands
-                    grad = grads.get(x) or zeros_like(x)
-                    (known[node],) = [grad] if value is x else substitute([grad], {x: value})
-                name_all(y, {n: known.get(n, g) for n, g in grads.items()}, names)
-                trace.gradients.update({(y, x): grad for x, grad in grads.items()})
-            named = Graph(
-                graph.name,
-                graph.inputs,
-                graph.params,
-                graph.state,
-                graph.outputs,
-                graph.updates,
-                names,
-            )
-            mapped = _replace(named, known)
-            graph = named.map(mapped)
+                known.update(_sweep(y, cotangent, group, names, trace))
+            named = _named(graph, names)
+            graph = named.map(_replace(named, known))
+        return graph
+
+
+def derived(node: Node) -> Node:
+    """A node whose derivatives are taken; what is declared stays, for derivatives of the node."""
+    if not innermost(walk([node])):
+        return node
+    return Differentiate().taken(Graph("derived", outputs=(("value", node),)), Trace()).roots[0]
+
+
+def _sweep(
+    y: Node, cotangent: Node, group: list[Node], names: dict[Node, str], trace: Trace
+) -> dict[Node, Node]:
+    """The gradients of one result for one cotangent, or for many side by side."""
+    known: dict[Node, Node] = {}
+    lead = cotangent.type.ndim - y.type.ndim
+    seed = leaf("cotangent", y.type, "placeholder") if lead else cotangent
+    xs = [node.operands[1] for node in group]
+    grads = backward(y, xs, seed, trace.chain)
+    for node in group:
+        _, x, _, value = node.operands
+        grad = grads.get(x) or zeros_like(x)
+        if lead:
+            grad = broadcast_to(lifted(grad, {seed: cotangent}, lead), shape=node.shape)
+            name_all(y, {x: grad}, names)
+        known[node] = _at(grad, x, value)
+    if not lead:
+        name_all(y, {n: known.get(n, g) for n, g in grads.items()}, names)
+        trace.gradients.update({(y, x): grad for x, grad in grads.items()})
+    return known
+
+
+def _at(result: Node, x: Node, value: Node) -> Node:
+    """A result in terms of what the leaf `x` stands for."""
+    return result if value is x else substitute([result], {x: value})[0]
+
+
+def _named(graph: Graph, names: dict[Node, str]) -> Graph:
+    return Graph(
+        graph.name,
+        graph.inputs,
+        graph.params,
+        graph.state,
+        graph.outputs,
+        graph.updates,
+        names,
+    )
 
 
 def innermost(nodes: list[Node]) -> list[Node]:
-    """The gradient nodes below which there is no other."""
+    """The derivatives still to be taken below which there is no other."""
     holds: set[Node] = set()
     found = []
     for node in nodes:
         inside = any(x in holds for x in node.operands)
-        if node.op is GRADIENT and not inside:
+        wanted = node.op in (GRADIENT, TAYLOR)
+        if wanted and not inside:
             found.append(node)
-        if inside or node.op is GRADIENT:
+        if inside or wanted:
             holds.add(node)
     return found
+
+
+def bound(nodes: list[Node]) -> set[Node]:
+    """The leaves that belong to a derivative or a declaration: no value comes from outside."""
+    found: set[Node] = set()
+    for node in nodes:
+        if node.op in (GRADIENT, TAYLOR):
+            found.add(node.operands[1])
+        elif node.op is CUSTOM:
+            known = declared(node)
+            found |= {known.result, known.cotangent, *known.tangents}
+    return {x for x in found if is_leaf(x) and x.attr("role") == "placeholder"}
 
 
 def name_all(y: Node, grads: dict[Node, Node], names: dict[Node, str]) -> None:
@@ -83,8 +140,6 @@ def name_all(y: Node, grads: dict[Node, Node], names: dict[Node, str]) -> None:
 
 
 def _replace(graph: Graph, known: dict[Node, Node]) -> dict[Node, Node]:
-    from ..ir import transform
-
     # The replacements may hold nodes that other replacements stand for: map those too.
     mapped = transform(graph.roots + graph.leaves, known=known)
     for node in graph.names:

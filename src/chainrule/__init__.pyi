@@ -35,6 +35,10 @@ from chainrule.frontend.creation import (
     zeros as zeros,
     zeros_like as zeros_like,
 )
+from chainrule.frontend.custom import (
+    custom_gradient as custom_gradient,
+    straight_through as straight_through,
+)
 from chainrule.frontend.derivatives import (
     grad as grad,
     hvp as hvp,
@@ -177,6 +181,13 @@ from chainrule.frontend.losses import (
     sparse_categorical_crossentropy as sparse_categorical_crossentropy,
     sparse_categorical_crossentropy_from_logits as sparse_categorical_crossentropy_from_logits,
 )
+from chainrule.frontend.matrices import (
+    gauss_newton_vp as gauss_newton_vp,
+    hessian as hessian,
+    hessian_diagonal as hessian_diagonal,
+    jacobian as jacobian,
+    laplacian as laplacian,
+)
 from chainrule.frontend.metrics import (
     accuracy as accuracy,
     root_mean_squared_error as root_mean_squared_error,
@@ -221,6 +232,7 @@ from chainrule.frontend.regularizers import (
     L1L2 as L1L2,
     L2 as L2,
 )
+from chainrule.frontend.series import taylor as taylor
 from chainrule.frontend.shaping import (
     broadcast_to as broadcast_to,
     concat as concat,

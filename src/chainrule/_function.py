@@ -249,7 +249,7 @@ def _check_complete(name: str, leaves: Sequence[Node], nodes: Sequence[Node]) ->
 def _names(taken: Sequence[str], nodes: Sequence[Node]) -> list[tuple[str, Node]]:
     """Names for outputs: y, or y1, y2, ...; a gradient of one of them for an input w is dy1_dw."""
     used = set(taken)
-    plain = [node for node in nodes if node.op is not GRADIENT]
+    plain = [node for node in nodes if node.op is not GRADIENT or _stands_in(node.operands[3])]
     labels: dict[Node, str] = {}
     for i, node in enumerate(plain):
         labels[node] = _free("y" if len(plain) == 1 else f"y{i + 1}", used)
@@ -259,6 +259,11 @@ def _names(taken: Sequence[str], nodes: Sequence[Node]) -> list[tuple[str, Node]
             of = x.attr("name") if is_leaf(x) else labels.get(x, "x")
             labels[node] = _free(f"d{labels.get(y, 'y')}_d{of}", used)
     return [(labels[node], node) for node in nodes]
+
+
+def _stands_in(x: Node) -> bool:
+    """Whether it is a leaf of a derivative's own: what is differentiated for it has no name."""
+    return is_leaf(x) and x.attr("role") == "placeholder"
 
 
 def _free(label: str, used: set[str]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from chainrule.compiler.ir import OPS, Graph, Node, Op, is_leaf, leaf, walk
 from chainrule.compiler.ops.base import Scalar
+from chainrule.compiler.passes.differentiate import bound
 from chainrule.compiler.types import TensorType, Where, symbols, value
 from chainrule.frontend.names import identifier
 
@@ -45,7 +46,8 @@ def graph(given: Graph, what: str) -> Graph:
         if OPS.get(node.op.name) is not node.op:
             rows.add(node.op)
     _formulas(rows, what)
-    if free := [node for node in nodes if is_leaf(node) and node not in given.leaves]:
+    known = {*given.leaves, *bound(nodes)}
+    if free := [node for node in nodes if is_leaf(node) and node not in known]:
         raise ValueError(f"{what}: {free[0].attr('name')} comes from nowhere")
     return given
 

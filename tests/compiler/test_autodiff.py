@@ -16,7 +16,9 @@ from chainrule.compiler.ir import OPS, Node, const, evaluate, leaf, make
 from chainrule.compiler.ops import algebra, elementary as e, index, linear, reduce, shape
 from chainrule.compiler.ops.arithmetic import maximum, square, where
 from chainrule.compiler.ops.convert import cast, iota
+from chainrule.compiler.passes.differentiate import derived
 from chainrule.compiler.types import TensorType, symbol
+from chainrule.frontend.matrices import by_columns, by_rows
 
 assert ops
 BATCH = symbol("batch")
@@ -90,6 +92,23 @@ CASES = (
     Case(
         "take",
         lambda x: make(index.TAKE, (x, cast(iota(2), "int64")), axis=1),
+        ((BATCH, 4),),
+    ),
+    Case(
+        "add_at",
+        lambda x: make(index.ADD_AT, (x, cast(iota(2) * 0 + 1, "int64")), axis=1, dim=4),
+        ((BATCH, 2),),
+    ),
+    Case(
+        "add_along_axis",
+        lambda x: make(
+            index.ADD_ALONG, (x, shape.broadcast_to(iota(2), (BATCH, 2))), axis=1, dim=3
+        ),
+        ((BATCH, 2),),
+    ),
+    Case(
+        "dropout",
+        lambda x: make(OPS["dropout"], (x, POSITIONS, POSITIONS), rate=0.5, stream=0),
         ((BATCH, 4),),
     ),
     Case(
@@ -207,6 +226,48 @@ def test_second_derivative(case: Case) -> None:
             np.testing.assert_allclose(
                 np.broadcast_to(found, expected.shape), expected, rtol=1e-5, atol=1e-7
             )
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_jacobians_by_rows_and_by_columns(case: Case) -> None:
+    """Gradients of all elements side by side are those one by one, and the differences."""
+    leaves, values = instance(case)
+    y = case.function(*leaves)
+    (result,) = evaluate([y], values, {"batch": ROWS})
+    for x in leaves:
+        u = leaf("u", y.type, "input")
+        grad = backward(y, [x], u)[x]
+        one_by_one = np.zeros(result.shape + values[x].shape)
+        for i in np.ndindex(result.shape):
+            hot = np.zeros(result.shape)
+            hot[i] = 1.0
+            (one_by_one[i],) = evaluate([grad], {**values, u: hot}, {"batch": ROWS})
+        for jacobian in (by_rows(y, x), by_columns(y, x)):
+            assert jacobian.type == TensorType("float64", y.shape + x.shape)
+            (found,) = evaluate([derived(jacobian)], values, {"batch": ROWS})
+            np.testing.assert_allclose(found, one_by_one, rtol=1e-12, atol=1e-14)
+        differences = difference(weighted(y), x, values)
+        weights = np.cos(np.arange(result.size)).reshape(result.shape)
+        np.testing.assert_allclose(
+            np.tensordot(weights, one_by_one, result.ndim), differences, rtol=1e-6, atol=1e-8
+        )
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_hessians(case: Case) -> None:
+    leaves, values = instance(case)
+    y = weighted(square(case.function(*leaves)))
+    for x in leaves:
+        slope = backward(y, [x], const(1, "float64"))[x]
+        rows, columns = (
+            evaluate([derived(make_(slope, x))], values, {"batch": ROWS})[0]
+            for make_ in (by_rows, by_columns)
+        )
+        np.testing.assert_allclose(rows, columns, rtol=1e-11, atol=1e-12)
+        expected = difference(weighted(slope), x, values)
+        weights = np.cos(np.arange(values[x].size)).reshape(values[x].shape)
+        along = np.tensordot(weights, rows, values[x].ndim)
+        np.testing.assert_allclose(along, expected, rtol=1e-5, atol=1e-7)
 
 
 def test_a_product_with_zeros_has_the_right_derivatives() -> None:

@@ -30,6 +30,9 @@ MODULES = (
     "gathering",
     "ordering",
     "derivatives",
+    "matrices",
+    "series",
+    "custom",
 )
 HEAD = """# Functions
 

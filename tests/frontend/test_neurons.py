@@ -10,6 +10,7 @@ import pytest
 import chainrule as cr
 from chainrule.compiler.errors import ShapeError, UnknownNameError, UsageError
 from chainrule.compiler.ir import Graph, evaluate, walk
+from chainrule.compiler.ops.random import DROPOUT
 from chainrule.compiler.pipeline import derive
 from chainrule.frontend.formula import Neuron
 from chainrule.frontend.initializers import GlorotUniform, Zeros
@@ -44,6 +45,28 @@ def matrices(x: cr.Tensor, w: cr.PerInput) -> Any:
     return (
         cr.sum(cr.tril(outer)) + x @ w + cr.sum(outer @ x) + cr.sum(cr.matrix_transpose(outer) @ w)
     )
+
+
+@cr.neuron
+def looking(x: cr.Tensor, w: cr.PerInput) -> Any:
+    return cr.take(x, cr.argmax(x * w), axis=0) + cr.sum(
+        cr.take(w, cr.argmin(x) * np.array([0, 1]), axis=0)
+    )
+
+
+@cr.neuron
+def sloping(x: cr.Tensor, w: cr.PerInput) -> Any:
+    return cr.sum(cr.grad(cr.sum(cr.sin(x * w)), x) * x)
+
+
+@cr.custom_gradient(vjp=lambda g, y, x: g, check=False)
+def hard(x: Any) -> Any:
+    return cr.sign(x)
+
+
+@cr.neuron
+def firing(x: cr.Tensor, w: cr.PerInput, b: cr.Scalar) -> Any:
+    return hard(x @ w + b)
 
 
 @cr.neuron
@@ -98,6 +121,9 @@ OWN = [
     with_a_constant,
     with_an_activation,
     padded,
+    looking,
+    sloping,
+    firing,
 ]
 ALL = {neuron.name: neuron for neuron in (*NEURONS.values(), *OWN)}
 
@@ -224,7 +250,11 @@ def test_mistakes(make: Callable[[], Any], error: type[Exception], message: str)
 
 
 def test_what_cannot_be_replicated_says_so() -> None:
-    looking = cr.neuron(lambda x: cr.take(x, cr.argmax(x), axis=0), name="looking")
-    with pytest.raises(UsageError, match="take inside a neuron formula") as raised:
-        replicated(looking)
+    seed = cr.tensor("seed", (), "int64")
+    dropping = cr.neuron(
+        lambda x: cr.sum(cr.Tensor(DROPOUT(x.node, seed.node, seed.node, rate=0.5, stream=0))),
+        name="dropping",
+    )
+    with pytest.raises(UsageError, match="dropout inside a neuron formula") as raised:
+        replicated(dropping)
     assert str(raised.value).startswith("test_neurons.py:")

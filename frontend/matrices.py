@@ -1,0 +1,284 @@
+"""Matrices of derivatives, and what is made of them: many gradients side by side, never unrolled.
+
+A Jacobian is the gradient for all one-hot cotangents at once, or, where the result has more
+elements than what it is differentiated for, the derivative along all one-hot directions. Like
+`cr.grad`, all of these only write down what is wanted, and may be differentiated again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, overload
+
+from chainrule.compiler.errors import ShapeError
+from chainrule.compiler.ir import Node, const, leaf
+from chainrule.compiler.ops.arithmetic import equal
+from chainrule.compiler.ops.convert import cast, iota
+from chainrule.compiler.ops.gradient import gradient
+from chainrule.compiler.ops.reduce import sum as summed
+from chainrule.compiler.ops.shape import broadcast_to, reshape, transpose
+from chainrule.compiler.types import Dim, Shape, divide, product
+
+from .derivatives import Tensors, floats, grad, hvp, jvp, matching, tensors, vjp
+from .tensor import Like, Tensor, public
+
+
+@overload
+def jacobian(ys: Tensor, xs: Tensor) -> Tensor: ...
+@overload
+def jacobian(ys: Tensor, xs: Tensors) -> list[Tensor]: ...
+@overload
+def jacobian(ys: Tensors, xs: Tensor) -> list[Tensor]: ...
+@overload
+def jacobian(ys: Tensors, xs: Tensors) -> list[list[Tensor]]: ...
+@public
+def jacobian(
+    ys: Tensor | Tensors, xs: Tensor | Tensors
+) -> Tensor | list[Tensor] | list[list[Tensor]]:
+    """The Jacobian, dy[i]/dx[j] for every element of y and of x.
+
+    It is one sweep for all elements of y side by side, or for all of x where these are fewer.
+
+    Args:
+        ys: a float tensor, or a list of them.
+        xs: a float tensor that they depend on, or a list of them.
+
+    Returns:
+        A tensor of shape `y.shape + x.shape`; a list where one of the two is a list; for two lists
+        a list for each y of one for each x.
+
+    Raises:
+        DTypeError: a tensor is not of floats.
+
+    Example:
+        >>> import chainrule as cr
+        >>> x = cr.tensor("x", (2,), "float64")
+        >>> f = cr.function([x], cr.jacobian(cr.stack([x[0] * x[1], x[0], x[1] ** 2]), x), "numpy")
+        >>> f([2.0, 3.0])
+        array([[3., 2.],
+               [1., 0.],
+               [0., 6.]])
+    """
+    results, points = tensors("y", ys), tensors("x", xs)
+    floats("jacobian", [*results, *points])
+    rows: Any = [_several(xs, [Tensor(_jacobian(y.node, x.node)) for x in points]) for y in results]
+    return rows if isinstance(ys, list | tuple) else rows[0]  # type: ignore[no-any-return]
+
+
+@overload
+def hessian(y: Tensor, xs: Tensor) -> Tensor: ...
+@overload
+def hessian(y: Tensor, xs: Tensors) -> list[list[Tensor]]: ...
+@public
+def hessian(y: Tensor, xs: Tensor | Tensors) -> Tensor | list[list[Tensor]]:
+    """The Hessian of a number, d2y/(dx[i] dx[j]): the Jacobian of the gradient.
+
+    Args:
+        y: a float tensor of no axes.
+        xs: a float tensor that y depends on, or a list of them.
+
+    Returns:
+        A tensor of shape `x.shape + x.shape`; for a list, a list for each x of one for each x.
+
+    Raises:
+        ShapeError: y has axes.
+        DTypeError: a tensor is not of floats.
+
+    Example:
+        >>> import chainrule as cr
+        >>> x = cr.tensor("x", (2,), "float64")
+        >>> cr.function([x], cr.hessian(x[0] ** 2 * x[1], x), "numpy")([2.0, 3.0])
+        array([[6., 4.],
+               [4., 0.]])
+    """
+    return jacobian(grad(y, xs), xs)  # type: ignore[return-value]
+
+
+@overload
+def hessian_diagonal(y: Tensor, xs: Tensor) -> Tensor: ...
+@overload
+def hessian_diagonal(y: Tensor, xs: Tensors) -> list[Tensor]: ...
+@public
+def hessian_diagonal(y: Tensor, xs: Tensor | Tensors) -> Tensor | list[Tensor]:
+    """The second derivatives d2y/dx[i]^2, the diagonal of the Hessian.
+
+    Where y has axes, they are samples: x has them too, as its first ones, and y of a sample depends
+    on the x of that sample alone, as in a network that is applied to a batch. The derivatives are
+    then those of each sample, at the cost of one gradient for each element of a sample.
+
+    Args:
+        y: a float tensor of no axes, or of those that x begins with.
+        xs: a float tensor that y depends on, or a list of them.
+
+    Returns:
+        A tensor of the type of x; a list where a list was given.
+
+    Raises:
+        ShapeError: y has axes that x does not begin with.
+        DTypeError: a tensor is not of floats.
+
+    Example:
+        >>> import chainrule as cr
+        >>> x = cr.tensor("x", (None, 2), "float64")
+        >>> f = cr.function([x], cr.hessian_diagonal(x[:, 0] ** 3 * x[:, 1] ** 2, x), "numpy")
+        >>> f([[1.0, 2.0], [2.0, 1.0]])
+        array([[24.,  2.],
+               [12., 16.]])
+    """
+    points = _of_samples("hessian_diagonal", y, xs)
+    return _several(xs, [Tensor(summed(_curvatures(y.node, x.node), axes=(0,))) for x in points])
+
+
+@overload
+def laplacian(y: Tensor, xs: Tensor) -> Tensor: ...
+@overload
+def laplacian(y: Tensor, xs: Tensors) -> list[Tensor]: ...
+@public
+def laplacian(y: Tensor, xs: Tensor | Tensors) -> Tensor | list[Tensor]:
+    """The Laplacian, the sum over i of d2y/dx[i]^2: the trace of the Hessian.
+
+    Where y has axes, they are samples: x has them too, as its first ones, and y of a sample depends
+    on the x of that sample alone, as in a network that is applied to a batch. The Laplacian is then
+    that of each sample, the sum over the other axes of x.
+
+    Args:
+        y: a float tensor of no axes, or of those that x begins with.
+        xs: a float tensor that y depends on, or a list of them.
+
+    Returns:
+        A tensor of the shape of y; a list where a list was given.
+
+    Raises:
+        ShapeError: y has axes that x does not begin with.
+        DTypeError: a tensor is not of floats.
+
+    Example:
+        >>> import chainrule as cr
+        >>> x = cr.tensor("x", (None, 2), "float64")
+        >>> u = x[:, 0] ** 2 + 3 * x[:, 1] ** 2
+        >>> cr.function([x], cr.laplacian(u, x), "numpy")([[1.0, 2.0], [5.0, 0.0]])
+        array([8., 8.])
+    """
+    points = _of_samples("laplacian", y, xs)
+
+    def trace(x: Node) -> Tensor:
+        axes = (0, *range(1 + y.ndim, 1 + x.type.ndim))
+        return Tensor(summed(_curvatures(y.node, x), axes=axes))
+
+    return _several(xs, [trace(x.node) for x in points])
+
+
+@overload
+def gauss_newton_vp(
+    loss: Tensor, ys: Tensor | Tensors, xs: Tensor, vectors: Like | Sequence[Like]
+) -> Tensor: ...
+@overload
+def gauss_newton_vp(
+    loss: Tensor, ys: Tensor | Tensors, xs: Tensors, vectors: Like | Sequence[Like]
+) -> list[Tensor]: ...
+@public
+def gauss_newton_vp(
+    loss: Tensor, ys: Tensor | Tensors, xs: Tensor | Tensors, vectors: Like | Sequence[Like]
+) -> Tensor | list[Tensor]:
+    """The Gauss-Newton vector product, J' H J v: the curvature of the loss without that of y.
+
+    J is the Jacobian of y for x, H the Hessian of the loss for y. Where the loss is convex in y,
+    the matrix J' H J is positive semidefinite, unlike the Hessian. No matrix is made.
+
+    Args:
+        loss: a float tensor of no axes, computed from y.
+        ys: a float tensor, such as a model's prediction, or a list of them.
+        xs: a float tensor that y depends on, or a list of them.
+        vectors: v, of the type of x; a list where xs is one.
+
+    Returns:
+        A tensor of the type of x; a list where a list was given.
+
+    Raises:
+        ShapeError: the loss has axes, or a vector has another shape than its x.
+        DTypeError: a tensor is not of floats.
+
+    Example:
+        >>> import chainrule as cr, numpy as np
+        >>> w = cr.tensor("w", (2,), "float64")
+        >>> y = cr.stack([w[0] * w[1], w[1]])
+        >>> v = np.array([1.0, 0.0])
+        >>> f = cr.function([w], cr.gauss_newton_vp(cr.sum(y**2), y, w, v), "numpy")
+        >>> f([2.0, 3.0])
+        array([18., 12.])
+
+    Source:
+        Schraudolph 2002, "Fast curvature matrix-vector products for second-order gradient descent".
+    """
+    results, points = tensors("y", ys), tensors("x", xs)
+    directions = [Tensor(v) for v in matching("gauss_newton_vp", "vector", points, xs, vectors)]
+    changes: list[Tensor] = jvp(results, points, directions)
+    curved: list[Tensor] = hvp(loss, results, changes)
+    return _several(xs, vjp(results, points, curved))
+
+
+def _jacobian(y: Node, x: Node) -> Node:
+    if y.type.size == 1:
+        one = broadcast_to(const(1, y.dtype), shape=y.shape)
+        return reshape(gradient(y, x, one), shape=y.shape + x.shape)
+    return by_columns(y, x) if _fewer(x.type.size, y.type.size) else by_rows(y, x)
+
+
+def by_rows(y: Node, x: Node) -> Node:
+    """The Jacobian as the gradients of all elements of `y`."""
+    return reshape(gradient(y, x, _one_hots(y.shape, y.dtype)), shape=y.shape + x.shape)
+
+
+def by_columns(y: Node, x: Node) -> Node:
+    """The Jacobian as the changes of `y` with each element of `x`.
+
+    A gradient is linear in its cotangent; the gradient of that is its transpose.
+    """
+    u = leaf("cotangent", y.type, "placeholder")
+    columns = gradient(gradient(y, x, u), u, _one_hots(x.shape, x.dtype))
+    k, rank = x.type.ndim, x.type.ndim + y.type.ndim
+    return transpose(reshape(columns, shape=x.shape + y.shape), (*range(k, rank), *range(k)))
+
+
+def _fewer(m: Dim, n: Dim) -> bool:
+    """Whether m is known to be the smaller; a number is taken to be smaller than a symbol."""
+    if isinstance(m, int) or isinstance(n, int):
+        return isinstance(m, int) and (not isinstance(n, int) or m < n)
+    return divide(n, m) not in (None, 1)
+
+
+def _one_hots(shape: Shape, dtype: str) -> Node:
+    """Every tensor of this shape with a single one, side by side."""
+    n = product(shape)
+    places = iota(n)
+    diagonal = cast(equal(reshape(places, shape=(n, 1)), places), dtype)
+    return reshape(diagonal, shape=(n, *shape))
+
+
+def _curvatures(y: Node, x: Node) -> Node:
+    """d2y/dx[i]^2 at place i of slab i of the first axis, and 0 elsewhere."""
+    samples, own = x.shape[: y.type.ndim], x.shape[y.type.ndim :]
+    slope = gradient(summed(y, axes=tuple(range(y.type.ndim))), x, const(1, y.dtype))
+    hots = _one_hots(own, x.dtype)
+    spread = reshape(hots, shape=(hots.shape[0], *(1,) * len(samples), *own))
+    directions = broadcast_to(spread, shape=(hots.shape[0], *x.shape))
+    return gradient(slope, x, directions) * directions
+
+
+def _of_samples(name: str, y: Tensor, xs: Tensor | Tensors) -> list[Tensor]:
+    """Each x, which begins with the axes of y."""
+    (y,), points = tensors("y", y), tensors("x", xs)
+    floats(name, [y, *points])
+    for x in points:
+        if x.shape[: y.ndim] != y.shape:
+            raise ShapeError(
+                f"{name} of {y.node.type} for {x.node.type}",
+                "expected a number, or the first axes of x: those of samples",
+                "choose one component, such as y[:, 0], or take the sum",
+            )
+    return points
+
+
+def _several(given: Tensor | Tensors, results: list[Tensor]) -> Tensor | list[Tensor]:
+    """A list where a list was given."""
+    return results if isinstance(given, list | tuple) else results[0]
