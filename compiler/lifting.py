@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .ir import Node, leaf, located, make, walk
+from .ir import Node, Op, leaf, located, make, walk
 from .ops.base import Scalar
 from .ops.broadcasting import broadcast_dims
 from .ops.custom import CUSTOM, declared
@@ -40,6 +40,11 @@ def _lift(result: Node, known: dict[Node, Node], lead: int) -> None:
         with located(node.where):
             if node.op is CUSTOM:
                 known[node] = _rule(node, known, lead)
+                continue
+            expanded = node.op.expand(node) if type(node.op).lift is Op.lift else None
+            if expanded is not None:  # what has no form with leading axes is opened
+                _lift(expanded, known, lead)
+                known[node] = _led(expanded, known[expanded], lead, node)
                 continue
             operands = tuple(_led(x, known[x], lead, node) for x in node.operands)
             known[node] = node.op.lift(node, operands, lead)

@@ -7,6 +7,8 @@ from typing import Any
 from ..errors import ShapeError
 from ..ir import Node, Op, make, register
 from ..types import TensorType
+from .broadcasting import broadcast_dims
+from .shape import broadcast_to
 
 
 class Phase(Op):
@@ -36,6 +38,12 @@ class Phase(Op):
     def expand(self, node: Node) -> Node:
         """The value in training."""
         return node.operands[0]
+
+    def lift(self, node: Node, operands: tuple[Node, ...], lead: int) -> Node:
+        """Both get all leading axes in full."""
+        full = broadcast_dims(self.name, tuple(x.shape[:lead] for x in operands))
+        wide = (broadcast_to(x, shape=full + x.shape[lead:]) for x in operands)
+        return make(self, tuple(wide), node.where)
 
 
 PHASE = register(Phase())
