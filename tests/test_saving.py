@@ -282,3 +282,10 @@ def test_values_of_other_kinds(saved: Path, key: str, value: object, tmp_path: P
 def test_missing_values(saved: Path, key: str, tmp_path: Path) -> None:
     rewrite(saved, tmp_path / "model", lambda config, _: config.pop(key))
     refused(tmp_path / "model")
+
+
+def test_models_say_what_they_are(tmp_path: Path) -> None:
+    model = cr.Sequential([cr.Input((3,)), cr.Dense(2)], name="net")
+    assert repr(model) == "<Sequential net(x: f32[batch, 3]) -> y: f32[batch, 2], 8 parameters>"
+    model.save(tmp_path / "net")
+    assert "net(x: f32[batch, 3]) -> y: f32[batch, 2], 8" in repr(cr.load_model(tmp_path / "net"))

@@ -93,6 +93,12 @@ class Trained:
         self._draw: Mapping[str, Initializer] = {}
         self._programs: dict[str, Executable] = {}
 
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"{_name(x)}: {x.type}" for x in self._forward.inputs)
+        outputs = ", ".join(f"{name}: {x.type}" for name, x in self._forward.outputs)
+        numbers = f"{self.count_params():,} parameters"
+        return f"<{type(self).__name__} {self.name}({inputs}) -> {outputs}, {numbers}>"
+
     # -- arrays ---------------------------------------------------------------------------------
 
     @property
