@@ -24,5 +24,7 @@ model.compile(
 if __name__ == "__main__":
     model.summary()
     model.fit(x, y, epochs=40, batch_size=32, seed=0)
-    print(f"accuracy on the held-out fifth: {model.evaluate(x_test, y_test)['accuracy']:.1%}")
+    scores = model.evaluate(x_test, y_test, verbose=0)
+    print(f"accuracy on the held-out fifth: {scores['accuracy']:.1%}")
+    print()
     print(model.gradients())

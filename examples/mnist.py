@@ -26,7 +26,7 @@ def hidden() -> cr.Sequential:
 def train(model: cr.Sequential, x, y, verbose="auto") -> None:
     """Seven epochs of long steps, three of short ones: the same program, another number."""
     model.fit(x, y, epochs=7, batch_size=128, seed=0, verbose=verbose)
-    model.settings["learning_rate"][...] = 1e-4
+    model.settings["learning_rate"] = 1e-4
     model.fit(x, y, epochs=10, initial_epoch=7, batch_size=128, seed=0, verbose=verbose)
 
 
