@@ -289,3 +289,14 @@ def test_models_say_what_they_are(tmp_path: Path) -> None:
     assert repr(model) == "<Sequential net(x: f32[batch, 3]) -> y: f32[batch, 2], 8 parameters>"
     model.save(tmp_path / "net")
     assert "net(x: f32[batch, 3]) -> y: f32[batch, 2], 8" in repr(cr.load_model(tmp_path / "net"))
+
+
+def test_a_model_from_a_file_is_not_compiled_anew(tmp_path: Path) -> None:
+    model = cr.Sequential([cr.Input((3,)), cr.Dense(2)])
+    model.save(tmp_path / "net")
+    loaded = cr.load_model(tmp_path / "net")
+    with pytest.raises(UsageError, match=r"set_weights\(loaded\.get_weights\(\)\)") as raised:
+        loaded.compile(loss="mse")
+    assert str(raised.value).startswith("test_saving.py:")
+    model.set_weights(loaded.get_weights())
+    np.testing.assert_array_equal(model.predict(X), loaded.predict(X))

@@ -35,6 +35,8 @@ def load_model(path: str | Path) -> Trained:
 
     Returns:
         The model. The layers and formulas as Python objects are not in a file; their graphs are.
+        So it trains on with the loss, the optimizer and the metrics that it was compiled for, and
+        `model.settings` changes the optimizer's numbers; for others, build the model anew.
 
     Raises:
         FileError: the file is truncated, corrupted, or was not written by `model.save`.

@@ -254,6 +254,18 @@ class Trained:
                 targets.append(Slot(buffers[t.name], t.output, t.classes))
         return inputs, targets
 
+    def compile(self, *_: Any, **__: Any) -> None:
+        """Not for a model from a file: it keeps the loss, the optimizer and the metrics it had.
+
+        Raises:
+            UsageError: always; models that are built are compiled.
+        """
+        raise UsageError(
+            "a model from a file cannot be compiled",
+            "the layers that would be are not in the file, only their graphs",
+            "build it anew and give it these weights: model.set_weights(loaded.get_weights())",
+        )
+
     # -- training -------------------------------------------------------------------------------
 
     @options
