@@ -12,7 +12,7 @@ import numpy as np
 from . import reference_matrices
 from .errors import IndexOutOfRange, UsageError
 from .ir import CONST, LEAF, Node, transform, walk
-from .ops import convert, custom, index, linear, random, reduce, shape
+from .ops import convert, custom, index, linear, random, reduce, shape, windows
 from .ops.base import Scalar
 from .types import Shape, Size, value
 
@@ -96,6 +96,39 @@ def _pad(node: Node, sizes: Mapping[str, int], x: Array) -> Array:
         for low, n, step in zip(lows, x.shape, inner, strict=True)
     )
     result[where] = x
+    return result
+
+
+def _view(node: Node, x: Array) -> Array:
+    """The windows of an array, of which they are parts: nothing is copied."""
+    first, (size, stride, dilation) = node.attr("axis"), windows.geometry(node)
+    after = first + len(size)
+    out = tuple(
+        (n - windows.span(*each)) // step + 1
+        for n, step, *each in zip(x.shape[first:after], stride, size, dilation, strict=True)
+    )
+    steps = x.strides
+    apart = tuple(s * by for s, by in zip(steps[first:after], stride, strict=True))
+    inner = tuple(s * by for s, by in zip(steps[first:after], dilation, strict=True))
+    return np.lib.stride_tricks.as_strided(
+        x,
+        (*x.shape[:first], *out, *size, *x.shape[after:]),
+        (*steps[:first], *apart, *inner, *steps[after:]),
+    )
+
+
+def _overlap_add(node: Node, sizes: Mapping[str, int], grad: Array) -> Array:
+    """Window by window, in the order of places inside it."""
+    first, (size, stride, dilation) = node.attr("axis"), windows.geometry(node)
+    result = np.zeros(shape_of(node.shape, sizes), grad.dtype)
+    out = grad.shape[first : first + len(size)]
+    for inside in np.ndindex(*size):
+        to = tuple(
+            slice(k * gap, k * gap + (n - 1) * step + 1 if n else 0, step)
+            for k, gap, n, step in zip(inside, dilation, out, stride, strict=True)
+        )
+        lead = (slice(None),) * first
+        result[(*lead, *to)] += grad[(*lead, *(slice(None),) * len(size), *inside)]
     return result
 
 
@@ -222,6 +255,8 @@ RULES: dict[object, Rule] = {
     shape.FLIP: lambda node, sizes, x: np.flip(x, node.attr("axes")),
     shape.CONCAT: lambda node, sizes, *xs: np.concatenate(xs, node.attr("axis")),
     linear.CONTRACT: _contract,
+    windows.WINDOWS: lambda node, sizes, x: _view(node, x).copy(),
+    windows.OVERLAP_ADD: _overlap_add,
     reduce.SUM: lambda node, sizes, x: np.sum(x, node.attr("axes"), dtype=node.dtype),
     reduce.PROD: lambda node, sizes, x: np.prod(x, node.attr("axes"), dtype=node.dtype),
     reduce.MAX: lambda node, sizes, x: np.max(x, node.attr("axes")),

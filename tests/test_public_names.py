@@ -70,7 +70,7 @@ def test_a_mistyped_name_gets_the_nearest() -> None:
 
 
 def test_of_many_names_some_are_listed() -> None:
-    wrong = "Foo2D"
+    wrong = "Zzz9"
     with pytest.raises(AttributeError, match=r"known: Activation, .* and \d+ more$"):
         getattr(cr, wrong)
 

@@ -7,7 +7,18 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from ..ir import CONST, Node, is_const, is_leaf
-from ..ops import algebra, convert, custom, index, linear, normalization, order, reduce, running, shape
+from ..ops import (
+    algebra,
+    convert,
+    custom,
+    index,
+    linear,
+    normalization,
+    order,
+    reduce,
+    running,
+    shape,
+)
 from ..ops.arithmetic import where
 from ..targets.spelling import matrix_product
 from ..types import Dim, FloorDiv, Shape, Size
@@ -447,4 +458,12 @@ UNARY: dict[str, Callable[[Notation, Piece], Piece]] = {
     "logical_not": lambda notation, x: notation.negation(x),
     "stop_gradient": lambda notation, x: notation.call("constant", [x]),
 }
-CALLED = {"maximum": "max", "minimum": "min", "floor_divide": "floordiv", "remainder": "mod"}
+CALLED = {
+    "maximum": "max",
+    "minimum": "min",
+    "floor_divide": "floordiv",
+    "remainder": "mod",
+    "convolution": "conv",
+    "convolution_transpose": "conv_transpose",
+    "correlation": "correlate",
+}

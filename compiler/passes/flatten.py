@@ -35,7 +35,7 @@ def flatten(entry: Entry) -> Entry:
     for node in scalars(member.value for member in members):
         if node.op is AXIS:
             continue
-        if node.op is LOAD and list(positions(node)) == axes and not node.attr("guarded"):
+        if node.op is LOAD and _whole(node, axes):
             known[node] = load(node.operands[0], (flat,), (flat.attr("dim"),))
         elif any(x.op is AXIS for x in node.operands):
             return entry
@@ -63,3 +63,10 @@ def flatten(entry: Entry) -> Entry:
         for member in members
     )
     return Loop(flat, tuple(new))
+
+
+def _whole(node: Node, axes: Sequence[Node]) -> bool:
+    """Whether all elements of a tensor are read, in the order in which they lie."""
+    dims = tuple(found.attr("dim") for found in axes)
+    same = list(positions(node)) == list(axes) and node.attr("shape") == dims
+    return same and not node.attr("guarded")

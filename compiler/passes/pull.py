@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..ir import CONST, OPS, Node, const, make
-from ..ops import convert, index, linear, random, shape
+from ..ops import convert, index, linear, random, shape, windows
 from ..ops.base import Scalar
 from ..types import Dim, Shape, Size, Where, add, divide, mul, product, sub
 from .loops import CHECKED, DRAW, load
@@ -30,7 +30,15 @@ def plus(a: Node, b: Node) -> Node:
         return number(add(x, y))
     if x == 0:
         return b
+    if b.op is OPS["remainder"] and a is scaled(OPS["floor_divide"](*b.operands), _size(b)):
+        return b.operands[0]  # (p // n) n + p % n = p
     return a if y == 0 else OPS["add"](a, b)
+
+
+def _size(remainder: Node) -> Dim:
+    found = _value(remainder.operands[1])
+    assert found is not None
+    return found
 
 
 def scaled(a: Node, dim: Dim) -> Node:
@@ -263,6 +271,54 @@ def _concat(pull: Puller, node: Node, at: Index, guard: Node | None) -> Node:
     return result
 
 
+def _windows(pull: Puller, node: Node, at: Index, guard: Node | None) -> Node:
+    """Window o, place k in it: the element at o * stride + k * dilation."""
+    (x,), first = node.operands, node.attr("axis")
+    size, stride, dilation = windows.geometry(node)
+    rank = len(size)
+    moved = tuple(
+        plus(scaled(at[first + i], stride[i]), scaled(at[first + rank + i], dilation[i]))
+        for i in range(rank)
+    )
+    return pull(x, (*at[:first], *moved, *at[first + 2 * rank :]), guard)
+
+
+def _apart(pull: Puller, node: Node, at: Index, guard: Node | None) -> Node:
+    """Windows put back side by side: the element of the one window that reaches here, or 0."""
+    (x,), first = node.operands, node.attr("axis")
+    size, stride, _ = windows.geometry(node)
+    rank = len(size)
+    inside: Node | None = None
+    places: list[Node] = []
+    within: list[Node] = []
+    for i, position in enumerate(at[first : first + rank]):
+        step, dim, out = number(stride[i]), node.shape[first + i], x.shape[first + i]
+        whole = out == 1 and size[i] == dim
+        places.append(
+            number(0)
+            if whole or position is number(0)
+            else position
+            if stride[i] == 1
+            else OPS["floor_divide"](position, step)
+        )
+        if size[i] == 1:
+            within.append(number(0))
+        elif whole or position is number(0):
+            within.append(position)
+        else:
+            within.append(OPS["remainder"](position, step))
+        if size[i] < stride[i] and not whole:
+            gap = position if position is number(0) else OPS["remainder"](position, step)
+            inside = both(inside, OPS["less"](gap, number(size[i])))
+        if mul(out, stride[i]) != dim and not whole:
+            inside = both(inside, OPS["less"](places[-1], number(out)))
+    place = (*at[:first], *places, *within, *at[first + rank :])
+    if inside is None:
+        return pull(x, place, guard)
+    value = pull(x, place, both(guard, inside))
+    return make(OPS["where"], (inside, value, const(0, node.dtype)))
+
+
 def some(dim: Dim, guard: Node | None) -> Node | None:
     """The guard, and that the axis has any position at all."""
     if isinstance(dim, Size):
@@ -337,4 +393,6 @@ RULES: dict[object, Rule] = {
     index.GATHER: _gather,
     random.UNIFORM: _uniform,
     linear.CONTRACT: _product,
+    windows.WINDOWS: _windows,
+    windows.OVERLAP_ADD: _apart,
 }

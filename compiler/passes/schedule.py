@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 
 from ..ir import CONST, OPS, Graph, Node, const, leaf, transform
-from ..ops import convert, elementary, index, linear, random, reduce, running, shape
+from ..ops import convert, elementary, index, linear, random, reduce, running, shape, windows
 from ..ops.base import Scalar
 from ..types import Dim, Shape, Size, divide, product, sub
 from .contractions import Kind, core, kind_of, standard
 from .fuse import fuse
 from .loops import Combine, Schedule, Statement, Whole, axis, given, load
-from .pull import Index, Puller, aligned, factors, number
+from .pull import Index, Puller, aligned, factors, number, plus, scaled
 from .routines import ROUTINES, routine
 from .updates import arranged
 
@@ -126,6 +126,7 @@ class _Scheduler:
             or node.op in RUNNING
             or node in self.cores
             or node.op in SCATTERS
+            or adds_up(node)
             or self.kinds.get(node) == "loops"
         )
 
@@ -133,6 +134,9 @@ class _Scheduler:
         for node in self.nodes:
             if self._reduces(node):
                 self.stored.add(node)
+            elif node.op is windows.WINDOWS and windows.overlaps(node):
+                # An element is read many times: where it lies is looked up once.
+                self.stored.update(x for x in node.operands if x.op is shape.PAD)
         for found in self.cores.values():
             self.stored.update(x for x in found.operands if not given(x))
         for _, node in self.graph.outputs:
@@ -171,7 +175,7 @@ class _Scheduler:
     def _domain_of(self, owner: Node) -> Shape:
         if owner in self.kinds and self.kinds[owner] == "loops":
             return tuple(linear_sizes(owner).values())
-        if owner.op in COMBINE or owner.op in SCATTERS:
+        if owner.op in COMBINE or owner.op in SCATTERS or adds_up(owner):
             return owner.operands[0].shape
         return owner.shape
 
@@ -182,6 +186,8 @@ class _Scheduler:
             return self._reduction(node)
         if node.op in SCATTERS:
             return self._scatter(node)
+        if node.op is windows.OVERLAP_ADD and adds_up(node):
+            return self._overlap_add(node)
         if node.op in RUNNING:
             return self._running(node)
         if self.kinds.get(node) == "loops":
@@ -258,6 +264,20 @@ class _Scheduler:
         target = (*at[:first], *found, *at[first + rank :])
         return Statement(node, node, domain, target, self.pull(grad, at), ready, "sum")
 
+    def _overlap_add(self, node: Node) -> Statement:
+        """Windows one after the other, each added to the places that it was taken from."""
+        (grad,), first = node.operands, node.attr("axis")
+        _, stride, dilation = windows.geometry(node)
+        rank = len(stride)
+        domain, at = positions_of(grad.shape)
+        to = tuple(
+            plus(scaled(at[first + i], stride[i]), scaled(at[first + rank + i], dilation[i]))
+            for i in range(rank)
+        )
+        ready = len([dim for dim in grad.shape[:first] if dim != 1])
+        target = (*at[:first], *to, *at[first + 2 * rank :])
+        return Statement(node, node, domain, target, self.pull(grad, at), ready, "sum")
+
     def _running(self, node: Node) -> Statement:
         """Each element from the one before it."""
         domain, at = positions_of(node.shape)
@@ -323,9 +343,16 @@ class _Scheduler:
                 found.update((sub(dim, 1), None) for dim in node.attr("dims"))
             elif node.op in SCATTERS:
                 found[sub(node.shape[node.attr("axis")], 1)] = None
+            elif node.op is windows.WINDOWS:
+                found.update(dict.fromkeys(windows.beyond(node)))
             for dim in node.shape:
                 found[dim] = None
         return tuple(dim for dim in found if isinstance(dim, Size) and _may_be_negative(dim))
+
+
+def adds_up(node: Node) -> bool:
+    """Whether windows are put back that overlap, so that elements are sums."""
+    return node.op is windows.OVERLAP_ADD and windows.overlaps(node)
 
 
 def _may_be_negative(dim: Size) -> bool:

@@ -2,6 +2,13 @@
 
 from .attention import MultiHeadAttention
 from .base import BaseLayer
+from .convolution import (
+    Conv1D,
+    Conv2D,
+    Conv3D,
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+)
 from .core import Activation, Add, Concatenate, Dropout, Flatten, Input, Multiply, Reshape
 from .dense import Dense, Layer
 from .embedding import Embedding, PositionEmbedding, SinePositionEncoding
@@ -13,31 +20,88 @@ from .normalization import (
     LayerNormalization,
     RMSNormalization,
 )
+from .pooling import (
+    AveragePooling1D,
+    AveragePooling2D,
+    AveragePooling3D,
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalAveragePooling3D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    GlobalMaxPooling3D,
+    MaxPooling1D,
+    MaxPooling2D,
+    MaxPooling3D,
+)
+from .separable import (
+    Conv1DTranspose,
+    Conv2DTranspose,
+    Conv3DTranspose,
+    SeparableConv1D,
+    SeparableConv2D,
+)
+from .spatial import (
+    Cropping1D,
+    Cropping2D,
+    UpSampling1D,
+    UpSampling2D,
+    ZeroPadding1D,
+    ZeroPadding2D,
+)
 
 __all__ = [
     "Activation",
     "Add",
     "AlphaDropout",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "AveragePooling3D",
     "BaseLayer",
     "BatchNormalization",
     "Concatenate",
+    "Conv1D",
+    "Conv1DTranspose",
+    "Conv2D",
+    "Conv2DTranspose",
+    "Conv3D",
+    "Conv3DTranspose",
+    "Cropping1D",
+    "Cropping2D",
     "Dense",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
     "Dropout",
     "Embedding",
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D",
     "GroupNormalization",
     "Input",
     "InstanceNormalization",
     "Layer",
     "LayerNormalization",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "MaxPooling3D",
     "MultiHeadAttention",
     "Multiply",
     "PositionEmbedding",
     "RMSNormalization",
     "Reshape",
+    "SeparableConv1D",
+    "SeparableConv2D",
     "SinePositionEncoding",
     "SpatialDropout1D",
     "SpatialDropout2D",
+    "UpSampling1D",
+    "UpSampling2D",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
 ]

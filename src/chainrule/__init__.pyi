@@ -1,5 +1,7 @@
 """The public names and where they live: for type checkers, and for `__init__.py`."""
 
+from chainrule.compiler import errors as errors
+from chainrule.compiler.errors import ChainruleError as ChainruleError
 from chainrule.frontend import (
     activations as activations,
     initializers as initializers,
@@ -23,6 +25,13 @@ from chainrule.frontend.activations import (
 )
 from chainrule.frontend.attention import (
     scaled_dot_product_attention as scaled_dot_product_attention,
+)
+from chainrule.frontend.convolution import (
+    average_pool as average_pool,
+    conv as conv,
+    conv_transpose as conv_transpose,
+    max_pool as max_pool,
+    windows as windows,
 )
 from chainrule.frontend.creation import (
     arange as arange,
@@ -136,28 +145,56 @@ from chainrule.frontend.layers import (
     Activation as Activation,
     Add as Add,
     AlphaDropout as AlphaDropout,
+    AveragePooling1D as AveragePooling1D,
+    AveragePooling2D as AveragePooling2D,
+    AveragePooling3D as AveragePooling3D,
     BaseLayer as BaseLayer,
     BatchNormalization as BatchNormalization,
     Concatenate as Concatenate,
+    Conv1D as Conv1D,
+    Conv1DTranspose as Conv1DTranspose,
+    Conv2D as Conv2D,
+    Conv2DTranspose as Conv2DTranspose,
+    Conv3D as Conv3D,
+    Conv3DTranspose as Conv3DTranspose,
+    Cropping1D as Cropping1D,
+    Cropping2D as Cropping2D,
     Dense as Dense,
+    DepthwiseConv1D as DepthwiseConv1D,
+    DepthwiseConv2D as DepthwiseConv2D,
     Dropout as Dropout,
     Embedding as Embedding,
     Flatten as Flatten,
     GaussianDropout as GaussianDropout,
     GaussianNoise as GaussianNoise,
+    GlobalAveragePooling1D as GlobalAveragePooling1D,
+    GlobalAveragePooling2D as GlobalAveragePooling2D,
+    GlobalAveragePooling3D as GlobalAveragePooling3D,
+    GlobalMaxPooling1D as GlobalMaxPooling1D,
+    GlobalMaxPooling2D as GlobalMaxPooling2D,
+    GlobalMaxPooling3D as GlobalMaxPooling3D,
     GroupNormalization as GroupNormalization,
     Input as Input,
     InstanceNormalization as InstanceNormalization,
     Layer as Layer,
     LayerNormalization as LayerNormalization,
+    MaxPooling1D as MaxPooling1D,
+    MaxPooling2D as MaxPooling2D,
+    MaxPooling3D as MaxPooling3D,
     MultiHeadAttention as MultiHeadAttention,
     Multiply as Multiply,
     PositionEmbedding as PositionEmbedding,
     Reshape as Reshape,
     RMSNormalization as RMSNormalization,
+    SeparableConv1D as SeparableConv1D,
+    SeparableConv2D as SeparableConv2D,
     SinePositionEncoding as SinePositionEncoding,
     SpatialDropout1D as SpatialDropout1D,
     SpatialDropout2D as SpatialDropout2D,
+    UpSampling1D as UpSampling1D,
+    UpSampling2D as UpSampling2D,
+    ZeroPadding1D as ZeroPadding1D,
+    ZeroPadding2D as ZeroPadding2D,
 )
 from chainrule.frontend.linear import (
     einsum as einsum,
@@ -260,6 +297,7 @@ from chainrule.frontend.tensor import (
     Tensor as Tensor,
     tensor as tensor,
 )
+from chainrule.runtime.cache import CacheWarning as CacheWarning
 from chainrule.runtime.callbacks import Callback as Callback, EarlyStopping as EarlyStopping
 from chainrule.runtime.history import History as History
 

@@ -24,6 +24,7 @@ MODULES = (
     "linear",
     "linalg",
     "shaping",
+    "convolution",
     "attention",
     "creation",
     "indexing",

@@ -13,7 +13,8 @@ from ...ir import CONST, LEAF, Node, is_const, is_leaf, walk
 from ...ops import algebra, convert, index, shape
 from ...types import SHORT as SHORT_DTYPE, Dim, Size, Where
 from ..spelling import Identifiers, comment, size_text
-from .expressions import ATOM, SUM, Code, expression, typed
+from .code import ATOM, SUM, Code, typed
+from .expressions import expression
 
 CODE_WIDTH = 64  # what is longer is split into statements
 LINE_WIDTH = 100

@@ -60,6 +60,64 @@ def uniform(seed, step, stream, shape, dtype):
         return ((c0 >> np.uint64(8)).astype(np.float32) * np.float32(2.0**-24)).reshape(shape)
     return ((((c0 << shift) | c1) >> np.uint64(11)).astype(np.float64) * 2.0**-53).reshape(shape)'''
 
+WINDOWS = '''\
+def windows(x, axis, size, stride=1, dilation=1):
+    """Sliding windows along axes from `axis` on: their places, then the places inside them."""
+    stop = axis + len(size)
+    stride, dilation = np.broadcast_to(stride, len(size)), np.broadcast_to(dilation, len(size))
+    reach = tuple((k - 1) * gap + 1 for k, gap in zip(size, dilation))
+    seen = np.lib.stride_tricks.sliding_window_view(x, reach, tuple(range(axis, stop)))
+    seen = np.transpose(seen, (*range(stop), *range(x.ndim, seen.ndim), *range(stop, x.ndim)))
+    steps = tuple(slice(None, None, step) for step in (*stride, *dilation))
+    return seen[(slice(None),) * axis + steps]'''
+
+OVERLAP_ADD = '''\
+def overlap_add(seen, axis, dims, stride=1, dilation=1):
+    """The transpose of windows: what each place of axes of sizes `dims` is seen with, added."""
+    rank = len(dims)
+    stride, dilation = np.broadcast_to(stride, rank), np.broadcast_to(dilation, rank)
+    out, size = seen.shape[axis : axis + rank], seen.shape[axis + rank : axis + 2 * rank]
+    shape = (*seen.shape[:axis], *dims, *seen.shape[axis + 2 * rank :])
+    total = np.zeros(shape, seen.dtype)
+    for inside in np.ndindex(*size):
+        to = tuple(
+            slice(k * gap, k * gap + (n - 1) * step + 1 if n else 0, step)
+            for k, gap, n, step in zip(inside, dilation, out, stride)
+        )
+        total[(slice(None),) * axis + to] += seen[(slice(None),) * (axis + rank) + inside]
+    return total'''
+
+PADDED = '''\
+def padded(x, padding):
+    """x with zeros around its spatial axes."""
+    sides = np.broadcast_to(padding, (x.ndim - 2, 2))
+    return np.pad(x, ((0, 0), *sides, (0, 0)))'''
+
+CONVOLUTION = '''\
+def convolution(x, w, stride=1, padding=0, dilation=1, groups=1):
+    """y[b, o, f] = sum over k, c of x[b, o*stride + k*dilation - padding, c] w[k, c, f]."""
+    rank = w.ndim - 2
+    seen = windows(padded(x, padding), 1, w.shape[:rank], stride, dilation)
+    parts = zip(np.split(seen, groups, axis=-1), np.split(w, groups, axis=-1))
+    return np.concatenate([np.tensordot(a, b, rank + 1) for a, b in parts], axis=-1)'''
+
+CONVOLUTION_TRANSPOSE = '''\
+def convolution_transpose(y, w, dims, stride=1, padding=0, dilation=1, groups=1):
+    """x[b, p, c] = sum over o, k, f with o*stride + k*dilation - padding = p of y w[k, c, f]."""
+    parts = zip(np.split(y, groups, axis=-1), np.split(w, groups, axis=-1))
+    seen = np.concatenate([np.tensordot(a, b, (-1, -1)) for a, b in parts], axis=-1)
+    sides = np.broadcast_to(padding, (len(dims), 2))
+    whole = tuple(n + low + high for n, (low, high) in zip(dims, sides))
+    inside = tuple(slice(low, low + n) for n, (low, high) in zip(dims, sides))
+    return overlap_add(seen, 1, whole, stride, dilation)[(slice(None), *inside)]'''
+
+CORRELATION = '''\
+def correlation(x, y, size, stride=1, padding=0, dilation=1, groups=1):
+    """w[k, c, f] = sum over b, o of x[b, o*stride + k*dilation - padding, c] y[b, o, f]."""
+    seen, over = windows(padded(x, padding), 1, size, stride, dilation), tuple(range(y.ndim - 1))
+    parts = zip(np.split(seen, groups, axis=-1), np.split(y, groups, axis=-1))
+    return np.concatenate([np.tensordot(a, b, (over, over)) for a, b in parts], axis=-1)'''
+
 SCATTER_ADD = '''\
 def scatter_add(shape, positions, values):
     """Zeros, to which values are added at positions along the leading axes."""
@@ -95,4 +153,10 @@ HELPERS = {
     "scatter_add": SCATTER_ADD,
     "linear_recurrence": LINEAR_RECURRENCE,
     "solve_triangular": SOLVE_TRIANGULAR,
+    "windows": WINDOWS,
+    "overlap_add": OVERLAP_ADD,
+    "padded": PADDED,
+    "convolution": CONVOLUTION,
+    "convolution_transpose": CONVOLUTION_TRANSPOSE,
+    "correlation": CORRELATION,
 }

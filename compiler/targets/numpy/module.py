@@ -13,6 +13,7 @@ from ...ops.base import Scalar
 from ...ops.broadcasting import broadcast_dims
 from ...ops.reduce import ARGMAX, ARGMIN, MAX, MIN
 from ...ops.shape import BROADCAST_TO, RESHAPE, SLICE
+from ...ops.windows import WINDOWS, beyond
 from ...program import Buffer, Kernel, Program
 from ...types import Dim, Shape, Size, sub
 from ..spelling import Identifiers, docstring
@@ -352,5 +353,7 @@ def _bounds(graph: Graph) -> list[Dim]:
             dims.update(sub(node.operands[0].shape[axis], 1) for axis in node.attr("axes"))
         elif node.op in (ARGMAX, ARGMIN):
             dims.add(sub(node.operands[0].shape[node.attr("axis")], 1))
+        elif node.op is WINDOWS:
+            dims.update(beyond(node))
     negative = (d for d in dims if isinstance(d, Size) and any(n < 0 for _, n in d.terms))
     return sorted(negative, key=str)
