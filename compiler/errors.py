@@ -108,7 +108,9 @@ def run_time_error(what: str, where: Where | None) -> ChainruleError:
     kind = what.rpartition(" ")[2]
     if kind in _MATRICES:
         return MatrixError(what, *_MATRICES[kind], where=where)
-    return IndexOutOfRange(what, where=where)
+    return IndexOutOfRange(
+        what, "the index is in an array that was passed", "indices count from 0", where
+    )
 
 
 _PINNED: ContextVar[Where | None] = ContextVar("pinned", default=None)

@@ -92,7 +92,11 @@ class _Run:
         if op in FOLDS:
             return self.fold(node, *xs)
         if op is LEAF or op not in RULES:
-            raise UsageError(f"{op.name} has no value in exact numbers", str(node.type))
+            raise UsageError(
+                f"{op.name} has no value in exact numbers",
+                str(node.type),
+                "give the value of each leaf; expand ops that have no row here",
+            )
         positions = (
             x.astype(np.int64) if operand.dtype in INTS else x
             for x, operand in zip(xs, node.operands, strict=True)

@@ -391,5 +391,9 @@ def _graph(lines: list[_Line], rows: dict[str, Op]) -> Graph:
                 line.fail(f"unexpected {word}", "expected graph, row, a node, output or update")
         line.expect("")
     if not name:
-        raise FileError("graph text without a name", "expected a line `graph <name>`")
+        raise FileError(
+            "graph text without a name",
+            "expected a line `graph <name>`",
+            "str(graph) is such a text",
+        )
     return Graph(name, **leaves, outputs=tuple(outputs), updates=tuple(updates), names=scope.names)

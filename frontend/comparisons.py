@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from chainrule.compiler.errors import DTypeError
+from chainrule.compiler.errors import DTypeError, ShapeError
 from chainrule.compiler.ir import evaluate, leaf
 from chainrule.compiler.types import TensorType
 
@@ -65,10 +65,21 @@ class _Comparison(Formula):
 
     @public
     def reduced(self, target: Like, prediction: Like) -> Tensor:
-        """The mean over all samples: a tensor without axes."""
+        """The mean over all samples: a tensor without axes.
+
+        Raises:
+            ShapeError: the formula gives values, but not one or more for each sample.
+        """
         from .statistics import mean
 
-        value = self.applied(target, prediction)
+        value, p = self.applied(target, prediction), as_tensor(prediction)
+        if value.ndim and p.ndim and value.shape[0] != p.shape[0]:
+            raise ShapeError(
+                f"{self.name}: the result is {value.node.type}",
+                f"expected a value for each sample of {p.node.type}",
+                "leave the first axis as it is: cr.mean(x, axis=-1)",
+                self.signature.where,
+            )
         return mean(value) if value.ndim else value
 
 

@@ -167,7 +167,11 @@ def arange(
             )
         return Tensor(iota(start, kind))
     if step == 0:
-        raise UsageError("arange: the step is 0", "", "full gives equal numbers")
+        raise UsageError(
+            "arange: the step is 0",
+            "expected another number, negative to count down",
+            "full gives equal numbers",
+        )
     first, last = (0, start) if stop is None else (start, stop)
     count = iota(max(math.ceil((last - first) / step), 0), kind)
     scaled = count if step == 1 else count * step

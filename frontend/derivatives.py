@@ -236,7 +236,9 @@ def matching(
     found = list(vectors) if several and isinstance(vectors, list | tuple) else [vectors]
     if len(found) != len(points):
         raise UsageError(
-            f"{name}: {len(found)} {what}s for {len(points)} tensors", "expected one for each"
+            f"{name}: {len(found)} {what}s for {len(points)} tensors",
+            "expected one for each",
+            "a list of tensors takes a list of as many, in the same order",
         )
     nodes = []
     for x, v in zip(points, found, strict=True):

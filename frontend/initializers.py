@@ -199,14 +199,18 @@ class VarianceScaling(Initializer):
     def __post_init__(self) -> None:
         """Check the settings."""
         if not self.scale > 0:
-            raise UsageError(f"scale={self.scale}", "expected a positive number")
+            raise UsageError(
+                f"scale={self.scale}", "expected a positive number", "1 keeps the variance"
+            )
         for given, known in (
             (self.mode, ("fan_in", "fan_out", "fan_avg")),
             (self.distribution, ("truncated_normal", "untruncated_normal", "uniform")),
         ):
             if given not in known:
                 raise UsageError(
-                    f"VarianceScaling: {given!r} is unknown", hint=nearest(given, known)
+                    f"VarianceScaling: {given!r} is unknown",
+                    f"expected one of {', '.join(known)}",
+                    nearest(given, known),
                 )
 
     def draw(self, random: np.random.Generator, shape: Shape) -> Array:
@@ -405,6 +409,8 @@ def from_config(config: Mapping[str, Any]) -> Initializer:
     for name in settings:
         if name not in known:
             raise UnknownNameError(
-                f"{kind.__name__} has no setting {name!r}", hint=nearest(name, known)
+                f"{kind.__name__} has no setting {name!r}",
+                f"its settings are {', '.join(known) or 'none'}",
+                nearest(name, known),
             )
     return kind(**settings)

@@ -203,7 +203,11 @@ def einsum(subscripts: str, /, *operands: Like) -> Tensor:
 def _parsed(subscripts: str, count: int) -> tuple[list[str], str]:
     """The letters of each operand and of the result."""
     if not isinstance(subscripts, str):
-        raise UsageError("einsum: the subscripts come first", f"came {type(subscripts).__name__}")
+        raise UsageError(
+            "einsum: the subscripts come first",
+            f"came {type(subscripts).__name__}",
+            'the matrix product is einsum("ij,jk->ik", a, b)',
+        )
     text = subscripts.replace(" ", "")
     left, arrow, output = text.partition("->")
     inputs = left.split(",")
@@ -219,6 +223,7 @@ def _parsed(subscripts: str, count: int) -> tuple[list[str], str]:
         raise UsageError(
             f"einsum: {len(inputs)} operands in {subscripts!r}, {count} given",
             "expected as many as there are parts between commas",
+            'the matrix product is einsum("ij,jk->ik", a, b)',
         )
     every = "".join(inputs).replace("...", "")
     if not arrow:
@@ -272,7 +277,11 @@ def _spelled_out(nodes: list[Node], inputs: list[str], output: str) -> tuple[lis
         widths.append(width)
     most = max(widths)
     if most > len(free):
-        raise UsageError("einsum: too many axes", f"{most} more than there are letters")
+        raise UsageError(
+            "einsum: too many axes",
+            f"'...' stands for {most}, and {len(free)} letters are left",
+            "reshape first, so that there are fewer",
+        )
     rest = free[:most]
     new = [
         letters.replace("...", "".join(rest[most - width :]))

@@ -35,6 +35,7 @@ def _size(name: str, dim: Any) -> Dim:
         raise ShapeError(
             f"{name}: the size {dim!r}",
             "expected an integer, or a size of a tensor such as x.shape[0]",
+            "-1 is what is left over",
         ) from None
 
 

@@ -135,7 +135,9 @@ def formula(config: Mapping[str, Any]) -> Formula:
         raise
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise FileError(
-            "a stored formula cannot be read", f"{type(error).__name__}: {error}"
+            "a stored formula cannot be read",
+            f"{type(error).__name__}: {error}",
+            "expected what Formula.config returns",
         ) from error
 
 

@@ -243,7 +243,7 @@ class Tensor:
             return self.shape[0]
         raise UsageError(
             f"the length of {self.node.type} is not known yet",
-            "",
+            "its first axis has no size before arrays come" if self.ndim else "it has no axes",
             "use .shape, or cr.mean for sums",
         )
 
@@ -327,7 +327,11 @@ def as_tensor(value: Like, like: Tensor | None = None) -> Tensor:
 
 def _int64(value: int) -> int:
     if not -(2**63) <= value < 2**63:
-        raise DTypeError(f"{value} does not fit into int64", "", "write it as a float")
+        raise DTypeError(
+            f"{value} does not fit into int64",
+            "integers go from -2**63 to 2**63 - 1",
+            "write it as a float",
+        )
     return value
 
 
@@ -380,7 +384,9 @@ def _weakly(node: Node, dtype: str) -> Node:
         return size(node.attr("dim"), dtype)
     if is_const(node) and dtype == "int32" and not -(2**31) <= node.attr("value") < 2**31:
         raise DTypeError(
-            f"{node.attr('value')} does not fit into int32", "", 'convert with x.astype("int64")'
+            f"{node.attr('value')} does not fit into int32",
+            "int32 goes from -2**31 to 2**31 - 1",
+            'convert with x.astype("int64")',
         )
     return convert(node, dtype)
 

@@ -200,7 +200,7 @@ def test_errors_of_show(
     assert error.startswith(first)
     assert hint in error
     assert "Traceback" not in error
-    assert len(error.splitlines()) <= 3
+    assert len(error.splitlines()) == 3
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,9 @@ def test_errors_of_other_commands(
 ) -> None:
     path = str(net(NET))
     assert main([path if word == "NET" else word for word in words]) == 2
-    assert capsys.readouterr().err.startswith(first)
+    error = capsys.readouterr().err
+    assert error.startswith(first)
+    assert len(error.splitlines()) == 3
 
 
 def test_data_that_is_no_pair(net: Write, capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,7 +59,11 @@ class Scalar(Op):
     def infer(self, operands: tuple[Node, ...], **attrs: Any) -> TensorType:
         """Operands of one dtype, broadcast."""
         if len(operands) != self.arity:
-            raise DTypeError(f"{self.name} takes {self.arity} operands, {len(operands)} given")
+            raise DTypeError(
+                f"{self.name} takes {self.arity} operands, {len(operands)} given",
+                ", ".join(str(x.type) for x in operands) or "none",
+                "each operand once, in order",
+            )
         data = operands[1:] if self.kind == "select" else operands
         dtypes = {x.type.dtype for x in data}
         if len(dtypes) != 1 or not dtypes <= set(ACCEPTS[self.kind]):

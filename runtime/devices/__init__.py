@@ -23,7 +23,9 @@ def load(program: Program, cache: Cache | None = None) -> Executable:
 
         return ReferenceExecutable(program, cache)
     raise UnknownNameError(
-        f"no device runs target {program.target!r}", hint=nearest(program.target, TARGETS)
+        f"no device runs target {program.target!r}",
+        f"devices run {', '.join(TARGETS)}",
+        nearest(program.target, TARGETS),
     )
 
 

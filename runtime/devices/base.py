@@ -90,6 +90,7 @@ class Executable(ABC):
                 f"{self.program.name}: {missing[0]} is missing",
                 f"expected {', '.join(buffer.name for buffer in self.given)}; "
                 f"came {', '.join(arrays) or 'nothing'}",
+                "give an array for each",
             )
         return tuple(arrays[buffer.name] for buffer in self.given)
 
@@ -114,7 +115,11 @@ class Executable(ABC):
         """Check what `epoch` is asked to do, and give the sizes, for a batch of full size."""
         program, batch = self.program, self.program.batch
         if batch is None:
-            raise UsageError(f"{program.name}: the program has no batches", hint="call it as it is")
+            raise UsageError(
+                f"{program.name}: the program has no batches",
+                "no input has a first axis of a size named batch",
+                "call it as it is",
+            )
         scalars = sum(not buffer.type.shape for buffer in self.outputs)
         _check_vector(program, "order", order, "int64", "rows")
         _check_vector(program, "totals", totals, "float64", scalars)
@@ -122,6 +127,7 @@ class Executable(ABC):
             raise UsageError(
                 f"{program.name}: there are no such batches",
                 f"{first} to {last} of batch size {batch_size} in {len(order)} rows",
+                "batches count from 0; the last may be smaller",
             )
         sizes = self.bind(arrays, {batch: batch_size})
         rows = order[first * batch_size : last * batch_size]
@@ -136,12 +142,14 @@ class Executable(ABC):
             raise ShapeError(
                 f"{program.name}: the data differ in the number of rows",
                 ", ".join(f"{name} has {len(array)}" for name, array in data.items()),
+                "each row of one array belongs to the same row of the others",
             )
         for name, array in data.items():
             if rows.size and not 0 <= rows.min() <= rows.max() < len(array):
                 raise IndexOutOfRange(
                     f"{program.name}: order names rows that the data do not have",
                     f"{rows.min()} to {rows.max()}; {name} has {len(array)} rows",
+                    "rows count from 0",
                 )
         return sizes
 
@@ -175,6 +183,7 @@ def bind(
         raise UsageError(
             f"{program.name}: {len(arrays)} arrays given",
             f"expected {len(buffers)}: {', '.join(buffer.name for buffer in buffers)}",
+            "one for each, in order",
         )
     sizes = dict(fixed)
     first: dict[str, Buffer] = {}
@@ -195,6 +204,7 @@ def bind(
             raise UsageError(
                 f"{program.name}: the size {min(unknown)} cannot be told from the arrays",
                 f"{buffer.name} is {buffer.type}",
+                "a size is read off an axis that has it alone",
             )
         skip = 1 if fixed and is_batched(buffer, program) else 0
         for dim, size in list(zip(shape, array.shape, strict=True))[skip:]:
@@ -212,6 +222,7 @@ def check_bounds(program: Program, sizes: Sizes) -> None:
             raise ShapeError(
                 f"{program.name}: too small for what is computed",
                 f"{dim} must not be negative; it is {value(dim, sizes)} for {known}",
+                "pass larger arrays",
             )
 
 
@@ -222,6 +233,7 @@ def _check_vector(program: Program, name: str, array: Array, dtype: str, size: i
         raise UsageError(
             f"{program.name}: {name} does not fit",
             f"expected a contiguous {SHORT[dtype]}[{size}], came {shown(array)}",
+            f'numpy.ascontiguousarray(x, "{dtype}") makes one',
         )
 
 

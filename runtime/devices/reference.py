@@ -72,11 +72,12 @@ class ReferenceExecutable(Executable):
 
     def _out_of_range(self, error: IndexError) -> IndexOutOfRange:
         """NumPy's error in our words; which index it was can be told where there is only one."""
+        hint = "the index is in an array that was passed; indices count from 0"
         faults = [fault for fault in self.program.faults if fault[0].endswith("range")]
         if len(faults) == 1:
             ((what, where),) = faults
-            return IndexOutOfRange(what, str(error), where=where)
-        return IndexOutOfRange(f"{self.program.name}: an index is out of range", str(error))
+            return IndexOutOfRange(what, str(error), hint, where)
+        return IndexOutOfRange(f"{self.program.name}: an index is out of range", str(error), hint)
 
     def _unfit(self, error: np.linalg.LinAlgError) -> ChainruleError:
         """NumPy's error in our words; which matrix it was can be told where there is only one."""

@@ -200,7 +200,9 @@ def _request(inputs: Any, outputs: Any, name: str) -> tuple[Graph, list[int]]:
                 "make tensors of arrays with cr.asarray",
             )
     if not results:
-        raise UsageError(f"{name} has no outputs", "expected at least one tensor")
+        raise UsageError(
+            f"{name} has no outputs", "expected at least one tensor", "cr.function([x], [y])"
+        )
     nodes = list(dict.fromkeys(result.node for result in results))
     _check_complete(name, leaves, nodes)
     named = _names([x.attr("name") for x in leaves], nodes)

@@ -141,7 +141,10 @@ def load(path: Path) -> Mapping[str, Any]:
     except SyntaxError as error:
         place = Where(Path(error.filename or path).name, error.lineno or 1)
         raise UsageError(
-            f"SyntaxError: {error.msg}", (error.text or "").strip(), "", place
+            f"SyntaxError: {error.msg}",
+            (error.text or "").strip() or "Python cannot read it",
+            f"python {path} shows it in its place",
+            place,
         ) from None
     except Exception as error:
         raise UsageError(
@@ -256,7 +259,8 @@ def _data(path: Path, found: Mapping[str, Any]) -> tuple[Any, Any]:
         raise UsageError(
             "data() does not return samples and targets",
             f"expected (x, y); it is a {type(pair).__name__}",
-            where=Where(path.name, 1),
+            "chainrule --help says what a program has to define",
+            Where(path.name, 1),
         )
     raise UsageError(
         f"{path.name} defines no data",
@@ -341,7 +345,10 @@ def _writing(path: Path, write: Callable[[], None]) -> None:
         write()
     except OSError as error:
         raise FileError(
-            f"{path} cannot be written", error.strerror or str(error), "", Where(path.name, 1)
+            f"{path} cannot be written",
+            error.strerror or str(error),
+            "choose a file in a folder that is there and may be written to",
+            Where(path.name, 1),
         ) from None
 
 

@@ -109,7 +109,7 @@ def test_three_lines(wrong: Callable[[], Any], error: type[ChainruleError], said
         wrong()
     where, *rest = str(caught.value).splitlines()
     assert where.startswith(f"test_functions_errors.py:{wrong.__code__.co_firstlineno}")
-    assert 1 <= len(rest) <= 2
+    assert len(rest) == 2
     assert all(line.startswith("    ") for line in rest)
 
 

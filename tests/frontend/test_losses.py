@@ -287,3 +287,10 @@ def test_an_integer_prediction_is_refused() -> None:
 def test_other_shapes_are_refused() -> None:
     with pytest.raises(ShapeError, match="differ"):
         LOSSES["mse"](cr.tensor("t", (None, 3)), cr.tensor("p", (None, 4)))
+
+
+def test_a_loss_that_adds_up_the_samples_is_refused() -> None:
+    added = cr.loss(lambda t, p: cr.sum((t - p) ** 2, axis=0), name="added")
+    model = cr.Sequential([cr.Input((4,)), cr.Dense(2)])
+    with pytest.raises(ShapeError, match=r"test_losses.py:\d+: added: the result is f32\[2\]"):
+        model.compile(added, "sgd")
