@@ -303,7 +303,9 @@ def windows(
     first = normal_axis("windows", given.node, axis)
     if first + rank > given.ndim:
         raise ShapeError(
-            f"windows over {rank} axes from axis {first} on", f"{given.node.type} has {given.ndim}"
+            f"windows over {rank} axes from axis {first} on",
+            f"{given.node.type} has {given.ndim}",
+            "axis= is the first of them",
         )
     shape = (
         numbers("windows", what, value, rank)
@@ -330,6 +332,7 @@ def _kernel(name: str, x: Node, w: Node) -> None:
             f"{name}: {x.type} with a kernel {w.type}",
             f"expected a kernel of {x.type.ndim} axes: {x.type.ndim - 2} of space, and two of "
             "channels",
+            "expand_dims adds an axis of 1",
         )
 
 

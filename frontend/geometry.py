@@ -30,7 +30,11 @@ def numbers(name: str, what: str, given: Any, rank: int, least: int = 1) -> tupl
     if len(found) != rank or min(found, default=least) < least:
         of = {0: "not negative", 1: "at least 1"}[least]
         many = f", or {rank} of them, one for each spatial axis" if rank > 1 else ""
-        raise UsageError(f"{name}: {what}={given!r}", f"expected an integer, {of}{many}")
+        raise UsageError(
+            f"{name}: {what}={given!r}",
+            f"expected an integer, {of}{many}",
+            f"one number is for every axis: {what}=2",
+        )
     return found
 
 
@@ -76,7 +80,11 @@ def padding_of(
         return tuple(n // 2 for n in totals), tuple(n - n // 2 for n in totals)
     if isinstance(given, list | tuple) and any(isinstance(pair, list | tuple) for pair in given):
         if len(given) != rank:
-            raise UsageError(f"{name}: padding={given!r}", f"expected {rank} pairs of integers")
+            raise UsageError(
+                f"{name}: padding={given!r}",
+                f"expected {rank} pairs of integers",
+                "a pair says how much comes before and after an axis of space",
+            )
         pairs = [numbers(name, "padding", pair, 2, 0) for pair in given]
         return tuple(low for low, _ in pairs), tuple(high for _, high in pairs)
     both = numbers(name, "padding", given, rank, 0)

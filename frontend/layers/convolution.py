@@ -194,6 +194,7 @@ class Conv(Kernels):
             raise UsageError(
                 f"{type(self).__name__}: {self.filters} filters in {self.groups} groups",
                 "expected a number that the groups divide",
+                "each group makes as many of the filters",
             )
         self.kernel_initializer = find_initializer(kernel_initializer)
         self.kernel_regularizer = term(kernel_regularizer)

@@ -160,7 +160,11 @@ class ConvTranspose(Kernels):
         layer = type(self).__name__
         (self.filters,) = numbers(layer, "filters", filters, 1)
         if padding == "causal":
-            raise UsageError(f'{layer}: padding="causal"', 'expected "valid", "same" or numbers')
+            raise UsageError(
+                f'{layer}: padding="causal"',
+                'expected "valid", "same" or numbers',
+                "causal padding is for cr.Conv1D",
+            )
         self.output_padding = None
         if output_padding is not None:
             self.output_padding = numbers(layer, "output_padding", output_padding, self.rank, 0)

@@ -27,7 +27,11 @@ def pairs(layer: str, what: str, given: Any, rank: int) -> Pairs:
     if nested and len(given) == rank:
         return tuple(_pair(numbers(layer, what, x, 2, 0)) for x in given)
     if nested:
-        raise UsageError(f"{layer}: {what}={given!r}", f"expected {rank} pairs of integers")
+        raise UsageError(
+            f"{layer}: {what}={given!r}",
+            f"expected {rank} pairs of integers",
+            "a pair says how much there is before and after an axis",
+        )
     if rank == 1 and isinstance(given, list | tuple):
         return (_pair(numbers(layer, what, given, 2, 0)),)
     return tuple((n, n) for n in numbers(layer, what, given, rank, 0))
