@@ -12,7 +12,7 @@ import pytest
 from chainrule.compiler.autodiff import backward
 from chainrule.compiler.errors import IndexOutOfRange, UsageError
 from chainrule.compiler.ir import OPS, Graph, Node, const, evaluate, leaf, make, walk
-from chainrule.compiler.ops import convert, linear, random, reduce, shape
+from chainrule.compiler.ops import convert, index, linear, random, reduce, shape
 from chainrule.compiler.ops.arithmetic import maximum, sqrt, square, where
 from chainrule.compiler.ops.base import Scalar
 from chainrule.compiler.ops.elementary import exp, tanh
@@ -27,6 +27,7 @@ from chainrule.runtime.devices.base import Executable
 BATCH = symbol("batch")
 Values = Mapping[Node, "np.ndarray[Any, Any]"]
 SPACE = (".convolution", ".pooling", ".windows")
+ARRAYS = (".algebra", ".order", ".running")
 DTYPES = ["float32", "float64", "int32", "int64"]
 
 
@@ -179,6 +180,9 @@ def tensor_ops(dtype: str) -> Iterable[tuple[str, Node]]:
     wide = shape.broadcast_to(k, (BATCH, 4, 5))
     yield "add_along_axis", make(OPS["add_along_axis"], (x, wide), axis=2, dim=5)
     yield "add_along_axis", make(OPS["add_along_axis"], (convert.cast(k, dtype), k), axis=2, dim=9)
+    found = index.gather(shape.transpose(x, (1, 2, 0)), (i, i))
+    yield "gather", found
+    yield "scatter_add", index.scatter_add(found, (i, i), (4, 6))
     yield "contract", linear.matmul(y, x)
     yield "contract", linear.contract(x, x, "bij", "bkj", "ikb")
     yield "contract", linear.contract(x, y, "bij", "ki", "bjk")
@@ -219,7 +223,9 @@ def test_no_op_is_left_out() -> None:
     scalar = {name for name, op in OPS.items() if isinstance(op, Scalar)}
     # What needs axes of space is compiled in tests/frontend/test_convolution.py.
     space = {name for name, op in OPS.items() if type(op).__module__.endswith(SPACE)}
-    assert {*OPS} - tested - scalar - space == {"gradient"}
+    # Matrices, sorting and running values, in test_linalg, test_ordering and test_gathering there.
+    arrays = {name for name, op in OPS.items() if type(op).__module__.endswith(ARRAYS)}
+    assert {*OPS} - tested - scalar - space - arrays == {"gradient"}
 
 
 def test_every_primitive_row_is_spelled() -> None:
