@@ -102,7 +102,13 @@ def minus(k: Node) -> Node:
 
 
 def folded(node: Node) -> Node:
-    """The number that a node is, where all its operands are numbers; else the node."""
+    """The number that a node is, where all its operands are numbers; else the node.
+
+    Numbers that round to one in their dtype become one node, and so does what is computed of them.
+    """
+    if node.op is CONST and node.type.is_float and math.isfinite(number(node)):
+        held = np.dtype(node.dtype).type(number(node))
+        return const(_shortest(held), node.dtype) if math.isfinite(held) else node
     if node.op is where and is_const(node.operands[0]):
         chosen = node.operands[1 if node.operands[0].attr("value") else 2]
         return broadcast_to(chosen, shape=node.shape)

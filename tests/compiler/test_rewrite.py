@@ -123,6 +123,13 @@ def test_fold_computes_numbers_in_their_own_dtype(node: Node, value: float) -> N
     assert evaluate([after], {})[0] == evaluate([node], {})[0]
 
 
+def test_fold_makes_one_node_of_numbers_that_round_to_one() -> None:
+    x = leaf("x", TensorType("float32", (3,)), "input")
+    half = Fold().node(exp(x * const(0.5**0.5, "float32")))
+    assert Fold().node(exp(x * -const(-(0.5**0.5), "float32"))) is half
+    assert is_const(half.operands[0].operands[1], 0.70710677)
+
+
 def test_fold_leaves_what_is_not_finite_and_sizes() -> None:
     infinite = 1 / const(0, "float64")
     assert Fold().node(infinite) is infinite
