@@ -61,7 +61,10 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A function of the program: its text, what it reads and writes, the formula it computes."""
+    """A use of one of the program's functions: what it reads and writes, the formula it computes.
+
+    Several uses may share one function: its name and its text, which is in the names of the first.
+    """
 
     name: str
     source: str
@@ -80,7 +83,7 @@ class Program:
         target: `numpy` or `cpu`.
         source: the module's text.
         buffers: every array of the entry points, in the order of their arguments.
-        kernels: the functions of the module with their provenance.
+        kernels: what the module's functions are called for, in order, with their provenance.
         sizes: names of the symbolic sizes, in the order of the entry points' arguments.
         batch: the symbol along which `epoch` slices its inputs, if any.
         faults: what to say for each fault code, 1 first.

@@ -1,4 +1,4 @@
-"""Ten small models: their graphs and the code made of them, as they were read and found good.
+"""Small models: their graphs and the code made of them, as they were read and found good.
 
 Each folder of tests/golden has a program of a user's, `net.py`, and what comes out for it. After a
 change that is meant, `pytest tests/test_golden.py --update-golden` rewrites the files; read the

@@ -14,7 +14,7 @@ from ..ir import Graph, Node, Op, is_const, is_leaf, walk
 from ..ops.base import Scalar
 from ..ops.linear import CONTRACT
 from ..ops.reduce import SUM
-from ..program import Program
+from ..program import Kernel, Program
 from ..trace import Step, Trace
 from ..types import Where
 from .formulas import Formulas, display_names, forward
@@ -241,21 +241,41 @@ def _rules(printer: Printer, trace: Trace, relevant: set[Node]) -> list[Line]:
 def _code(name: str, program: Program) -> list[Line]:
     """The lines of the program that compute a name, with the kernel that they stand in."""
     lines = program.source.split("\n")
-    pattern = re.compile(rf"\b{re.escape(name)}\b")
     homes: Mapping[int, str] = _homes(lines, [kernel.name for kernel in program.kernels])
+    first: dict[str, Kernel] = {}
+    for kernel in program.kernels:
+        first.setdefault(kernel.name, kernel)
+    # A function that serves several formulas is written in the names of the first.
+    called = {
+        (kernel.name, own)
+        for kernel in program.kernels
+        for own, used in zip(_arrays(first[kernel.name]), _arrays(kernel), strict=True)
+        if used == name
+    }
+    called |= {(home, name) for home in first if all(home != kernel for kernel, _ in called)}
     found = [
-        Line(line.split("  # ")[0].strip(), f"line {number}, {homes[number]}")
+        Line(
+            line.split("  # ")[0].strip(),
+            f"line {number}, {home}" + ("" if own == name else f" with {name} for {own}"),
+        )
         for number, line in enumerate(lines, 1)
-        if number in homes and pattern.search(line) and _writes(line, name)
+        for home, own in sorted(called)
+        if home == homes.get(number) and _writes(line, own)
     ]
     if found:
         return found
+    pattern = re.compile(rf"\b{re.escape(name)}\b")
     return [
         Line(formula, f"{_extent(kernel.name, homes)}, {kernel.name}")
         for kernel in program.kernels
-        if name in kernel.writes or pattern.search(kernel.source)
+        if name in kernel.writes or (first[kernel.name] is kernel and pattern.search(kernel.source))
         for formula in kernel.formula.split("\n")
     ]
+
+
+def _arrays(kernel: Kernel) -> tuple[str, ...]:
+    """What a kernel reads and writes, in the order in which it takes them."""
+    return (*kernel.reads, *kernel.writes)
 
 
 def _extent(kernel: str, homes: Mapping[int, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from ...explain.formulas import display_names, equation, forward
@@ -10,6 +11,7 @@ from ...passes.loops import Kernel, in_place
 from ..spelling import docstring
 
 Line = tuple[Node, str]
+LIKEWISE = 3  # further uses of a kernel that are told one by one
 
 
 class Comments:
@@ -30,12 +32,12 @@ class Comments:
         """The module's docstring: what it is, and the formulas of the outputs."""
         wanted = [*forward(self.graph), *(node for _, node in self.graph.outputs)]
         named = [x for x in dict.fromkeys(wanted) if x in self.names and not is_leaf(x)]
-        lines = _located([(node, equation(node, self.names)) for node in named])
+        lines = located([(node, equation(node, self.names)) for node in named])
         title = f"{self.graph.name}. Target cpu."
         return docstring("\n".join([title, "", *lines, ""]) if lines else title)
 
-    def kernel(self, nest: Kernel, arrays: Mapping[Node, str]) -> list[str]:
-        """The lines above a kernel."""
+    def kernel(self, nest: Kernel, arrays: Mapping[Node, str]) -> list[Line]:
+        """What a kernel computes."""
         made = [] if nest.core is None else [nest.core.node]
         made += [statement.node for statement in nest.statements()]
         lines: list[Line] = []
@@ -49,7 +51,7 @@ class Comments:
         if not lines:
             last = made[-1]
             lines.append((last, equation(last, {**self.names, last: arrays.get(last, "value")})))
-        return _located(lines)
+        return lines
 
     def _updates(self, updates: Sequence[tuple[Node, Node]]) -> Iterator[Line]:
         """New values of what is updated, those first that others are made of."""
@@ -69,7 +71,25 @@ class Comments:
                 yield new, text.replace(" = ", " <- ", 1)
 
 
-def _located(lines: Sequence[Line]) -> list[str]:
+def above(uses: Sequence[Sequence[Line]]) -> list[str]:
+    """The lines above a function: the formulas of its first use, and what the others compute."""
+    first, *others = uses
+    told = others[:LIKEWISE] if len(others) > LIKEWISE + 1 else others
+    lines = located([*first, *map(_told, told)])
+    if told:
+        lines.insert(len(lines) - len(told), "likewise")
+    if len(told) < len(others):
+        lines.append(f"and {len(others) - len(told)} more")
+    return lines
+
+
+def _told(use: Sequence[Line]) -> Line:
+    """What a use computes, without how."""
+    names = dict.fromkeys(re.split(" = | <- ", text, maxsplit=1)[0] for _, text in use)
+    return use[0][0], ", ".join(names)
+
+
+def located(lines: Sequence[Line]) -> list[str]:
     """Formulas, each behind the user's line that it came from."""
     places = [str(node.where) if node.where else "" for node, _ in lines]
     width = max(map(len, places), default=0)

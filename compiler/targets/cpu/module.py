@@ -9,13 +9,14 @@ from ...errors import UsageError
 from ...ir import Graph, Node, is_leaf
 from ...ops.convert import LITERAL
 from ...ops.linear import CONTRACT
+from ...passes.alike import Pattern, pattern
 from ...passes.loops import LETTERS, Kernel as Nest, Schedule, given, in_place, loops
 from ...passes.memory import plan
 from ...passes.schedule import schedule
 from ...program import Buffer, Kernel, Program, Role
 from ...types import Size, TensorType, Where, symbols
 from ..spelling import Identifiers, comment
-from .comments import Comments
+from .comments import Comments, Line, above, located
 from .expressions import shape_text
 from .kernel import KernelWriter
 from .spelling import CALLS, NOUNS
@@ -48,10 +49,25 @@ class _Argument:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Function:
+    """A kernel's text, and what it takes beside arrays."""
+
+    name: str
+    source: str
+    sizes: tuple[str, ...]
+    fault: tuple[str, ...]
+
+    def arguments(self, use: Kernel) -> tuple[str, ...]:
+        """What is passed for a use of it."""
+        return (*self.sizes, *dict.fromkeys((*use.reads, *use.writes)), *self.fault)
+
+
 class _Module:
     def __init__(self, graph: Graph, planned: Schedule) -> None:
         self.graph, self.schedule = graph, planned
-        self.comments = Comments(graph, frozenset(planned.stored))
+        self.stored = frozenset(planned.stored)
+        self.comments = Comments(graph, self.stored)
         self.names = self.comments.names
         deepest = max((loops(nest.body) for nest in planned.kernels), default=0)
         self.reserved = {*RESERVED, *LETTERS[: max(deepest, 1)]}
@@ -156,9 +172,8 @@ class _Module:
 
     def program(self, fingerprint: str) -> Program:
         """Everything together."""
-        kernels = [self._kernel(i, nest) for i, nest in enumerate(self.schedule.kernels, 1)]
-        parts = [kernel.source for kernel, _ in kernels]
-        parts.append(self._step([call for _, call in kernels]))
+        kernels, calls = self._kernels()
+        parts = [*dict.fromkeys(kernel.source for kernel in kernels), self._step(calls)]
         if self.batch is not None:
             parts.append(self._epoch())
         constants = [f"{self.arrays[x]} = {self._constant(x)}" for x in self._literals()]
@@ -171,7 +186,7 @@ class _Module:
             target="cpu",
             source=source,
             buffers=tuple(argument.buffer for argument in self.arguments),
-            kernels=tuple(kernel for kernel, _ in kernels),
+            kernels=tuple(kernels),
             sizes=self.symbols,
             batch=self.batch,
             faults=self.schedule.faults,
@@ -209,38 +224,59 @@ class _Module:
         self.library |= {name for name in ("inf", "nan") if name in values}
         return f'constant("{node.dtype}", {shape_text(node.shape, {})}, [{values}])'
 
-    def _kernel(self, place: int, nest: Nest) -> tuple[Kernel, str]:
-        """A kernel, and its call."""
-        stored = frozenset(self.schedule.stored)
+    def _kernels(self) -> tuple[list[Kernel], list[str]]:
+        """A kernel and a call for each nest; nests that are alike have one function."""
+        patterns = [pattern(nest, self.stored) for nest in self.schedule.kernels]
+        uses: dict[Pattern, list[Nest]] = {}
+        for nest, found in zip(self.schedule.kernels, patterns, strict=True):
+            uses.setdefault(found, []).append(nest)
+        formulas = {x: self.comments.kernel(x, self.arrays) for x in self.schedule.kernels}
+        functions = {
+            found: self._function(place, nests[0], [formulas[nest] for nest in nests])
+            for place, (found, nests) in enumerate(uses.items(), 1)
+        }
+        kernels, calls = [], []
+        for nest, found in zip(self.schedule.kernels, patterns, strict=True):
+            function = functions[found]
+            reads, writes = self._traffic(nest)
+            kernel = Kernel(
+                function.name,
+                function.source,
+                tuple(self.arrays[x] for x in reads),
+                tuple(self.arrays[x] for x in writes),
+                "\n".join(located(formulas[nest])),
+                nest.where,
+            )
+            kernels.append(kernel)
+            calls.append(_call(f"    {function.name}", function.arguments(kernel), ""))
+        return kernels, calls
+
+    def _traffic(self, nest: Nest) -> tuple[list[Node], list[Node]]:
+        """The tensors that a nest reads from memory, and those that it writes there."""
+        stored, made = self.stored, nest.writes()
+        reads = [x for x in nest.reads() if x in stored or (given(x) and x not in made)]
+        return reads, [x for x in made if x in stored or in_place(x)]
+
+    def _function(self, place: int, nest: Nest, uses: Sequence[Sequence[Line]]) -> _Function:
+        """The function of nests that are alike, in the names of the first."""
         writer = KernelWriter(
             nest,
             self.arrays,
-            stored,
+            self.stored,
             self.schedule.names,
             self.sizes,
             [*self.reserved, *self.arrays.values(), *self.sizes.values()],
         )
         self.library |= writer.library
-        reads = [x for x in nest.reads() if x in stored or (given(x) and x not in nest.writes())]
-        writes = [x for x in nest.writes() if x in stored or in_place(x)]
-        tensors = dict.fromkeys([*reads, *writes])
-        arrays = [self.arrays[x] for x in tensors]
-        sizes = [self.sizes[name] for name in self.symbols if name in writer.symbols]
-        passed = [*sizes, *arrays] + (["fault"] if writer.faults else [])
-        title = self.identifiers.new(f"k{place}_{self.arrays[self._main(writes)]}")
-        formulas = self.comments.kernel(nest, self.arrays)
-        lines = [f"# {comment(line)}" for line in formulas]
-        head = _call(f"def {title}", passed, ":")
+        reads, writes = self._traffic(nest)
+        sizes = tuple(self.sizes[name] for name in self.symbols if name in writer.symbols)
+        arrays = tuple(dict.fromkeys(self.arrays[x] for x in (*reads, *writes)))
+        name = self.identifiers.new(f"k{place}_{self.arrays[self._main(writes)]}")
+        fault = ("fault",) if writer.faults else ()
+        head = _call(f"def {name}", (*sizes, *arrays, *fault), ":")
+        lines = [f"# {comment(line)}" for line in above(uses)]
         source = "\n".join([*lines, "@kernel", head, *(writer.lines or ["    pass"])])
-        kernel = Kernel(
-            title,
-            source,
-            tuple(self.arrays[x] for x in reads),
-            tuple(self.arrays[x] for x in writes),
-            "\n".join(formulas),
-            nest.where,
-        )
-        return kernel, _call(f"    {title}", passed, "")
+        return _Function(name, source, sizes, fault)
 
     def _main(self, writes: Sequence[Node]) -> Node:
         """The tensor after which a kernel is called."""

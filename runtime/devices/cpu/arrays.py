@@ -8,7 +8,7 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
-from numba.np.arrayobj import make_array, populate_array
+from numba.np.arrayobj import make_array
 
 from .codegen import kernel
 
@@ -16,25 +16,30 @@ INT64 = ir.IntType(64)
 
 
 def build_array(context: Any, builder: Any, array_type: Any, data: Any, shape: list[Any]) -> Any:
-    """A C-contiguous array over the memory at `data`, as Numba represents one, without owner."""
-    itemsize = context.get_constant(
-        types.intp, context.get_abi_sizeof(context.get_data_type(array_type.dtype))
-    )
-    strides: list[Any] = []
-    stride = itemsize
-    for size in reversed(shape):
-        strides.insert(0, stride)
-        stride = builder.mul(stride, size)
-    array = make_array(array_type)(context, builder)
-    populate_array(
-        array,
-        data=builder.bitcast(data, array.data.type),
-        shape=cgutils.pack_array(builder, shape, ty=INT64),
-        strides=cgutils.pack_array(builder, strides, ty=INT64),
-        itemsize=itemsize,
-        meminfo=None,
-    )
-    return array._getvalue()
+    """A C-contiguous array over the memory at `data`, as Numba represents one, without owner.
+
+    It is put together as a value, not in memory: a program may have thousands of arrays.
+    """
+    model = context.data_model_manager[array_type]
+    element = context.get_data_type(array_type.dtype)
+    itemsize = context.get_constant(types.intp, context.get_abi_sizeof(element))
+    items, strides, stride = INT64(1), list(shape), itemsize
+    for axis in reversed(range(len(shape))):
+        strides[axis] = stride
+        stride = builder.mul(stride, shape[axis])
+        items = builder.mul(items, shape[axis])
+    fields = {
+        "data": builder.bitcast(data, element.as_pointer()),
+        "nitems": items,
+        "itemsize": itemsize,
+        "shape": cgutils.pack_array(builder, shape, ty=INT64),
+        "strides": cgutils.pack_array(builder, strides, ty=INT64),
+    }
+    # Of the other two there are none: null.
+    value = ir.Constant(model.get_value_type(), None)
+    for name, field in fields.items():
+        value = model.set(builder, value, field, name)
+    return value
 
 
 def constant(dtype: str, shape: tuple[int, ...], values: list[Any]) -> np.ndarray[Any, Any]:
@@ -52,14 +57,14 @@ def view(typing_context: Any, array: Any, shape: Any) -> Any:
     result = types.Array(array.dtype, len(shape), "C")
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        source = make_array(array)(context, builder, arguments[0])
+        data = context.data_model_manager[array].get(builder, arguments[0], "data")
         sizes = [
             context.cast(builder, size, kind, types.intp)
             for size, kind in zip(
                 cgutils.unpack_tuple(builder, arguments[1]), signature.args[1], strict=True
             )
         ]
-        return build_array(context, builder, result, source.data, sizes)
+        return build_array(context, builder, result, data, sizes)
 
     return result(array, shape), generate
 

@@ -7,13 +7,17 @@ a kernel stays as it was lowered until `objects.compile_object` links all of the
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cache
 from typing import Any
 
 import numba
+from numba.core.analysis import must_use_alloca
 from numba.core.codegen import AOTCodeLibrary, AOTCPUCodegen
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import LoweringPass, register_pass
+from numba.core.ir import Assign
+from numba.core.lowering import Lower
 from numba.core.runtime import rtsys
 from numba.core.typed_passes import NativeLowering
 
@@ -90,6 +94,41 @@ class ArraysAreDistinct(LoweringPass):
         return True
 
 
+class ValueLowering(Lower):
+    """Keeps in registers what is assigned once, before every loop.
+
+    Numba gives each variable that a later block uses a place in memory, of which LLVM gets rid in
+    time that grows with the square of their number: an epoch uses all arrays of its program.
+    """
+
+    def _find_singly_assigned_variable(self) -> None:
+        super()._find_singly_assigned_variable()
+        assigned = Counter(
+            statement.target.name
+            for block in self.blocks.values()
+            for statement in block.find_insts(Assign)
+        )
+        first = self.blocks[min(self.blocks)]
+        once = {
+            statement.target.name
+            for statement in first.find_insts(Assign)
+            if assigned[statement.target.name] == 1
+        }
+        self._singly_assigned_vars |= once - must_use_alloca(self.blocks)
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class LowerValues(NativeLowering):
+    """Numba's lowering, with the variables above."""
+
+    _name = "lower_values"
+
+    @property
+    def lowering_class(self) -> type[Lower]:
+        """Called by Numba."""
+        return ValueLowering
+
+
 class ProgramCompiler(CompilerBase):
     """Numba's usual passes, with our own before lowering."""
 
@@ -99,7 +138,8 @@ class ProgramCompiler(CompilerBase):
         """Called by Numba for each function."""
         passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
         lowering = [step for step, _ in passes.passes].index(NativeLowering)
-        passes.passes[lowering:lowering] = [(step, step._name) for step in self.before_lowering]
+        ours: tuple[type[Any], ...] = (*self.before_lowering, LowerValues)
+        passes.passes[lowering : lowering + 1] = [(step, step._name) for step in ours]
         passes.finalize()
         return [passes]
 

@@ -6,14 +6,19 @@ arguments: an integer is one word; an array is the address of its data and its s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import linecache
+import sys
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from llvmlite import ir
 from numba.core import config, types
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.dispatcher import Dispatcher
 from numba.core.errors import NumbaError
 
 from chainrule.compiler.errors import UsageError
@@ -98,6 +103,7 @@ def _entry(library: Any, symbol: str, arguments: Sequence[Argument], compiled: A
     library.add_ir_module(module)
 
 
+@global_compiler_lock
 def compile_program(program: Program, cache: Cache) -> tuple[bytes, tuple[str, ...]]:
     """Import a program's source and compile it; what fails there is our mistake, not the user's."""
     if config.DISABLE_JIT:
@@ -115,7 +121,29 @@ def compile_program(program: Program, cache: Cache) -> tuple[bytes, tuple[str, .
             str(error),
             f"this is a defect of chainrule: please report it with {module.__file__}",
         ) from None
+    finally:
+        _release(module)
     return code, imports
+
+
+def _release(module: ModuleType) -> None:
+    """Forget a module whose object code is made, and all that Numba keeps for its functions.
+
+    They refer to each other in circles, and LLVM's modules are large but no weight to Python's
+    collector, so they are given back by hand.
+    """
+    sys.modules.pop(module.__name__, None)
+    # Numba names files from where it runs, so only the last part is certain.
+    file = Path(str(module.__file__)).name
+    for path in [path for path in linecache.cache if path.endswith(file)]:
+        del linecache.cache[path]
+    for function in list(vars(module).values()):
+        if isinstance(function, Dispatcher) and function.__module__ == module.__name__:
+            for compiled in function.overloads.values():
+                compiled.library._final_module.close()
+                compiled.target_context.remove_user_function(compiled.entry_point)
+            function._reset_overloads()
+    vars(module).clear()
 
 
 @global_compiler_lock
@@ -130,7 +158,7 @@ def compile_object(program: Program, module: ModuleType) -> tuple[bytes, tuple[s
         compiled = function.overloads[kinds]
         library.add_linking_library(compiled.library)
         _entry(library, symbol, arguments, compiled)
-    linked = _linked(library, tuple(entries))
+    linked = _linked(library, tuple(entries), _shared(program, module))
     _optimize(codegen, linked)
     imports = sorted(
         function.name
@@ -140,7 +168,18 @@ def compile_object(program: Program, module: ModuleType) -> tuple[bytes, tuple[s
     return codegen._tm.emit_object(linked), tuple(imports)
 
 
-def _linked(library: Any, symbols: Sequence[str]) -> Any:
+def _shared(program: Program, module: ModuleType) -> set[str]:
+    """The symbols of kernels that have several uses: each is optimized once, where it stands."""
+    uses = Counter(kernel.name for kernel in program.kernels)
+    return {
+        compiled.fndesc.llvm_func_name
+        for name, count in uses.items()
+        if count > 1
+        for compiled in getattr(module, name).overloads.values()
+    }
+
+
+def _linked(library: Any, symbols: Sequence[str], shared: Collection[str]) -> Any:
     """One LLVM module of the entries and all that they call; only the entries can be seen."""
     for callee in dict.fromkeys(library._linking_libraries):
         library._final_module.link_in(callee._get_module_for_linking(), preserve=True)
@@ -148,6 +187,8 @@ def _linked(library: Any, symbols: Sequence[str]) -> Any:
     for function in module.functions:
         if not function.is_declaration and function.name not in symbols:
             function.linkage = "internal"
+            if function.name in shared:
+                function.add_function_attribute("noinline")
     for variable in module.global_variables:
         if not variable.is_declaration:
             variable.linkage = "internal"

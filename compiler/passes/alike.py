@@ -1,0 +1,94 @@
+"""Kernels that do the same to different tensors: one function serves all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Iterable
+from dataclasses import fields
+from typing import Any, TypeAlias
+
+from ..ir import Node
+from ..ops.convert import LITERAL
+from .loops import LOAD, Entry, Finish, Kernel, Loop, Start, Statement, Whole, in_place, scalars
+
+Pattern: TypeAlias = "tuple[Hashable, ...]"
+
+
+def pattern(kernel: Kernel, stored: Collection[Node]) -> Pattern:
+    """What a kernel does, with numbers in place of tensors.
+
+    Two kernels of one pattern are the same text up to the names of their arrays, which are the
+    same in number, order, dtype and shape. Tensors that are one in the first are one in the second.
+
+    Args:
+        kernel: what is described.
+        stored: tensors that lie in memory; it makes a difference whether one does.
+    """
+    return _Pattern(stored).of(kernel)
+
+
+class _Pattern:
+    """Numbers for tensors, scalar values and statements, in the order in which they are met."""
+
+    def __init__(self, stored: Collection[Node]) -> None:
+        self.stored = stored
+        self.written: dict[Node, None] = {}
+        self.rows: list[Hashable] = []
+        self.numbers: dict[Node | Statement, int] = {}
+
+    def of(self, kernel: Kernel) -> Pattern:
+        """The rows of all that was numbered, and the kernel in numbers."""
+        self.written = kernel.writes()
+        core = None if kernel.core is None else self._core(kernel.core)
+        body = self._body(kernel.body)
+        return (*self.rows, core, body)
+
+    def _number(self, thing: Node | Statement, row: Hashable) -> int:
+        self.rows.append(row)
+        return self.numbers.setdefault(thing, len(self.numbers))
+
+    def _tensor(self, tensor: Node) -> int:
+        if tensor in self.numbers:
+            return self.numbers[tensor]
+        # What is only read may lie anywhere.
+        how = (in_place(tensor), tensor in self.stored) if tensor in self.written else None
+        return self._number(tensor, (tensor.type, tensor.op is LITERAL, how))
+
+    def _value(self, root: Node) -> int:
+        for node in scalars([root]):
+            if node not in self.numbers:
+                if node.op is LOAD:
+                    self._tensor(node.operands[0])
+                operands = tuple(self.numbers[x] for x in node.operands)
+                # One without operands is itself: 0 and -0 are equal, but not the same node.
+                self._number(node, (node.op, node.type, node.attrs, operands) if operands else node)
+        return self.numbers[root]
+
+    def _statement(self, s: Statement) -> int:
+        if s in self.numbers:
+            return self.numbers[s]
+        value, index = self._value(s.value), tuple(map(self._value, s.index))
+        how = (s.domain, s.ready, s.combine, s.local, s.shape)
+        return self._number(s, (self._tensor(s.target), index, value, how))
+
+    def _core(self, core: Whole) -> Hashable:
+        """The fields, whatever they are."""
+        return (type(core), *(self._field(getattr(core, field.name)) for field in fields(core)))
+
+    def _field(self, value: Any) -> Hashable:
+        if isinstance(value, Node):
+            return "tensor", self._tensor(value)
+        if isinstance(value, tuple):
+            return tuple(map(self._field, value))
+        found: Hashable = value
+        return found
+
+    def _body(self, entries: Iterable[Entry]) -> Hashable:
+        found: list[Hashable] = []
+        for entry in entries:
+            if isinstance(entry, Loop):
+                found.append((entry.axis, self._body(entry.body)))
+            elif isinstance(entry, Start | Finish):
+                found.append((type(entry), self._statement(entry.statement)))
+            else:
+                found.append(self._statement(entry))
+        return tuple(found)
