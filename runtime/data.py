@@ -80,7 +80,7 @@ def training_data(
         DTypeError: text, objects, complex numbers.
         UsageError: arguments that do not make sense.
     """
-    train = {**convert("x", x, inputs), **convert("y", y, targets)}
+    train = convert_all(("x", x, inputs), ("y", y, targets))
     rows = samples(train)
     validation: Arrays | None = None
     if validation_data is not None:
@@ -91,7 +91,6 @@ def training_data(
                 "pass one of them",
             )
         validation = _pair(validation_data, inputs, targets)
-        samples(validation)
     elif validation_split:
         fraction = check_split(validation_split, rows)
         train, validation = split(train, fraction, seed)
@@ -116,19 +115,36 @@ def convert(argument: str, given: object, slots: Sequence[Slot]) -> Arrays:
     }
 
 
+def convert_all(*arguments: tuple[str, object, Sequence[Slot]]) -> Arrays:
+    """The arrays of several arguments that belong together, each as `convert` takes it.
+
+    Raises:
+        DataError: they differ in the number of rows.
+    """
+    arrays: Arrays = {}
+    rows: dict[str, int] = {}
+    for argument, given, slots in arguments:
+        for label, value, slot in _named(argument, given, slots):
+            array = _array(label, value, slot)
+            arrays[slot.buffer.name], rows[label] = array, len(array)
+    _check_rows(rows)
+    return arrays
+
+
 def samples(arrays: Mapping[str, Array]) -> int:
     """The number of rows that all arrays have."""
-    lengths = [len(array) for array in arrays.values()]
-    if len(set(lengths)) > 1:
-        names = ", ".join(
-            f"{name} has {length}" for name, length in zip(arrays, lengths, strict=True)
-        )
+    rows = {name: len(array) for name, array in arrays.items()}
+    _check_rows(rows)
+    return next(iter(rows.values()))
+
+
+def _check_rows(rows: Mapping[str, int]) -> None:
+    if len(set(rows.values())) > 1:
         raise DataError(
-            f"Found input variables with inconsistent numbers of samples: {lengths}",
-            f"rows: {names}",
+            f"Found input variables with inconsistent numbers of samples: {list(rows.values())}",
+            f"rows: {', '.join(f'{name} has {count}' for name, count in rows.items())}",
             "each row of one array belongs to the same row of the others",
         )
-    return lengths[0]
 
 
 def split(arrays: Mapping[str, Array], fraction: float, seed: int) -> tuple[Arrays, Arrays]:
@@ -239,10 +255,9 @@ def _pair(given: object, inputs: Sequence[Slot], targets: Sequence[Slot]) -> Arr
             f"got a {type(given).__name__}{size}",
             "pass validation_data=(x_validation, y_validation)",
         )
-    return {
-        **convert("validation_data[0]", given[0], inputs),
-        **convert("validation_data[1]", given[1], targets),
-    }
+    return convert_all(
+        ("validation_data[0]", given[0], inputs), ("validation_data[1]", given[1], targets)
+    )
 
 
 def _named(

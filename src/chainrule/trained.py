@@ -355,12 +355,12 @@ class Trained:
         Returns:
             The loss and each metric by name.
         """
-        from chainrule.runtime.data import convert
+        from chainrule.runtime.data import convert_all
 
         self._needed()
         self._drawn()
         inputs, targets = self._slots("evaluate")
-        data = {**convert("x", x, inputs), **convert("y", y, targets)}
+        data = convert_all(("x", x, inputs), ("y", y, targets))
         trainer = self._trainer("evaluate", verbose=verbose)
         return trainer.evaluate(data, batch_size=batch_size, verbose=verbose)
 
@@ -390,12 +390,12 @@ class Trained:
         Returns:
             The loss and each metric, before the step.
         """
-        from chainrule.runtime.data import convert
+        from chainrule.runtime.data import convert_all
 
         self._needed()
         self._drawn()
         inputs, targets = self._slots("train")
-        data = {**convert("x", x, inputs), **convert("y", y, targets)}
+        data = convert_all(("x", x, inputs), ("y", y, targets))
         return self._trainer("train").train_on_batch(data)
 
     # -- reading --------------------------------------------------------------------------------

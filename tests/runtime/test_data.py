@@ -215,8 +215,11 @@ def test_a_large_sum_of_finite_numbers_is_finite() -> None:
 
 
 def test_rows_must_agree() -> None:
-    with pytest.raises(DataError, match=r"inconsistent numbers of samples: \[60, 59\]"):
+    with pytest.raises(DataError, match=r"inconsistent numbers of samples: \[60, 59\]") as caught:
         d.training_data(np.ones((60, 3)), np.zeros(59), [X], [LABELS], seed=0)
+    assert "rows: x has 60, y has 59\n" in str(caught.value)  # in the user's words
+    with pytest.raises(DataError, match=r"rows: validation_data\[0\] has 1, "):
+        prepared(validation_data=([[1, 2, 3]], [1, 2]))
 
 
 def prepared(**options: Any) -> d.TrainingData:
