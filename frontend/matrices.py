@@ -259,6 +259,9 @@ def _curvatures(y: Node, x: Node) -> Node:
     """d2y/dx[i]^2 at place i of slab i of the first axis, and 0 elsewhere."""
     samples, own = x.shape[: y.type.ndim], x.shape[y.type.ndim :]
     slope = gradient(summed(y, axes=tuple(range(y.type.ndim))), x, const(1, y.dtype))
+    if product(own) == 1:
+        ones = broadcast_to(const(1, x.dtype), shape=x.shape)
+        return reshape(gradient(slope, x, ones), shape=(1, *x.shape))
     hots = _one_hots(own, x.dtype)
     spread = reshape(hots, shape=(hots.shape[0], *(1,) * len(samples), *own))
     directions = broadcast_to(spread, shape=(hots.shape[0], *x.shape))

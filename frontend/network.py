@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from chainrule.compiler.errors import UsageError
 from chainrule.compiler.explain.formulas import text
 from chainrule.compiler.ir import Graph, Node, is_leaf, leaf, make, substitute, transform, walk
+from chainrule.compiler.ops.gradient import original
 from chainrule.compiler.ops.phase import in_training, outside_training
 from chainrule.compiler.ops.random import DRAWS
 from chainrule.compiler.passes.contract import Contractions
@@ -220,6 +221,7 @@ def _calls(
             for _, c in calls
             for n in (*c.inputs, *(inner for _, inner in c.inner), *itertools.chain(*c.updates))
         ]
+        touched += [y for node in order if (y := original(node)) is not None]
         missing = [n for n in dict.fromkeys(touched) if n not in inside]
         if not missing:
             break

@@ -6,6 +6,7 @@ program that is found in the cache never has its gradient taken again.
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 from ..ir import Node, Op, is_leaf, leaf, make, register, substitute
@@ -66,19 +67,32 @@ class StopGradient(Op):
 
 GRADIENT = register(Gradient())
 TAYLOR = register(Taylor())
+# Layers are found by the nodes that they gave, which must live as long as what was made of them.
+_ORIGINALS: weakref.WeakKeyDictionary[Node, Node] = weakref.WeakKeyDictionary()
 STOP_GRADIENT = register(StopGradient())
 
 
 def gradient(y: Node, x: Node, cotangent: Node) -> Node:
     """The gradient of `sum(cotangent * y)` for `x`, to be taken later."""
-    y, variable = _variable(y, x)
-    return make(GRADIENT, (y, variable, cotangent, x))
+    replaced, variable = _variable(y, x)
+    return _of(y, make(GRADIENT, (replaced, variable, cotangent, x)))
 
 
 def taylor(y: Node, x: Node, direction: Node, order: int) -> Node:
     """The Taylor coefficients of `y` along `x + h direction`, to be found later."""
-    y, variable = _variable(y, x)
-    return make(TAYLOR, (y, variable, direction, x), order=order)
+    replaced, variable = _variable(y, x)
+    return _of(y, make(TAYLOR, (replaced, variable, direction, x), order=order))
+
+
+def original(node: Node) -> Node | None:
+    """What a derivative for an inner tensor was asked of, before a leaf stood in for the tensor."""
+    return _ORIGINALS.get(node)
+
+
+def _of(y: Node, node: Node) -> Node:
+    if node.operands[0] is not y:
+        _ORIGINALS[node] = y
+    return node
 
 
 def _variable(y: Node, x: Node) -> tuple[Node, Node]:

@@ -27,8 +27,10 @@ class Model(Trained):
 
     Args:
         inputs: tensors made by `Input`; one or a list.
-        outputs: tensors computed from them by layers and functions; one or a list. Of several,
-            each is called as its layer is (`cr.Dense(3, name="kind")`), or else y1, y2, ....
+        outputs: tensors computed from them by layers and functions; one or a list. They may be
+            derivatives: a network that solves an equation is trained on what is left of it, such as
+            `cr.laplacian(u[:, 0], x) + f`. Of several, each is called as its layer is
+            (`cr.Dense(3, name="kind")`), or else y1, y2, ....
         name: an identifier.
         seed: of the first values of the parameters; by default that of the first `fit`.
 
