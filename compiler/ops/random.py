@@ -95,7 +95,7 @@ class Normal(Composite):
 
     def lift(self, node: Node, operands: tuple[Node, ...], lead: int) -> Node:
         """Never, as uniform numbers."""
-        return Op.lift(self, node, operands, lead)
+        return UNIFORM.lift(node, operands, lead)
 
 
 UNIFORM = register(Uniform())
