@@ -56,6 +56,16 @@ def test_the_smaller_side_is_the_one_that_is_lifted(y: Any, x: Any, made: int | 
     assert found == (set() if made is None else {made})
 
 
+def test_nothing_is_differentiated_before_it_is_compiled() -> None:
+    """A program that is in the cache is found by what was asked for."""
+    x = vector()
+    y = cr.tanh(x)
+    for wanted in (cr.jacobian(y, x), cr.hessian(cr.sum(y), x), cr.taylor(y, x, 5)):
+        names = [node.op.name for node in walk([wanted.node])]
+        assert names.count("tanh") == 1
+        assert "gradient" in names or "taylor" in names
+
+
 def test_symbolic_sizes() -> None:
     x = cr.tensor("x", (None, 3), "float64")
     jacobian = cr.jacobian(cr.prod(x, axis=1), x)
