@@ -136,7 +136,11 @@ class _Scheduler:
                 self.stored.add(node)
             elif node.op is windows.WINDOWS and windows.overlaps(node):
                 # An element is read many times: where it lies is looked up once.
-                self.stored.update(x for x in node.operands if x.op is shape.PAD)
+                (x,) = node.operands
+                while x.op is shape.RESHAPE:
+                    (x,) = x.operands
+                if x.op is shape.PAD:
+                    self.stored.add(x)
         for found in self.cores.values():
             self.stored.update(x for x in found.operands if not given(x))
         for _, node in self.graph.outputs:
