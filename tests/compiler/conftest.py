@@ -1,7 +1,7 @@
 """Random graphs that train: inputs, parameters, every kind of op, gradients and updates."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,12 +9,19 @@ import pytest
 
 from chainrule.compiler.autodiff import backward
 from chainrule.compiler.errors import ChainruleError
-from chainrule.compiler.ir import OPS, Graph, Node, const, leaf, make
+from chainrule.compiler.ir import OPS, Graph, Node, const, evaluate, leaf, make, walk
 from chainrule.compiler.ops import index, linear, random as draws, reduce, shape
 from chainrule.compiler.ops.arithmetic import abs, add, maximum, minimum, multiply, square, where
 from chainrule.compiler.ops.elementary import exp, logaddexp, sin, tanh
 from chainrule.compiler.ops.special import relu, sigmoid, softplus
+from chainrule.compiler.passes.lower import Lower
+from chainrule.compiler.program import Program
+from chainrule.compiler.targets.cpu import TARGET
 from chainrule.compiler.types import TensorType, product, symbol, value
+from chainrule.runtime.devices import load
+from chainrule.runtime.devices.base import Executable
+
+Values = Mapping[Node, "np.ndarray[Any, Any]"]
 
 BATCH = symbol("batch")
 UNARY: list[Callable[[Node], Node]] = [
@@ -146,3 +153,78 @@ def random_values() -> Callable[..., dict[Node, np.ndarray]]:
         return values
 
     return draw
+
+
+class Cpu:
+    """Graphs, compiled for target cpu and run."""
+
+    @staticmethod
+    def graph_of(
+        outputs: Iterable[tuple[str, Node]], updates: Iterable[tuple[Node, Node]] = ()
+    ) -> Graph:
+        """A graph whose leaves are found by themselves."""
+        outputs, updates = tuple(outputs), tuple(updates)
+        roots = (
+            [node for _, node in outputs]
+            + [new for _, new in updates]
+            + [old for old, _ in updates]
+        )
+        leaves = [x for x in walk(roots) if x.op.name == "leaf"]
+        inputs = tuple(x for x in leaves if x.attr("role") in ("input", "setting"))
+        params, state = (
+            tuple(x for x in leaves if x.attr("role") == role) for role in ("param", "state")
+        )
+        return Graph("g", inputs, params, state, outputs, updates)
+
+    @staticmethod
+    def emit(graph: Graph) -> Program:
+        return TARGET.emit(Lower(TARGET.spells)(graph), "0" * 32)
+
+    @staticmethod
+    def given(
+        executable: Executable, graph: Graph, values: Values
+    ) -> dict[str, np.ndarray[Any, Any]]:
+        """Copies of the leaves' values, by name, in the program's order."""
+        by_name = {x.attr("name"): x for x in graph.leaves}
+        return {b.name: np.array(values[by_name[b.name]], order="C") for b in executable.given}
+
+    @staticmethod
+    def step(executable: Executable, graph: Graph, values: Values) -> list[np.ndarray[Any, Any]]:
+        """Outputs, and updated parameters and states, of one step."""
+        arrays = Cpu.given(executable, graph, values)
+        outputs = executable.call(*arrays.values())
+        return [*outputs, *(arrays[old.attr("name")] for old, _ in graph.updates)]
+
+    @staticmethod
+    def agree(
+        graph: Graph,
+        draw: Callable[..., dict[Node, np.ndarray[Any, Any]]],
+        batches: Sequence[int],
+        tolerance: float | None = None,
+        **drawn: Any,
+    ) -> None:
+        """The program does what the graph means, compiled once, at every batch size."""
+        executable = load(Cpu.emit(graph))
+        for batch in batches:
+            values = draw(graph, batch, **drawn)
+            want = evaluate(graph.roots, values, {"batch": batch})
+            names = [name for name, _ in graph.outputs]
+            names += [old.attr("name") for old, _ in graph.updates]
+            for name, got, expected in zip(
+                names, Cpu.step(executable, graph, values), want, strict=True
+            ):
+                expected = np.asarray(expected)
+                assert (got.dtype, got.shape) == (expected.dtype, expected.shape), name
+                loose = {"float32": 3e-5, "float64": 1e-11}.get(str(got.dtype), 0)
+                tol = loose if tolerance is None else tolerance
+                scale = max(
+                    1.0, float(np.max(np.abs(expected), initial=0, where=np.isfinite(expected)))
+                )
+                np.testing.assert_allclose(
+                    got, expected, rtol=tol, atol=tol * scale, err_msg=f"{name} at batch {batch}"
+                )
+
+
+@pytest.fixture
+def cpu() -> type[Cpu]:
+    return Cpu
