@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 from .ir import Node, located, walk
 
 Trace = Callable[[Node, int, Node], None]
 
 
-def dependents(y: Node, xs: Sequence[Node]) -> set[Node]:
+def dependents(y: Node, xs: Iterable[Node]) -> set[Node]:
     """The nodes between `xs` and `y`, both included."""
+    return _between([y], xs)
+
+
+def _between(ys: Iterable[Node], xs: Iterable[Node]) -> set[Node]:
     found = set(xs)
-    for node in walk([y]):
+    for node in walk(ys):
         if any(x in found for x in node.operands):
             found.add(node)
     return found
@@ -32,15 +36,34 @@ def backward(
     Returns:
         A gradient for each node that `y` depends on and that depends on `xs`.
     """
-    between = dependents(y, xs)
-    grads: dict[Node, Node] = {y: seed} if y in between else {}
-    for node in reversed(walk([y])):
-        if node not in grads or node in xs:
+    return backward_from({y: seed}, xs, trace)
+
+
+def backward_from(
+    seeds: Mapping[Node, Node],
+    xs: Sequence[Node],
+    trace: Trace = lambda node, operand, grad: None,
+) -> Mapping[Node, Node]:
+    """The same for several results, whose gradients add up.
+
+    Results of one computation are differentiated together, when the gradients of all are complete:
+    at the first of them, since what uses any of them comes later.
+    """
+    order = walk(seeds)
+    between = _between(seeds, xs)
+    grads = {y: seed for y, seed in seeds.items() if y in between}
+    families: dict[Hashable, list[Node]] = {}
+    for node in order:
+        families.setdefault(node.op.family(node) or node, []).append(node)
+    for node in reversed(order):
+        family = families[node.op.family(node) or node]
+        given = {x: grads[x] for x in family if x in grads}
+        if node is not family[0] or not given or node in xs:
             continue
         if not any(x in between for x in node.operands):
             continue
         with located(node.where):
-            shares = node.op.vjp(node, grads[node])
+            shares = node.op.vjp_of(given)
             for i, (x, share) in enumerate(zip(node.operands, shares, strict=True)):
                 if share is not None and x in between:
                     trace(node, i, share)

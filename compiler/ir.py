@@ -12,7 +12,7 @@ import itertools
 import threading
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
@@ -43,6 +43,15 @@ class Op(ABC):
     def vjp(self, node: Node, out_grad: Node) -> tuple[Node | None, ...]:
         """The gradient for each operand, given that of the result; None where there is none."""
         return (None,) * len(node.operands)
+
+    def family(self, node: Node) -> Hashable | None:
+        """What nodes share that are results of one computation, and so differentiated together."""
+        return None
+
+    def vjp_of(self, grads: Mapping[Node, Node]) -> tuple[Node | None, ...]:
+        """The gradient for each operand of a family, given those of some of its members."""
+        ((node, out_grad),) = grads.items()
+        return self.vjp(node, out_grad)
 
     def expand(self, node: Node) -> Node | None:
         """The same value written with simpler ops, stably; None for a primitive."""

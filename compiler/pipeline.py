@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .fingerprint import fingerprint
 from .ir import Graph
 from .ops.gradient import STOP_GRADIENT
+from .ops.scan import everywhere
 from .passes.contract import Contractions
 from .passes.differentiate import Differentiate
 from .passes.fold import Fold
 from .passes.lower import Lower, built_in
+from .passes.merge import Merge
 from .passes.rewrite import Rewrite
 from .program import Program
 from .rules import ALGEBRA, FINISH, STABILIZE
 from .targets import target as find_target
 from .trace import Trace
+
+Pass = Callable[[Graph, Trace | None], Graph]
 
 
 def derive(request: Graph, trace: Trace | None = None) -> Graph:
@@ -23,25 +29,29 @@ def derive(request: Graph, trace: Trace | None = None) -> Graph:
         request: outputs and updates, in which gradients are still only asked for.
         trace: told of every rule and every step of the chain rule.
     """
+
+    def each(change: Pass, graph: Graph) -> Graph:
+        return everywhere(lambda inner: change(inner, trace), graph)
+
     stabilize = Rewrite(ALGEBRA + STABILIZE)
-    graph = stabilize(request, trace)  # a formula stabilized first has a stable gradient
-    graph = Contractions()(graph, trace)
-    graph = Differentiate()(graph, trace)
-    graph = Rewrite(ALGEBRA + FINISH)(stabilize(graph, trace), trace)
-    graph = Fold()(graph, trace)
-    return Contractions()(graph, trace)
+    graph = each(stabilize, request)  # a formula stabilized first has a stable gradient
+    graph = each(Contractions(), graph)
+    graph = Merge()(each(Differentiate(), graph), trace)
+    graph = each(Rewrite(ALGEBRA + FINISH), each(stabilize, graph))
+    graph = each(Fold(), graph)
+    return each(Contractions(), graph)
 
 
 def lower(derived: Graph, target: str) -> Graph:
     """The derived graph in the ops that a target spells: what is emitted."""
     spells = find_target(target).spells
     # Formulas of the user's are opened first, so that the rules see inside them.
-    graph = Lower(lambda op: built_in(op) and op is not STOP_GRADIENT)(derived)
-    graph = Rewrite(ALGEBRA + STABILIZE)(graph)
-    graph = Fold()(graph)
-    graph = Contractions()(graph)
-    graph = Lower(spells)(graph)
-    return Fold()(graph)
+    graph = everywhere(Lower(lambda op: built_in(op) and op is not STOP_GRADIENT), derived)
+    graph = everywhere(Rewrite(ALGEBRA + STABILIZE), graph)
+    graph = everywhere(Fold(), graph)
+    graph = everywhere(Contractions(), graph)
+    graph = everywhere(Lower(spells), graph)
+    return Merge()(everywhere(Fold(), graph))
 
 
 def compile(request: Graph, target: str, environment: str = "") -> Program:

@@ -12,7 +12,7 @@ import numpy as np
 from . import reference_matrices
 from .errors import IndexOutOfRange, UsageError
 from .ir import CONST, LEAF, Node, transform, walk
-from .ops import convert, custom, index, linear, random, reduce, shape, windows
+from .ops import convert, custom, index, linear, random, reduce, scan, shape, windows
 from .ops.base import Scalar
 from .types import Shape, Size, value
 
@@ -241,6 +241,21 @@ def _iota(node: Node, sizes: Mapping[str, int]) -> Array:
     return np.arange(value(node.attr("dim"), sizes), dtype=node.dtype)
 
 
+def _scan(node: Node, sizes: Mapping[str, int], *args: Array) -> Array:
+    n, m = node.attr("carries"), node.attr("sequences")
+    carries, sequences, constants = list(args[:n]), args[n : n + m], args[n + m :]
+    body, length, index = node.attr("body"), value(node.attr("length"), sizes), node.attr("index")
+    stack = np.zeros((length, *shape_of(body.outputs[index].shape, sizes)), node.dtype)
+    steps = range(length)
+    for t in reversed(steps) if node.attr("reverse") else steps:
+        given = [*carries, *(x[t] for x in sequences), *constants]
+        results = run(body.outputs, dict(zip(body.inputs, given, strict=True)), sizes)
+        carries = results[:n]
+        if index >= n:
+            stack[t] = results[index]
+    return carries[index] if index < n else stack
+
+
 RULES: dict[object, Rule] = {
     CONST: lambda node, sizes: np.asarray(node.attr("value"), node.dtype),
     convert.CAST: lambda node, sizes, x: np.asarray(x).astype(node.dtype),
@@ -274,4 +289,5 @@ RULES: dict[object, Rule] = {
     index.SCATTER_ADD: _scatter_add,
     **reference_matrices.RULES,
     random.UNIFORM: _uniform,
+    scan.SCAN: _scan,
 }

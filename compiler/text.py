@@ -13,10 +13,10 @@
     output y %2
 
 The text says everything that is computed: types, attributes, roles, names, the user's own rows with
-their formulas. It does not depend on the process, so it is what programs are fingerprinted by, and
-two graphs with the same text compute the same. A node is called by its name where no other has it,
-else by its number. Constants and what is made of constants alone carry no line: they are shared by
-all who write them.
+their formulas, the steps of loops. It does not depend on the process, so it is what programs are
+fingerprinted by, and two graphs with the same text compute the same. A node is called by its name
+where no other has it, else by its number. Constants and what is made of constants alone carry no
+line: they are shared by all who write them.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from .errors import UsageError
 from .ir import CONST, LEAF, OPS, Graph, Node, Op, is_leaf, leaf, make, walk
 from .ops.base import Scalar
 from .ops.convert import Data
+from .ops.scan import Body
 from .text_parser import RESERVED, parse
 from .types import SHORT, Dim, FloorDiv, Size, TensorType, Where
 
@@ -54,7 +55,7 @@ def show(graph: Graph) -> str:
     nodes = graph.nodes()
     listing = _Listing(nodes, graph.names, rows)
     body = listing.lines("")
-    lines = [f"graph {_word(graph.name)}", *rows.lines(), *body]
+    lines = [f"graph {_word(graph.name)}", *rows.lines(), *rows.steps, *body]
     for title, leaves in (
         ("inputs", graph.inputs),
         ("params", graph.params),
@@ -72,6 +73,19 @@ class _Rows:
 
     def __init__(self) -> None:
         self.labels: dict[Op, str] = {}
+        self.steps: list[str] = []
+        self._steps: dict[Body, str] = {}
+
+    def step(self, body: Body) -> str:
+        """What the step of a loop is called in the text; those inside it come before it."""
+        if body not in self._steps:
+            listing = _Listing(walk([*body.inputs, *body.outputs]), {}, self)
+            lines = listing.lines("  ", places=True)
+            label = self._steps[body] = f"step#{len(self._steps)}"
+            given = ", ".join(map(listing.given, body.inputs))
+            self.steps += [f"{label}({given}) {{", *lines]
+            self.steps += [f"  results {listing.refs(body.outputs)}", "}"]
+        return self._steps[body]
 
     def label(self, op: Op) -> str:
         """What the op is called in the text."""
@@ -157,15 +171,22 @@ class _Listing:
         """Several nodes, as operands."""
         return ", ".join("none" if node is None else self.ids[node] for node in nodes)
 
-    def lines(self, indent: str) -> list[str]:
+    def given(self, x: Node) -> str:
+        """A leaf as it stands in a heading."""
+        name = x.attr("name")
+        own = "" if self.ids[x] == f"%{name}" else f" {_word(name)}"
+        return f"{self.ids[x]}{own}: {shown_type(x.type)}"
+
+    def lines(self, indent: str, places: bool = False) -> list[str]:
         """A line a node; placeholders stand in the heading."""
+        places = places or not indent
         outside: set[Node] = set()
         lines = []
         for node in self.nodes:
             if is_leaf(node) or any(x in outside for x in node.operands):
                 outside.add(node)
             if not (is_leaf(node) and node.attr("role") == "placeholder" and indent):
-                place = _place(node.where) if node in outside and not indent else ""
+                place = _place(node.where) if node in outside and places else ""
                 lines.append(f"{indent}{self._line(node)}{place}")
         return lines
 
@@ -181,7 +202,10 @@ class _Listing:
         if node.op is CONST:
             return f"{here} = const {_value(node.attr('value'))} : {type_}{called}"
         label = self.rows.label(node.op)
-        attrs = "".join(f" {key}={_value(value)}" for key, value in node.attrs)
+        attrs = "".join(
+            f" {key}={self.rows.step(value) if isinstance(value, Body) else _value(value)}"
+            for key, value in node.attrs
+        )
         return f"{here} = {label}({self.refs(node.operands)}){attrs} : {type_}{called}"
 
 

@@ -12,6 +12,7 @@ from .errors import ChainruleError, FileError, nearest
 from .ir import CONST, LEAF, OPS, Graph, Node, Op, const, leaf, make, substitute, walk
 from .ops.base import Kind, Scalar
 from .ops.convert import Data
+from .ops.scan import Body, stand_in
 from .types import LONG, Dim, Size, TensorType, Where, add, floordiv, mul, sub, symbol
 
 RESERVED = frozenset({"true", "false", "none", "nan", "inf", "const", "row"})
@@ -55,8 +56,14 @@ def parse(text: str) -> Graph:
     definitions = list(_definitions(lines, rows))
     for definition, body in definitions:
         definition.read(body, rows)
-    inside = {id(line) for _, body in definitions for line in body}
-    return _graph([line for line in lines if id(line) not in inside and not line.is_row], rows)
+    steps: dict[str, Body] = {}
+    blocks = [(line, _block(lines, start)) for start, line in enumerate(lines) if line.is_step]
+    for line, block in blocks:
+        label, step = _step(line, block, rows, steps)
+        steps[label] = step
+    inside = {id(line) for _, block in (*definitions, *blocks) for line in block}
+    rest = [line for line in lines if not (id(line) in inside or line.is_row or line.is_step)]
+    return _graph(rest, rows, steps)
 
 
 class _Line:
@@ -69,6 +76,7 @@ class _Line:
         if mark:
             self.text, self.place = head, place
         self.is_row = text.startswith("row ")
+        self.is_step = text.startswith("step#")
 
     def peek(self) -> tuple[str, str]:
         """Kind and text of the next token; the kind is empty at the end."""
@@ -210,8 +218,8 @@ class _Line:
 class _Scope:
     """Nodes by their names in the text."""
 
-    def __init__(self, rows: dict[str, Op]) -> None:
-        self.rows = rows
+    def __init__(self, rows: dict[str, Op], steps: dict[str, Body] | None = None) -> None:
+        self.rows, self.steps = rows, steps or {}
         self.nodes: dict[str, Node] = {}
         self.names: dict[Node, str] = {}
 
@@ -221,6 +229,13 @@ class _Scope:
         if ref not in self.nodes:
             line.fail(f"{ref} is not defined above", nearest(ref, self.nodes))
         return self.nodes[ref]
+
+    def step(self, line: _Line) -> Body:
+        """The step of a loop, defined above."""
+        label = line.next("word")
+        if label not in self.steps:
+            line.fail(f"{label} is not defined above", nearest(label, self.steps))
+        return self.steps[label]
 
     def refs(self, line: _Line) -> list[Node | None]:
         """Nodes with commas between them, to the end of the line."""
@@ -265,7 +280,7 @@ class _Scope:
         while not line.skip(":"):
             key = line.next("word")
             line.expect("=")
-            attrs[key] = line.value()
+            attrs[key] = self.step(line) if key == "body" else line.value()
         declared = line.type()
         try:
             return make(op, operands, where, **attrs), declared
@@ -355,21 +370,55 @@ def _definitions(
     for start, line in enumerate(lines):
         if not line.is_row:
             continue
-        body: list[_Line] = []
-        for inner in lines[start + 1 :]:
-            body.append(inner)
-            if inner.text.strip() == "}":
-                break
-        else:
-            line.fail("the row's definition does not end", "close it with a line `}`")
+        body = _block(lines, start)
         given = [inner.text.split()[0] for inner in body]
         definition = _Definition(line, [part for part in PARTS if part in given])
         rows[definition.label] = definition.row
         yield definition, body
 
 
-def _graph(lines: list[_Line], rows: dict[str, Op]) -> Graph:
-    scope, name = _Scope(rows), ""
+def _block(lines: list[_Line], start: int) -> list[_Line]:
+    """The lines of a definition, the brace that closes it included."""
+    for stop in range(start + 1, len(lines)):
+        if lines[stop].text.strip() == "}":
+            return lines[start + 1 : stop + 1]
+    lines[start].fail("the definition does not end", "close it with a line `}`")
+
+
+def _step(
+    line: _Line, block: list[_Line], rows: dict[str, Op], steps: dict[str, Body]
+) -> tuple[str, Body]:
+    """The step of a loop and its label."""
+    scope, label = _Scope(rows, steps), line.next("word")
+    line.expect("(")
+
+    def given() -> Node:
+        ref = line.next("ref")
+        name = ref[1:] if line.skip(":") else line.word()
+        if name != ref[1:]:
+            line.expect(":")
+        if ref in scope.nodes:
+            line.fail(f"{ref} is defined twice")
+        scope.nodes[ref] = stand_in(len(scope.nodes), name, line.type())
+        return scope.nodes[ref]
+
+    inputs = line.several(given, ")")
+    line.expect("{")
+    line.expect("")
+    outputs: list[Node | None] = []
+    for inner in block[:-1]:
+        if inner.peek()[0] == "ref":
+            scope.define(inner)
+        else:
+            inner.expect("results")
+            outputs = scope.refs(inner)
+    if not outputs or None in outputs:
+        line.fail("a step without results", "it ends with a line `results %a, %b`")
+    return label, Body(tuple(inputs), tuple(node for node in outputs if node is not None))
+
+
+def _graph(lines: list[_Line], rows: dict[str, Op], steps: dict[str, Body]) -> Graph:
+    scope, name = _Scope(rows, steps), ""
     leaves: dict[str, tuple[Node, ...]] = {}
     outputs: list[tuple[str, Node]] = []
     updates: list[tuple[Node, Node]] = []

@@ -83,7 +83,7 @@ class Initializer(ABC):
         Returns:
             A new array of this shape and dtype.
         """
-        return self.draw(random, tuple(shape)).astype(dtype)
+        return self.draw(random, tuple(shape)).astype(dtype, order="C")
 
     def config(self) -> dict[str, Any]:
         """Name and settings, as plain data; `from_config` reads it back."""

@@ -327,7 +327,9 @@ def _row(
     for i, x in enumerate(call.inputs):
         if not is_leaf(mapped[x]):
             shown.setdefault(mapped[x], "x" if len(call.inputs) == 1 else f"x{i + 1}")
-    if new is mapped[call.inputs[0]]:
+    if call.layer.formula is not None:
+        formulas = [call.layer.formula]
+    elif new is mapped[call.inputs[0]]:
         formulas = [f"{names.get(new, 'y')} = x"]
     elif call.layer.opened:
         formulas = [f"{names.get(new, 'y')} = {_text(new, shown)}"]

@@ -19,7 +19,7 @@ from chainrule.compiler.types import Where
 
 from .names import identifier
 
-Role = Literal["operand", "setting", "per_input", "scalar", "state", "step"]
+Role = Literal["operand", "setting", "per_input", "per_unit", "scalar", "state", "step"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class Mark:
 
 PerInput = Annotated[Any, Mark("per_input")]
 """A parameter with one number for each input of the neuron. Its default is an initializer."""
+PerUnit = Annotated[Any, Mark("per_unit")]
+"""A parameter of a recurrent cell with one number for each two units of its layer."""
 Scalar = Annotated[Any, Mark("scalar")]
 """One number a neuron; in an optimizer, a state that is one number for each parameter array."""
 State = Annotated[Any, Mark("state")]
@@ -41,6 +43,7 @@ Step = Annotated[Any, Mark("step")]
 
 MARKS: dict[str, Role] = {
     "PerInput": "per_input",
+    "PerUnit": "per_unit",
     "Scalar": "scalar",
     "State": "state",
     "Step": "step",

@@ -93,7 +93,7 @@ class _Fuser:
         """Put a routine, or statements of one domain, where they belong."""
         if isinstance(group, Whole):
             self.entries.append(group)
-            self.writer[group.node] = group
+            self.writer.update(dict.fromkeys((*group.work, group.node), group))
             for tensor in group.operands:
                 self.readers.setdefault(tensor, []).append((group, None))
             return
@@ -201,7 +201,7 @@ def _kernels(entries: Sequence[_Item]) -> tuple[Kernel, ...]:
     for unit in _units(entries):
         if isinstance(unit, Whole):
             kernels.append((unit, []))
-            written = {unit.node}
+            written = {*unit.work, unit.node}
             continue
         needs, makes = _traffic(unit)
         if not kernels or not needs & written:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from ..ir import CONST, LEAF, Node, Op, make
+from ..ir import CONST, LEAF, Graph, Node, Op, make
 from ..ops.convert import LITERAL, SIZE
 from ..types import Dim, Shape, TensorType, Where
 
@@ -262,8 +262,55 @@ class Routine:
         return f"{self.kind}: {label(self.node)} of {', '.join(map(label, self.operands))}"
 
 
-# What computes a whole tensor at once.
-Whole: TypeAlias = Core | Routine
+@dataclass(frozen=True, slots=True, eq=False)
+class Repeat:
+    """A step that is repeated: kernels of its own, called for one element of the stacks at a time.
+
+    Attributes:
+        node: the last of the loop's results.
+        work: the other results. Those that carry hold the first values before.
+        sequences: tensors of which each step reads an element.
+        constants: tensors that each step reads.
+        carries: how many of the results are carried.
+        graph: the step, with the carries as state, and what is stacked as outputs.
+        planned: its kernels.
+        length: how many steps.
+        reverse: whether they go from the last element to the first.
+    """
+
+    node: Node
+    work: tuple[Node, ...]
+    sequences: tuple[Node, ...]
+    constants: tuple[Node, ...]
+    carries: int
+    graph: Graph
+    planned: Schedule
+    length: Dim
+    reverse: bool
+
+    @property
+    def operands(self) -> tuple[Node, ...]:
+        """The tensors that are read."""
+        return (*self.sequences, *self.constants)
+
+    @property
+    def results(self) -> tuple[Node, ...]:
+        """The carries, then the stacks."""
+        return (*self.work, self.node)
+
+    @property
+    def product(self) -> None:
+        """Matrix products are in the step, if there are any."""
+        return None
+
+    def __str__(self) -> str:
+        made = ", ".join(map(label, self.results))
+        inner = "\n".join(f"    {line}" for line in str(self.planned).splitlines())
+        return f"repeat {self.length}: {made}\n{inner}"
+
+
+# What computes whole tensors at once.
+Whole: TypeAlias = Core | Routine | Repeat
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,14 +8,15 @@ of who uses it. `fuse` then shares loops, and drops the stores that nobody reads
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
-from ..ir import CONST, OPS, Graph, Node, const, leaf, transform
-from ..ops import convert, elementary, index, linear, random, reduce, running, shape, windows
+from ..ir import CONST, OPS, Graph, Node, const, leaf, substitute, transform
+from ..ops import convert, elementary, index, linear, random, reduce, running, scan, shape, windows
 from ..ops.base import Scalar
-from ..types import Dim, Shape, Size, divide, product, sub
+from ..types import Dim, Shape, Size, Where, divide, product, sub
 from .contractions import Kind, core, kind_of, standard
 from .fuse import fuse
-from .loops import Combine, Schedule, Statement, Whole, axis, given, load
+from .loops import Combine, Repeat, Schedule, Statement, Whole, axis, given, load
 from .pull import Index, Puller, aligned, factors, number, plus, scaled
 from .routines import ROUTINES, routine
 from .updates import arranged
@@ -55,8 +56,12 @@ RUNNING = (
 
 def schedule(graph: Graph) -> Schedule:
     """The kernels of a graph whose ops a target spells itself."""
+    return _planned(graph, [])
+
+
+def _planned(graph: Graph, faults: list[tuple[str, Where | None]]) -> Schedule:
     mapped = transform(graph.leaves + graph.roots, standard)
-    return _Scheduler(graph.map(mapped)).run()
+    return _Scheduler(graph.map(mapped), faults).run()
 
 
 def _own_cost(node: Node) -> float:
@@ -76,20 +81,25 @@ def _bigger(domain: Shape, own: Shape) -> bool:
 class _Scheduler:
     """Decides what is stored, and writes a statement for each."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, faults: list[tuple[str, Where | None]]) -> None:
         self.graph = graph
         self.nodes = graph.nodes()
         self.kinds: dict[Node, Kind] = {
             node: kind_of(node) for node in self.nodes if node.op is linear.CONTRACT
         }
         self.stored: set[Node] = set()
-        self.pull = Puller(lambda node: given(node) or node in self.stored)
+        self.pull = Puller(lambda node: given(node) or node in self.stored, faults)
         self.cores: dict[Node, Whole] = {
             node: core(node) for node, kind in self.kinds.items() if kind == "gemm"
         }
         for node in self.nodes:
             if node.op in ROUTINES:
                 self.cores[node] = routine(node, self.pull)
+        self.repeats: dict[Node, Repeat] = {}
+        for node in self.nodes:
+            if node.op is scan.SCAN and node not in self.repeats:
+                found = self._repeat(scan.parts(node))
+                self.repeats.update(dict.fromkeys(found.results, found))
 
     def run(self) -> Schedule:
         """Decide, write, fuse."""
@@ -99,6 +109,11 @@ class _Scheduler:
         for node in self.nodes:
             if node in self.cores:
                 groups.append(self.cores[node])
+            elif node in self.repeats:
+                found = self.repeats[node]
+                if found not in groups:
+                    groups += [[start] for start in self._starts(scan.parts(node), found)]
+                    groups.append(found)
             elif node in self.stored:
                 statement = self._statement(node)
                 if statement is not None:
@@ -141,7 +156,8 @@ class _Scheduler:
                     (x,) = x.operands
                 if x.op is shape.PAD:
                     self.stored.add(x)
-        for found in self.cores.values():
+        self.stored.update(self.repeats)
+        for found in (*self.cores.values(), *self.repeats.values()):
             self.stored.update(x for x in found.operands if not given(x))
         for _, node in self.graph.outputs:
             if not given(node) and node.op not in (CONST, convert.SIZE):
@@ -165,6 +181,10 @@ class _Scheduler:
                 owners[new].add(target)
         for node in reversed(self.nodes):
             if node in self.cores or given(node):
+                continue
+            if node in self.repeats:
+                for x in node.operands[: node.attr("carries")]:
+                    owners[x].add(node)
                 continue
             own = owners[node]
             if node not in self.stored and node.op not in (CONST, convert.SIZE, random.UNIFORM):
@@ -198,6 +218,36 @@ class _Scheduler:
             return self._contraction(node)
         domain, at = positions_of(node.shape)
         return _map(node, node, domain, at, self.pull.inside(node, at))
+
+    # Loops of the graph
+
+    def _repeat(self, loop: scan.Parts) -> Repeat:
+        """The loop with its step as kernels, in which the carries are updated in place."""
+        known = {x: leaf(x.attr("name"), x.type, "input", x.where) for x in loop.body.inputs}
+        known |= {x: leaf(x.attr("name"), x.type, "state", x.where) for x in loop.carries}
+        outputs = substitute(loop.body.outputs, known)
+        n = len(loop.inits)
+        carries = tuple(known[x] for x in loop.carries)
+        stacked = tuple((f"stacked_{i}", x) for i, x in enumerate(outputs[n:], 1))
+        graph = Graph(
+            "step",
+            inputs=tuple(known[x] for x in loop.elements + loop.fixed),
+            state=carries,
+            outputs=stacked,
+            updates=tuple(zip(carries, outputs, strict=False)),
+        )
+        *others, last = loop.results()
+        planned = _planned(graph, self.pull.faults)
+        length, reverse = loop.node.attr("length"), loop.node.attr("reverse")
+        return Repeat(
+            last, tuple(others), loop.sequences, loop.constants, n, graph, planned, length, reverse
+        )
+
+    def _starts(self, loop: scan.Parts, repeat: Repeat) -> Iterator[Statement]:
+        """The first values, put where the carries are."""
+        for tensor, x in zip(repeat.results, loop.inits, strict=False):
+            domain, at = positions_of(x.shape)
+            yield _map(tensor, x, domain, at, self.pull(x, at))
 
     def _reduction(self, node: Node) -> Statement:
         (x,) = node.operands
@@ -349,6 +399,10 @@ class _Scheduler:
                 found[sub(node.shape[node.attr("axis")], 1)] = None
             elif node.op is windows.WINDOWS:
                 found.update(dict.fromkeys(windows.beyond(node)))
+            elif node in self.repeats:
+                found.update(
+                    dict.fromkeys((node.attr("length"), *self.repeats[node].planned.bounds))
+                )
             for dim in node.shape:
                 found[dim] = None
         return tuple(dim for dim in found if isinstance(dim, Size) and _may_be_negative(dim))

@@ -2,6 +2,7 @@
 
 from .attention import MultiHeadAttention
 from .base import BaseLayer
+from .cells import RNN, Bidirectional
 from .convolution import (
     Conv1D,
     Conv2D,
@@ -12,6 +13,7 @@ from .convolution import (
 from .core import Activation, Add, Concatenate, Dropout, Flatten, Input, Multiply, Reshape
 from .dense import Dense, Layer
 from .embedding import Embedding, PositionEmbedding, SinePositionEncoding
+from .gated import GRU, LSTM, SimpleRNN
 from .noise import AlphaDropout, GaussianDropout, GaussianNoise, SpatialDropout1D, SpatialDropout2D
 from .normalization import (
     BatchNormalization,
@@ -51,6 +53,9 @@ from .spatial import (
 )
 
 __all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
     "Activation",
     "Add",
     "AlphaDropout",
@@ -59,6 +64,7 @@ __all__ = [
     "AveragePooling3D",
     "BaseLayer",
     "BatchNormalization",
+    "Bidirectional",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -97,6 +103,7 @@ __all__ = [
     "Reshape",
     "SeparableConv1D",
     "SeparableConv2D",
+    "SimpleRNN",
     "SinePositionEncoding",
     "SpatialDropout1D",
     "SpatialDropout2D",

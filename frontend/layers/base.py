@@ -71,6 +71,7 @@ class BaseLayer(ABC):
 
     letter = "h"  # what its result is called in formulas, with the layer's number
     opened = True  # whether its formula is one, or has a part for each inner result
+    formula: str | None = None  # what the summary says, where it is not the formula itself
     inputs = 1  # how many tensors it takes; 0 means a list of them
 
     def __new__(cls, *args: Any, **given: Any) -> Self:

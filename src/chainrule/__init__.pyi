@@ -142,6 +142,9 @@ from chainrule.frontend.indexing import (
     take_along_axis as take_along_axis,
 )
 from chainrule.frontend.layers import (
+    GRU as GRU,
+    LSTM as LSTM,
+    RNN as RNN,
     Activation as Activation,
     Add as Add,
     AlphaDropout as AlphaDropout,
@@ -150,6 +153,7 @@ from chainrule.frontend.layers import (
     AveragePooling3D as AveragePooling3D,
     BaseLayer as BaseLayer,
     BatchNormalization as BatchNormalization,
+    Bidirectional as Bidirectional,
     Concatenate as Concatenate,
     Conv1D as Conv1D,
     Conv1DTranspose as Conv1DTranspose,
@@ -188,6 +192,7 @@ from chainrule.frontend.layers import (
     RMSNormalization as RMSNormalization,
     SeparableConv1D as SeparableConv1D,
     SeparableConv2D as SeparableConv2D,
+    SimpleRNN as SimpleRNN,
     SinePositionEncoding as SinePositionEncoding,
     SpatialDropout1D as SpatialDropout1D,
     SpatialDropout2D as SpatialDropout2D,
@@ -203,6 +208,7 @@ from chainrule.frontend.linear import (
     tensordot as tensordot,
     vecdot as vecdot,
 )
+from chainrule.frontend.loops import scan as scan
 from chainrule.frontend.losses import (
     binary_crossentropy as binary_crossentropy,
     binary_crossentropy_from_logits as binary_crossentropy_from_logits,
@@ -284,6 +290,7 @@ from chainrule.frontend.shaping import (
     tril as tril,
     triu as triu,
 )
+from chainrule.frontend.signature import PerUnit as PerUnit
 from chainrule.frontend.statistics import (
     log_softmax as log_softmax,
     logsumexp as logsumexp,

@@ -10,7 +10,7 @@ import pytest
 
 from chainrule.compiler.errors import UsageError
 from chainrule.compiler.ir import OPS, Node, const, evaluate, leaf, make
-from chainrule.compiler.ops import convert, index, linear, random, reduce, shape
+from chainrule.compiler.ops import convert, index, linear, random, reduce, scan, shape
 from chainrule.compiler.ops.arithmetic import maximum, sqrt, square, where
 from chainrule.compiler.ops.base import Scalar
 from chainrule.compiler.targets.cpu.spelling import TABLE
@@ -129,6 +129,10 @@ def tensor_ops(dtype: str) -> Iterable[tuple[str, Node]]:
     yield "literal", shape.transpose(table, (1, 0)) + y
     yield "literal", linear.matmul(y, table)
     yield "literal", linear.matmul(y, shape.reshape(table, (4, 3)) * s)
+    c, e = (leaf(name, TensorType(dtype, (4, 5)), "placeholder") for name in "ce")
+    start = shape.broadcast_to(s, (4, 5))
+    yield "scan", scan.scan([c, e], [e - c, c * 2], [start], [x], BATCH, False)[0]
+    yield "scan", scan.scan([c, e], [e - c, c * s], [start], [x], BATCH, True)[1]
     yield "leaf", x
     yield "cast", convert.cast(x, "bool")
     yield "cast", convert.cast(x > 0, dtype)

@@ -31,6 +31,7 @@ MODULES = (
     "gathering",
     "ordering",
     "derivatives",
+    "loops",
     "matrices",
     "series",
     "custom",

@@ -15,6 +15,7 @@ from ...passes.loops import (
     Finish,
     Kernel,
     Loop,
+    Repeat,
     Routine,
     Start,
     Statement,
@@ -60,6 +61,7 @@ class KernelWriter(Expressions):
         labels: what scalar values are called.
         sizes: the text of each size symbol.
         reserved: names that are taken.
+        call: the lines that call a step of the loop that the kernel is, given what counts them.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class KernelWriter(Expressions):
         labels: Mapping[Node, str],
         sizes: Mapping[str, str],
         reserved: Iterable[str],
+        call: Callable[[str], str] | None = None,
     ) -> None:
         """Write the body."""
         super().__init__(arrays, labels, sizes, reserved)
@@ -80,6 +83,9 @@ class KernelWriter(Expressions):
         self._read = {node for statement in every for node in statement.loads()}
         if isinstance(kernel.core, Routine):
             self._routine(kernel.core)
+        elif isinstance(kernel.core, Repeat):
+            assert call is not None
+            self._repeat(kernel.core, call)
         elif kernel.core is not None:
             self._core(kernel.core)
         self._block(kernel.body, 0, Scope(), "    ")
@@ -251,6 +257,14 @@ class KernelWriter(Expressions):
             self.lines.append(f"{margin}{self.element(statement.target, index)} = {value}")
 
     # What the library computes
+
+    def _repeat(self, repeat: Repeat, call: Callable[[str], str]) -> None:
+        """A loop over kernels of its own."""
+        count, turn = self.size(repeat.length)[0], self.identifiers.new("turn")
+        steps = f"range({count} - 1, -1, -1)" if repeat.reverse else f"range({count})"
+        self.lines += [f"    for {turn} in {steps}:", call(turn)]
+        self.symbols |= set(self.sizes)
+        self.faults = True
 
     def _routine(self, routine: Routine) -> None:
         """A call of one of the library's routines."""

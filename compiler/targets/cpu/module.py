@@ -9,12 +9,22 @@ from ...errors import UsageError
 from ...ir import Graph, Node, is_leaf
 from ...ops.convert import LITERAL
 from ...ops.linear import CONTRACT
+from ...ops.scan import SCAN, noun, with_steps
 from ...passes.alike import Pattern, pattern
-from ...passes.loops import LETTERS, Kernel as Nest, Schedule, given, in_place, loops
+from ...passes.loops import (
+    LETTERS,
+    Kernel as Nest,
+    Repeat,
+    Schedule,
+    Whole,
+    given,
+    in_place,
+    loops,
+)
 from ...passes.memory import plan
 from ...passes.schedule import schedule
 from ...program import Buffer, Kernel, Program, Role
-from ...types import Size, TensorType, Where, symbols
+from ...types import Dim, Size, TensorType, Where, symbols
 from ..spelling import Identifiers, comment
 from .comments import Comments, Line, above, located
 from .expressions import shape_text
@@ -56,36 +66,47 @@ class _Function:
     name: str
     source: str
     sizes: tuple[str, ...]
-    fault: tuple[str, ...]
+    last: tuple[str, ...]
 
     def arguments(self, use: Kernel) -> tuple[str, ...]:
         """What is passed for a use of it."""
-        return (*self.sizes, *dict.fromkeys((*use.reads, *use.writes)), *self.fault)
+        return (*self.sizes, *dict.fromkeys((*use.reads, *use.writes)), *self.last)
 
 
 class _Module:
-    def __init__(self, graph: Graph, planned: Schedule) -> None:
-        self.graph, self.schedule = graph, planned
+    """A program, or the step of a loop in one: then `outer` is the module around it."""
+
+    def __init__(self, graph: Graph, planned: Schedule, outer: _Module | None = None) -> None:
+        self.graph, self.schedule, self.outer = graph, planned, outer
         self.stored = frozenset(planned.stored)
         self.comments = Comments(graph, self.stored)
         self.names = self.comments.names
-        deepest = max((loops(nest.body) for nest in planned.kernels), default=0)
-        self.reserved = {*RESERVED, *LETTERS[: max(deepest, 1)]}
-        self.identifiers = Identifiers(self.reserved)
-        self.symbols = self._symbols()
-        self.sizes = {name: self.identifiers.new(name) for name in self.symbols}
-        self.library: set[str] = {"kernel", "program"}
+        if outer is None:
+            self.reserved = {*RESERVED, *LETTERS[: max(_deepest(planned), 1)]}
+            self.identifiers = Identifiers(self.reserved)
+            self.symbols = self._symbols()
+            self.sizes = {name: self.identifiers.new(name) for name in self.symbols}
+            self.library: set[str] = {"kernel", "program"}
+        else:
+            self.reserved, self.identifiers = outer.reserved, outer.identifiers
+            self.symbols, self.sizes, self.library = outer.symbols, outer.sizes, outer.library
         self.arguments: list[_Argument] = []
         self.arrays: dict[Node, str] = {}
         self.views: dict[Node, str] = {}
         self.gathered: dict[Node, str] = {}
+        self.title = "step"
         self._arguments()
+        self.steps: dict[Whole | None, _Module] = {
+            nest.core: _Module(nest.core.graph, nest.core.planned, self)
+            for nest in planned.kernels
+            if isinstance(nest.core, Repeat)
+        }
 
     # Names and buffers
 
     def _symbols(self) -> tuple[str, ...]:
         found: set[str] = set()
-        for node in self.graph.nodes():
+        for node in with_steps(self.graph.nodes()):
             found |= symbols(node.shape)
             for _, value in node.attrs:
                 for dim in value if isinstance(value, tuple) else (value,):
@@ -105,7 +126,7 @@ class _Module:
     @property
     def batch(self) -> str | None:
         """The symbol of the batch, if there is an epoch: something to gather and to add up."""
-        gathered = any(map(self._batched, self.graph.inputs))
+        gathered = self.outer is None and any(map(self._batched, self.graph.inputs))
         summed = any(not node.shape for _, node in self.graph.outputs)
         return BATCH if gathered and summed else None
 
@@ -115,7 +136,7 @@ class _Module:
         return text
 
     def _scratch(self, wanted: str, type: TensorType) -> str:
-        text = self.identifiers.new(wanted)
+        text = self.outer._scratch(wanted, type) if self.outer else self.identifiers.new(wanted)
         self.arguments.append(_Argument(Buffer(text, "scratch", type), text))
         return text
 
@@ -155,6 +176,8 @@ class _Module:
             return self.names[node]
         if is_leaf(node):
             return str(node.attr("name"))
+        if node.op is SCAN:
+            return noun(node)
         if node.op is CONTRACT:
             parts = [self._base(x) for x in node.operands]
             if all(parts):
@@ -172,11 +195,9 @@ class _Module:
 
     def program(self, fingerprint: str) -> Program:
         """Everything together."""
-        kernels, calls = self._kernels()
-        parts = [*dict.fromkeys(kernel.source for kernel in kernels), self._step(calls)]
+        parts, kernels, constants = self._parts()
         if self.batch is not None:
             parts.append(self._epoch())
-        constants = [f"{self.arrays[x]} = {self._constant(x)}" for x in self._literals()]
         head = [f'"""{self.comments.title()}"""', "", self._imports()]
         if constants:
             head += ["", "\n".join(constants)]
@@ -192,12 +213,31 @@ class _Module:
             faults=self.schedule.faults,
             bounds=self.schedule.bounds,
             fingerprint=fingerprint,
-            products=tuple(
-                nest.core.product
-                for nest in self.schedule.kernels
-                if nest.core is not None and nest.core.product is not None
-            ),
+            products=self._products(),
         )
+
+    def _parts(self) -> tuple[list[str], list[Kernel], list[str]]:
+        """Functions, those of loops' steps first; the kernels among them; constant arrays."""
+        parts: list[str] = []
+        inner: list[Kernel] = []
+        constants = [f"{self.arrays[x]} = {self._constant(x)}" for x in self._literals()]
+        for core, step in self.steps.items():
+            assert isinstance(core, Repeat)
+            step.title = self.identifiers.new(f"step_of_{self.arrays[core.node]}")
+            texts, kernels, more = step._parts()
+            parts += texts
+            inner += kernels
+            constants += more
+        kernels, calls = self._kernels()
+        parts += [*dict.fromkeys(kernel.source for kernel in kernels), self._step(calls)]
+        return parts, inner + kernels, constants
+
+    def _products(self) -> tuple[tuple[Dim, Dim, Dim], ...]:
+        cores = [nest.core for nest in self.schedule.kernels if nest.core is not None]
+        found = [core.product for core in cores if core.product is not None]
+        for step in self.steps.values():
+            found += step._products()
+        return tuple(found)
 
     def _imports(self) -> str:
         names = sorted(self.library, key=lambda name: (name.lower(), name))
@@ -223,6 +263,21 @@ class _Module:
         values = ", ".join(map(repr, data.array().ravel().tolist()))
         self.library |= {name for name in ("inf", "nan") if name in values}
         return f'constant("{node.dtype}", {shape_text(node.shape, {})}, [{values}])'
+
+    def _called(self, repeat: Repeat, turn: str) -> str:
+        """The lines that call a step of a loop."""
+        step, carries = self.steps[repeat], repeat.results[: repeat.carries]
+        given = {step.arrays[x]: x for x in (*step.graph.inputs, *step.graph.state)}
+        whole = (*repeat.operands, *carries)
+        outside = {text: self.arrays[x] for text, x in zip(given, whole, strict=True)}
+        stacks = repeat.results[repeat.carries :]
+        rows = list(zip(step.graph.inputs, repeat.sequences, strict=False))
+        rows += zip(step.schedule.outputs, stacks, strict=True)
+        for x, stack in rows:
+            place = turn if x.shape else f"{turn}:{turn} + 1"
+            outside[step.arrays[x]] = f"{self.arrays[stack]}[{place}]"
+        texts = [outside.get(argument.text, argument.text) for argument in step.arguments]
+        return _call(f"        {step.title}", [*self.sizes.values(), *texts, "fault"], "")
 
     def _kernels(self) -> tuple[list[Kernel], list[str]]:
         """A kernel and a call for each nest; nests that are alike have one function."""
@@ -266,17 +321,20 @@ class _Module:
             self.schedule.names,
             self.sizes,
             [*self.reserved, *self.arrays.values(), *self.sizes.values()],
+            lambda turn: self._called(nest.core, turn) if isinstance(nest.core, Repeat) else "",
         )
         self.library |= writer.library
         reads, writes = self._traffic(nest)
         sizes = tuple(self.sizes[name] for name in self.symbols if name in writer.symbols)
         arrays = tuple(dict.fromkeys(self.arrays[x] for x in (*reads, *writes)))
         name = self.identifiers.new(f"k{place}_{self.arrays[self._main(writes)]}")
-        fault = ("fault",) if writer.faults else ()
-        head = _call(f"def {name}", (*sizes, *arrays, *fault), ":")
+        room = self.steps[nest.core].arguments if nest.core in self.steps else []
+        last = [argument.text for argument in room if argument.buffer.role == "scratch"]
+        last += ["fault"] if writer.faults else []
+        head = _call(f"def {name}", (*sizes, *arrays, *last), ":")
         lines = [f"# {comment(line)}" for line in above(uses)]
         source = "\n".join([*lines, "@kernel", head, *(writer.lines or ["    pass"])])
-        return _Function(name, source, sizes, fault)
+        return _Function(name, source, sizes, tuple(last))
 
     def _main(self, writes: Sequence[Node]) -> Node:
         """The tensor after which a kernel is called."""
@@ -287,7 +345,7 @@ class _Module:
 
     def _step(self, calls: Sequence[str]) -> str:
         given = [*self.sizes.values(), *(argument.text for argument in self.arguments), "fault"]
-        lines = ["@program", _call("def step", given, ":")]
+        lines = ["@program", _call(f"def {self.title}", given, ":")]
         used = {x for nest in self.schedule.kernels for x in (*nest.reads(), *nest.writes())}
         for x, flat in self.views.items():
             if x in used:
@@ -295,7 +353,7 @@ class _Module:
                 shape = shape_text(x.shape, self.sizes)
                 lines.append(f"    {self.arrays[x]} = view({flat}, {shape})")
         for x in self.schedule.outputs:
-            if symbols(x.shape):
+            if symbols(x.shape) and self.outer is None:
                 # In an epoch the array has the rows of a full batch.
                 self.library.add("view")
                 shape = shape_text(x.shape, self.sizes)
@@ -330,6 +388,13 @@ class _Module:
         for i, output in enumerate(x for x in outputs if not x.buffer.type.shape):
             lines.append(f"        totals[{i}] += f64(rows) * f64({output.text}[0])")
         return "\n".join([*lines, "        done += 1", "    return done"])
+
+
+def _deepest(planned: Schedule) -> int:
+    """How many loops stand inside each other, at most; those of steps stand alone."""
+    found = [loops(nest.body) for nest in planned.kernels]
+    cores = [nest.core for nest in planned.kernels if isinstance(nest.core, Repeat)]
+    return max([*found, *(_deepest(core.planned) for core in cores)], default=0)
 
 
 def _call(head: str, given: Sequence[str], tail: str) -> str:

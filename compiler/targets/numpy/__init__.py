@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ...ir import CONST, LEAF, Graph, Op
 from ...ops.base import Scalar
+from ...ops.scan import SCAN
 from ...ops.special import softplus
 from ...program import Program
 from .expressions import SPELLED
@@ -22,7 +23,7 @@ class NumPy:
         """What NumPy or SciPy has, as accurate as our own spelling and alike at the edges."""
         if isinstance(op, Scalar):
             return bool(op.numpy) or op is softplus
-        return op in SPELLED or op in (LEAF, CONST)
+        return op in SPELLED or op in (LEAF, CONST, SCAN)
 
     def emit(self, graph: Graph, fingerprint: str) -> Program:
         """The program."""

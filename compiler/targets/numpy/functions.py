@@ -11,10 +11,12 @@ from ...explain.notation import Text
 from ...explain.printer import Printer, one_hot
 from ...ir import CONST, LEAF, Node, is_const, is_leaf, walk
 from ...ops import algebra, convert, index, shape
+from ...ops.scan import SCAN
 from ...types import SHORT as SHORT_DTYPE, Dim, Size, Where
 from ..spelling import Identifiers, comment, size_text
 from .code import ATOM, SUM, Code, typed
 from .expressions import expression
+from .loops import loop
 
 CODE_WIDTH = 64  # what is longer is split into statements
 LINE_WIDTH = 100
@@ -159,7 +161,7 @@ class Body:
             if node not in self.known
             and node.op not in (CONST, convert.SIZE)
             and not is_leaf(node)
-            and (node in named or uses[node] > 1)
+            and (node in named or uses[node] > 1 or node.op is SCAN)
         }
         for node in order:
             if node not in self.known and not is_leaf(node):
@@ -196,6 +198,11 @@ class Body:
         text, atom = size_text(dim, symbols)
         return Code(text, ATOM if atom else SUM)
 
+    def name(self, node: Node) -> None:
+        """Know a node by its name, which a statement that is written by others gives it."""
+        self.stated.add(node)
+        self.codes[node] = Code(self.module.identifier(node))
+
     def use(self, helper: str) -> str:
         """A helper's name; the module will have it."""
         self.module.helpers.add(helper)
@@ -203,6 +210,10 @@ class Body:
 
     def write(self, node: Node) -> None:
         """The node as a statement, or kept as text for where it is used."""
+        if node.op is SCAN:
+            if node not in self.codes:
+                self.statements.append(Statement(loop(self, node), "", node.where, node))
+            return
         code = expression(self, node)
         while len(code.text) > CODE_WIDTH and (operand := self._longest(node)) is not None:
             self.state(operand, self.codes[operand])

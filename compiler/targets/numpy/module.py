@@ -12,6 +12,7 @@ from ...ir import Graph, Node, is_leaf, make, transform, walk
 from ...ops.base import Scalar
 from ...ops.broadcasting import broadcast_dims
 from ...ops.reduce import ARGMAX, ARGMIN, MAX, MIN
+from ...ops.scan import everywhere, with_steps
 from ...ops.shape import BROADCAST_TO, RESHAPE, SLICE
 from ...ops.windows import WINDOWS, beyond
 from ...program import Buffer, Kernel, Program
@@ -25,7 +26,8 @@ FORMULA_WIDTH = 80
 # Names that mean something in the module.
 RESERVED = (
     "np", "scipy", "special", "step", "forward", "gradient", "update", "predict", *HELPERS,
-    "slice", "tuple", "list", "zip", "range", "int", "float", "bool", "IndexError",
+    "slice", "tuple", "list", "zip", "range", "reversed", "int", "float", "bool",
+    "IndexError",
 )  # fmt: skip
 IMPORTS = (
     ("np.", "import numpy as np"),
@@ -41,7 +43,7 @@ def emit(graph: Graph, fingerprint: str) -> Program:
         graph: without gradients to be taken, in ops that NumPy and SciPy have.
         fingerprint: a name for what was asked for.
     """
-    graph = broadcast_by_itself(graph)
+    graph = everywhere(broadcast_by_itself, graph)
     module = _module(graph)
     functions = _training(graph, module) or _plain(graph, module)
     texts = ["\n".join(lines_of(function, module)) for function in functions]
@@ -68,7 +70,7 @@ def standalone(train: Graph, predict: Graph) -> str:
         train: the lowered graph of a training step.
         predict: the lowered graph from inputs to outputs, outside training.
     """
-    train, predict = broadcast_by_itself(train), broadcast_by_itself(predict)
+    train, predict = (everywhere(broadcast_by_itself, graph) for graph in (train, predict))
     module, other = _module(train), _module(predict)
     results = tuple(dict.fromkeys(node for _, node in predict.outputs))
     doc = "The outputs, outside training."
@@ -342,7 +344,7 @@ def _is_batched(leaf: Node) -> bool:
 def _bounds(graph: Graph) -> list[Dim]:
     """Sizes that could come out negative: slices end inside, extremes are of something."""
     dims: set[Dim] = set()
-    for node in graph.nodes():
+    for node in with_steps(graph.nodes()):
         dims.update(node.shape)
         if node.op is SLICE:
             starts, stops = node.attr("starts"), node.attr("stops")

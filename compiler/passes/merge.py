@@ -1,0 +1,118 @@
+"""Loops that run the same steps become one, and no loop computes what nobody wants of it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from ..ir import Graph, Node, is_leaf, rebuilt, substitute, walk
+from ..ops.scan import SCAN, Parts, everywhere, looped, parts, step
+from ..trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """One loop for all that is wanted of loops over the same operands with the same carries.
+
+    A gradient needs the forward loop with more stacked, which the loop that is there already then
+    stacks too. Carries, stacks and operands that nothing depends on are left out; numbers that are
+    passed as constants go into the step.
+    """
+
+    name: str = "merge"
+
+    def __call__(self, graph: Graph, trace: Trace | None = None) -> Graph:
+        """The graph with as few loops as possible."""
+        return everywhere(_merged, graph)
+
+
+@dataclass(slots=True)
+class _Group:
+    """Loops that are one, and what is wanted of them: carries by number, stacks as step nodes."""
+
+    loop: Parts
+    carries: set[int] = field(default_factory=set)
+    stacks: dict[Node, None] = field(default_factory=dict)
+    results: dict[int | Node, Node] = field(default_factory=dict)
+
+    def want(self, loop: Parts) -> None:
+        """One result more."""
+        index = loop.node.attr("index")
+        if index < len(loop.inits):
+            self.carries.add(index)
+        else:
+            self.stacks[loop.body.outputs[index]] = None
+
+    def make(self, mapped: dict[Node, Node]) -> None:
+        """The loop, of operands that are mapped already."""
+        loop = self.loop
+        live = set(self.carries)
+        while True:
+            wanted = [*(loop.body.outputs[i] for i in sorted(live)), *self.stacks]
+            below = set(walk(wanted))
+            more = {i for i, c in enumerate(loop.carries) if c in below} - live
+            if not more:
+                break
+            live |= more
+        kept = sorted(live)
+        numbers: dict[Node, Node] = {}
+        constants: list[tuple[Node, Node]] = []
+        for own, x in zip(loop.fixed, loop.constants, strict=True):
+            if own in below and not any(is_leaf(y) or y.op is SCAN for y in walk([mapped[x]])):
+                numbers[own] = mapped[x]
+            elif own in below:
+                constants.append((own, mapped[x]))
+        sequences = [
+            (own, mapped[x])
+            for own, x in zip(loop.elements, loop.sequences, strict=True)
+            if own in below
+        ]
+        inputs = [*(loop.carries[i] for i in kept), *(own for own, _ in sequences + constants)]
+        results = looped(
+            step(inputs, substitute(wanted, numbers)),
+            [mapped[loop.inits[i]] for i in kept],
+            [x for _, x in sequences],
+            [x for _, x in constants],
+            loop.node.attr("length"),
+            loop.node.attr("reverse"),
+        )
+        self.results = {**dict(zip(kept, results, strict=False))}
+        self.results.update(zip(self.stacks, results[len(kept) :], strict=True))
+
+
+def _key(loop: Parts) -> Hashable:
+    n = len(loop.inits)
+    attrs = tuple(loop.node.attr(k) for k in ("carries", "sequences", "length", "reverse"))
+    return loop.node.operands, loop.body.inputs, loop.body.outputs[:n], attrs
+
+
+def _merged(graph: Graph) -> Graph:
+    while True:
+        after = _once(graph)
+        if after.roots == graph.roots:
+            return graph
+        graph = after
+
+
+def _once(graph: Graph) -> Graph:
+    nodes = walk((*graph.leaves, *graph.roots))
+    groups: dict[Hashable, _Group] = {}
+    of: dict[Node, _Group] = {}
+    for node in nodes:
+        if node.op is SCAN:
+            loop = parts(node)
+            of[node] = groups.setdefault(_key(loop), _Group(loop))
+            of[node].want(loop)
+    if not of:
+        return graph
+    mapped: dict[Node, Node] = {}
+    for node in nodes:
+        if node not in of:
+            mapped[node] = rebuilt(node, tuple(mapped[x] for x in node.operands))
+            continue
+        group, index = of[node], node.attr("index")
+        if not group.results:
+            group.make(mapped)
+        carry = index < node.attr("carries")
+        mapped[node] = group.results[index if carry else node.attr("body").outputs[index]]
+    return graph.map(mapped)

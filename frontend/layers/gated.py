@@ -1,0 +1,348 @@
+"""Recurrent layers whose weights lie side by side: the plain one, LSTM and GRU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chainrule.compiler.errors import UsageError
+from chainrule.compiler.types import Shape
+
+from ..formula import Activation, activation as find_activation, regularizer as find_regularizer
+from ..initializers import Initializer, initializer as find_initializer
+from ..shaping import part
+from ..tensor import Tensor
+from .recurrent import Elements, Recurrent, States, Step
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetBias(Initializer):
+    """1 in the second quarter, for the forget gate; elsewhere another initializer's values.
+
+    Source:
+        Jozefowicz et al. 2015, "An empirical exploration of recurrent network architectures".
+    """
+
+    others: Initializer
+
+    def draw(self, random: np.random.Generator, shape: Sequence[int]) -> Any:
+        """Values of the bias."""
+        values = self.others.draw(random, shape)
+        values[shape[0] // 4 : shape[0] // 2] = 1.0
+        return values
+
+
+class Gated(Recurrent):
+    """Weights side by side for each gate: `W` for the input, `U` for the state, `b`."""
+
+    gates: tuple[str, ...]
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | Activation,
+        use_bias: bool,
+        initializers: tuple[Any, Any, Any],
+        regularizers: tuple[Any, Any, Any],
+        **options: Any,
+    ) -> None:
+        super().__init__(units, **options)
+        self.activation: Activation = find_activation(activation)
+        self.use_bias = bool(use_bias)
+        self._initializers = [find_initializer(x) for x in initializers]
+        self._regularizers = [None if x is None else find_regularizer(x) for x in regularizers]
+        if not use_bias and regularizers[2] is not None:
+            raise UsageError(
+                f"{type(self).__name__} without a bias has no bias_regularizer",
+                "use_bias is False, and bias_regularizer is given",
+                "leave one of them out",
+            )
+
+    def _options(self) -> str:
+        return "" if self.activation.name == "tanh" else f', activation="{self.activation.name}"'
+
+    def _weights(self, x: Tensor) -> tuple[list[Tensor], list[Tensor], list[Tensor] | None]:
+        """W, U and b of each gate."""
+        n, count = self.units, len(self.gates)
+        features = x.shape[-1]
+        shapes = ((features, count * n), (n, count * n), self._bias_shape())
+        found: list[list[Tensor]] = []
+        for name, shape, first, extra in zip(
+            "WUb", shapes, self._initializers, self._regularizers, strict=True
+        ):
+            if name == "b" and not self.use_bias:
+                return found[0], found[1], None
+            whole = self.parameter(name, shape, x.dtype, first, extra).node
+            axis = len(shape) - 1
+            found.append([Tensor(part(whole, axis, i * n, (i + 1) * n)) for i in range(count)])
+        return found[0], found[1], found[2]
+
+    def _bias_shape(self) -> Shape:
+        return (len(self.gates) * self.units,)
+
+    def _inputs(self, x: Tensor, w: list[Tensor], b: list[Tensor] | None) -> dict[str, Tensor]:
+        """What the input contributes to each gate, for all steps at once."""
+        sums = [x @ weights for weights in w]
+        if b is not None:
+            sums = [total + bias for total, bias in zip(sums, b, strict=True)]
+        return {f"x_{gate}": total for gate, total in zip(self.gates, sums, strict=True)}
+
+
+class SimpleRNN(Gated):
+    """The plain recurrent layer: `h = f(x W + h U + b)`.
+
+    Args:
+        units: the size of the state.
+        activation: `f`; a name or a formula.
+        use_bias: whether there is `b`.
+        kernel_initializer: first values of `W`, shape `(features, units)`.
+        recurrent_initializer: first values of `U`, shape `(units, units)`.
+        bias_initializer: first values of `b`, shape `(units,)`.
+        kernel_regularizer: a term added to the loss for `W`.
+        recurrent_regularizer: a term added to the loss for `U`.
+        bias_regularizer: a term added to the loss for `b`.
+        return_sequences: whether the output is that of every step.
+        return_state: whether the last state is returned too.
+        go_backwards: whether to go from the last element to the first.
+        name: the layer's name.
+
+    Example:
+        >>> import chainrule as cr
+        >>> cr.SimpleRNN(16)(cr.Input((None, 8))).shape
+        (batch, 16)
+
+    Source:
+        Elman 1990, "Finding structure in time".
+    """
+
+    formula = "h = activation(x W + h U + b)"
+    gates = ("h",)
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | Activation = "tanh",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            units,
+            activation,
+            use_bias,
+            (kernel_initializer, recurrent_initializer, bias_initializer),
+            (kernel_regularizer, recurrent_regularizer, bias_regularizer),
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            name=name,
+        )
+
+    def begin(self, x: Tensor) -> tuple[Elements, Step]:
+        """`x W + b` for all steps, and the formula."""
+        w, (u,), b = self._weights(x)
+
+        def step(states: States, now: Elements) -> States:
+            return (self.activation(now["x_h"] + states[0] @ u),)
+
+        return self._inputs(x, w, b), step
+
+
+class LSTM(Gated):
+    """Long short-term memory: a cell state that gates let in, keep and show.
+
+        i = s(x W_i + h U_i + b_i)        f = s(x W_f + h U_f + b_f)
+        g = a(x W_g + h U_g + b_g)        o = s(x W_o + h U_o + b_o)
+        c = f * c + i * g                 h = o * a(c)
+
+    Args:
+        units: the size of the states `h` and `c`.
+        activation: `a`; a name or a formula.
+        recurrent_activation: `s`, of the gates.
+        use_bias: whether there is `b`.
+        kernel_initializer: first values of `W`, shape `(features, 4 units)`: i, f, g, o.
+        recurrent_initializer: first values of `U`, shape `(units, 4 units)`.
+        bias_initializer: first values of `b`, shape `(4 units,)`.
+        unit_forget_bias: whether `b_f` begins at 1.
+        kernel_regularizer: a term added to the loss for `W`.
+        recurrent_regularizer: a term added to the loss for `U`.
+        bias_regularizer: a term added to the loss for `b`.
+        return_sequences: whether the output is `h` of every step.
+        return_state: whether the last `h` and `c` are returned too.
+        go_backwards: whether to go from the last element to the first.
+        name: the layer's name.
+
+    Example:
+        >>> import chainrule as cr
+        >>> cr.LSTM(16, return_sequences=True)(cr.Input((20, 8))).shape
+        (batch, 20, 16)
+
+    Source:
+        Hochreiter and Schmidhuber 1997, "Long short-term memory"; Gers et al. 2000, "Learning to
+        forget", for the gate f.
+    """
+
+    formula = "c = f * c + i * g; h = o * activation(c)"
+    gates = ("i", "f", "g", "o")
+    names = ("h", "c")
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | Activation = "tanh",
+        recurrent_activation: str | Activation = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        name: str | None = None,
+    ) -> None:
+        bias = find_initializer(bias_initializer)
+        super().__init__(
+            units,
+            activation,
+            use_bias,
+            (
+                kernel_initializer,
+                recurrent_initializer,
+                ForgetBias(bias) if unit_forget_bias else bias,
+            ),
+            (kernel_regularizer, recurrent_regularizer, bias_regularizer),
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            name=name,
+        )
+        self.recurrent_activation: Activation = find_activation(recurrent_activation)
+
+    def begin(self, x: Tensor) -> tuple[Elements, Step]:
+        """`x W + b` of each gate for all steps, and the formula."""
+        w, u, b = self._weights(x)
+        gate, activation = self.recurrent_activation, self.activation
+
+        def step(states: States, now: Elements) -> States:
+            h, c = states
+            i = gate(now["x_i"] + h @ u[0])
+            f = gate(now["x_f"] + h @ u[1])
+            g = activation(now["x_g"] + h @ u[2])
+            o = gate(now["x_o"] + h @ u[3])
+            c = f * c + i * g
+            return o * activation(c), c
+
+        return self._inputs(x, w, b), step
+
+
+class GRU(Gated):
+    """The gated recurrent unit: how much of the state stays, `z`, and is seen, `r`.
+
+        z = s(x W_z + b_z + h U_z + d_z)      r = s(x W_r + b_r + h U_r + d_r)
+        n = a(x W_n + b_n + r * (h U_n + d_n))
+        h = z * h + (1 - z) * n
+
+    With `reset_after=False`, `n = a(x W_n + (r * h) U_n + b_n)` and there is no `d`.
+
+    Args:
+        units: the size of the state.
+        activation: `a`; a name or a formula.
+        recurrent_activation: `s`, of the gates.
+        use_bias: whether there are `b` and `d`.
+        kernel_initializer: first values of `W`, shape `(features, 3 units)`: z, r, n.
+        recurrent_initializer: first values of `U`, shape `(units, 3 units)`.
+        bias_initializer: first values of `b` and `d`, shape `(2, 3 units)`; `(3 units,)` without d.
+        kernel_regularizer: a term added to the loss for `W`.
+        recurrent_regularizer: a term added to the loss for `U`.
+        bias_regularizer: a term added to the loss for `b` and `d`.
+        return_sequences: whether the output is that of every step.
+        return_state: whether the last state is returned too.
+        go_backwards: whether to go from the last element to the first.
+        reset_after: whether `r` acts behind the product with `U_n`.
+        name: the layer's name.
+
+    Example:
+        >>> import chainrule as cr
+        >>> cr.GRU(16)(cr.Input((20, 8))).shape
+        (batch, 16)
+
+    Source:
+        Cho et al. 2014, "Learning phrase representations using RNN encoder-decoder".
+    """
+
+    formula = "h = z * h + (1 - z) * n"
+    gates = ("z", "r", "n")
+
+    def __init__(
+        self,
+        units: int,
+        activation: str | Activation = "tanh",
+        recurrent_activation: str | Activation = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        reset_after: bool = True,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            units,
+            activation,
+            use_bias,
+            (kernel_initializer, recurrent_initializer, bias_initializer),
+            (kernel_regularizer, recurrent_regularizer, bias_regularizer),
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            name=name,
+        )
+        self.recurrent_activation: Activation = find_activation(recurrent_activation)
+        self.reset_after = bool(reset_after)
+
+    def _bias_shape(self) -> Shape:
+        return (2, 3 * self.units) if self.reset_after else (3 * self.units,)
+
+    def begin(self, x: Tensor) -> tuple[Elements, Step]:
+        """`x W + b` of each gate for all steps, and the formula."""
+        w, u, bias = self._weights(x)
+        b = d = None
+        if bias is not None and self.reset_after:
+            b, d = [both[0] for both in bias], [both[1] for both in bias]
+        elif bias is not None:
+            b = bias
+        gate, activation = self.recurrent_activation, self.activation
+
+        def recurrent(h: Tensor, i: int) -> Tensor:
+            return h @ u[i] if d is None else h @ u[i] + d[i]
+
+        def step(states: States, now: Elements) -> States:
+            (h,) = states
+            z = gate(now["x_z"] + recurrent(h, 0))
+            r = gate(now["x_r"] + recurrent(h, 1))
+            seen = r * recurrent(h, 2) if self.reset_after else recurrent(r * h, 2)
+            n = activation(now["x_n"] + seen)
+            return (z * h + (1 - z) * n,)
+
+        return self._inputs(x, w, b), step

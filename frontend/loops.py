@@ -1,0 +1,259 @@
+"""Loops that stay loops: a step is traced once, and repeated when the program runs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from chainrule.compiler.errors import DTypeError, ShapeError, UsageError
+from chainrule.compiler.ir import Node, leaf
+from chainrule.compiler.ops.convert import cast as convert
+from chainrule.compiler.ops.random import DRAWS
+from chainrule.compiler.ops.scan import SCAN, scan as looped, with_steps
+from chainrule.compiler.types import Dim, Size, TensorType, symbol
+
+from .tensor import DEFAULT_FLOAT, Tensor, as_tensor, public
+
+Nest = Any
+"""A tensor, or a tuple, list or dictionary of nests; None holds nothing."""
+
+
+@public
+def scan(
+    step: Callable[[Nest, Nest], tuple[Nest, Nest]],
+    init: Nest,
+    xs: Nest = None,
+    length: int | str | Size | None = None,
+    reverse: bool = False,
+) -> tuple[Nest, Nest]:
+    """Repeat a step that carries values along: c, y[t] = step(c, x[t]) for t = 0, 1, ...
+
+    The step is traced once, whatever the length, which need not be known: a loop of 10,000 steps
+    compiles as fast as one of 10. It may use tensors from outside, be differentiated any number of
+    times, and hold other loops. Nests are tensors, or tuples, lists and dictionaries of them.
+
+    Args:
+        step: a function of carry and x that returns the next carry and y. A carry keeps its shape
+            and dtype; y may be None.
+        init: the first carry, a nest.
+        xs: a nest of tensors with an axis of one length in front, of which each step gets one
+            element; None gives None to every step.
+        length: how many steps; needed where xs is None.
+        reverse: whether to go from the last element to the first. `ys[t]` belongs to `xs[t]`.
+
+    Returns:
+        The last carry, and ys: for each y a tensor with an axis of the length in front.
+
+    Raises:
+        UsageError: the step returns no pair, a nest of another form than `init`, or draws random
+            numbers; or there is no length.
+        ShapeError: lengths differ, or a carry changes its shape.
+        DTypeError: a carry changes its dtype.
+
+    Example:
+        >>> import chainrule as cr, numpy as np
+        >>> x, a = cr.tensor("x", ("n",)), cr.tensor("a", ())
+        >>> def smooth(mean, x):
+        ...     mean = a * mean + (1 - a) * x
+        ...     return mean, mean
+        >>> last, means = cr.scan(smooth, 0.0, x)
+        >>> f = cr.function([x, a], [means, cr.grad(last, a)], target="numpy")
+        >>> f(np.array([1.0, 2.0, 4.0], np.float32), 0.5)
+        [array([0.5  , 1.25 , 2.625], dtype=float32), array(-3.75, dtype=float32)]
+
+    Source:
+        Bradbury et al. 2018, JAX, `jax.lax.scan`, whose conventions these are.
+    """
+    sequences = [_sequence(x) for x in _leaves(xs)]
+    steps = _length(sequences, length)
+    inits = [as_tensor(x) for x in _leaves(init)]
+    names = _names(step)
+    # A number takes the dtype that the step makes of it, which a first trace shows.
+    weak = [t.weak for t in inits]
+    starts = [t.node for t in inits]
+    if any(weak):
+        _, results, _ = _traced(step, init, xs, starts, sequences, names, weak)
+        starts = [
+            convert(x, _strong(new)) if free else x
+            for x, new, free in zip(starts, results, weak, strict=True)
+        ]
+    inputs, results, ys = _traced(step, init, xs, starts, sequences, names)
+    carries = [
+        _kept(x, old.type, new) for x, old, new in zip(inputs, starts, results, strict=False)
+    ]
+    stacked = [convert(y.node, _strong(y)) for y in map(as_tensor, _leaves(ys))]
+    outputs = [*carries, *stacked]
+    if not outputs:
+        return init, ys
+    made = looped(inputs, outputs, starts, [t.node for t in sequences], steps, bool(reverse))
+    _check_drawing(made[0])
+    tensors = iter([Tensor(node) for node in made])
+    return _like(init, tensors), _like(ys, tensors)
+
+
+def _sequence(x: Any) -> Tensor:
+    found = as_tensor(x)
+    if not found.ndim:
+        raise ShapeError(
+            f"scan over {found.node.type}",
+            "a sequence has an axis of steps in front",
+            "what is the same in every step, the step may use as it is",
+        )
+    return Tensor(convert(found.node, _strong(found)))
+
+
+def _strong(t: Tensor) -> str:
+    return DEFAULT_FLOAT if t.weak and t.dtype == "float64" else t.dtype
+
+
+def _length(sequences: list[Tensor], length: int | str | Size | None) -> Dim:
+    """How many steps there are."""
+    found = [t.shape[0] for t in sequences]
+    if length is not None:
+        given = symbol(length) if isinstance(length, str) else length
+        wrong = isinstance(given, bool) or not isinstance(given, int | Size)
+        if wrong or (isinstance(given, int) and given < 0):
+            raise UsageError(
+                f"scan of length {length!r}", "expected how many steps, at least 0", "such as 10"
+            )
+        found.insert(0, given)
+    if not found:
+        raise UsageError(
+            "scan of no length", "there are no sequences and no length", "say length=10"
+        )
+    if any(dim != found[0] for dim in found):
+        raise ShapeError(
+            "scan: lengths differ",
+            " and ".join(str(dim) for dim in dict.fromkeys(found)),
+            "every sequence has an element for every step; equal sizes have one name",
+        )
+    return found[0]
+
+
+def _names(step: Callable[..., Any]) -> tuple[str, str]:
+    """What the step calls its carry and its x."""
+    try:
+        found = [name for name in inspect.signature(step).parameters if name.isidentifier()]
+    except (TypeError, ValueError):
+        found = []
+    return (found[0], found[1]) if len(found) >= 2 else ("carry", "x")
+
+
+def _traced(
+    step: Callable[[Nest, Nest], Any],
+    init: Nest,
+    xs: Nest,
+    starts: list[Node],
+    sequences: list[Tensor],
+    names: tuple[str, str],
+    weak: list[bool] | None = None,
+) -> tuple[list[Node], list[Tensor], Nest]:
+    """The leaves of the step, the carries that it returns, and its ys."""
+    carried = [
+        leaf(name, x.type, "placeholder")
+        for name, x in zip(_numbered(names[0], init), starts, strict=True)
+    ]
+    elements = [
+        leaf(name, TensorType(t.dtype, t.shape[1:]), "placeholder")
+        for name, t in zip(_numbered(names[1], xs), sequences, strict=True)
+    ]
+    free = weak or [False] * len(carried)
+    carry = _like(init, iter([Tensor(x, w) for x, w in zip(carried, free, strict=True)]))
+    result = step(carry, _like(xs, map(Tensor, elements)))
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise UsageError(
+            f"a step of scan returned {type(result).__name__}",
+            "expected a pair: the next carry, and what is stacked",
+            "return carry, None where nothing is stacked",
+        )
+    new, ys = result
+    if _form(new) != _form(init):
+        raise UsageError(
+            "a step of scan returned a carry of another form",
+            f"it began as {_form(init)} and became {_form(new)}",
+            "return what init is, in the same order",
+        )
+    return [*carried, *elements], [as_tensor(x) for x in _leaves(new)], ys
+
+
+def _kept(x: Node, type: TensorType, new: Tensor) -> Node:
+    """A new carry, if it has the type of the old one."""
+    if new.shape != type.shape:
+        raise ShapeError(
+            f"a carry of scan changes its shape: {x.attr('name')}",
+            f"it begins as {type} and becomes {new.node.type}",
+            "begin with the shape that it has later: cr.zeros, cr.zeros_like",
+        )
+    if new.weak:
+        return convert(new.node, type.dtype)
+    if new.dtype != type.dtype:
+        raise DTypeError(
+            f"a carry of scan changes its dtype: {x.attr('name')}",
+            f"it begins as {type} and becomes {new.node.type}",
+            "convert one of them with astype",
+        )
+    return new.node
+
+
+def _check_drawing(node: Node) -> None:
+    if node.op is SCAN and any(x.op in DRAWS for x in with_steps([node])):
+        raise UsageError(
+            "random numbers in the step of a loop",
+            "every step would draw the same ones",
+            "draw them outside, for all steps, and pass them as a sequence",
+        )
+
+
+# Nests
+
+
+def _leaves(nest: Nest) -> Iterator[Any]:
+    """The tensors of a nest, in order."""
+    if nest is None:
+        return
+    if isinstance(nest, tuple | list):
+        for item in nest:
+            yield from _leaves(item)
+    elif isinstance(nest, Mapping):
+        for key in nest:
+            yield from _leaves(nest[key])
+    else:
+        yield nest
+
+
+def _like(nest: Nest, values: Iterator[Any]) -> Nest:
+    """A nest of the same form with other tensors."""
+    if nest is None:
+        return None
+    if isinstance(nest, tuple) and hasattr(nest, "_fields"):
+        return type(nest)(*(_like(item, values) for item in nest))
+    if isinstance(nest, tuple | list):
+        return type(nest)(_like(item, values) for item in nest)
+    if isinstance(nest, Mapping):
+        return {key: _like(item, values) for key, item in nest.items()}
+    return next(values)
+
+
+def _form(nest: Nest) -> str:
+    """The form of a nest, as text."""
+    if nest is None:
+        return "None"
+    if isinstance(nest, Mapping):
+        return f"{{{', '.join(f'{key!r}: {_form(item)}' for key, item in nest.items())}}}"
+    if isinstance(nest, tuple | list):
+        inner = ", ".join(map(_form, nest))
+        return f"({inner})" if isinstance(nest, tuple) else f"[{inner}]"
+    return "x"
+
+
+def _numbered(name: str, nest: Nest) -> list[str]:
+    """A name for each tensor of a nest: keys of dictionaries, else numbers."""
+    if isinstance(nest, Mapping):
+        found = []
+        for key, item in nest.items():
+            own = key if isinstance(key, str) and key.isidentifier() else name
+            found += _numbered(own, item)
+        return found
+    count = len(list(_leaves(nest)))
+    return [name] if count == 1 else [f"{name}{i + 1}" for i in range(count)]
