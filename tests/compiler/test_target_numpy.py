@@ -483,3 +483,12 @@ def test_inserted_axes(old: list[int], ones: list[bool]) -> None:
     x = np.arange(np.prod(old, dtype=int)).reshape(old)
     index_ = tuple({":": slice(None), "None": None, "0": 0}[text] for text in subscripts)
     assert np.array_equal(x[index_], x.reshape(new))
+
+
+def test_arguments_stand_as_buffers_do_whatever_the_graphs_order() -> None:
+    rate, x = tensor("rate", role="setting"), tensor("x", BATCH)
+    program = emitted(Graph("f", (rate, x), outputs=(("y", rate * x),)))
+    (step,) = [f for f in ast.parse(program.source).body if getattr(f, "name", "") == "step"]
+    assert isinstance(step, ast.FunctionDef)
+    names = [argument.arg for argument in step.args.args]
+    assert names == [buffer.name for buffer in program.buffers][:-1] == ["x", "rate"]

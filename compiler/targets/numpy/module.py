@@ -254,8 +254,10 @@ def _frontier(roots: Sequence[Node], inside: set[Node]) -> list[Node]:
 
 def _step(graph: Graph, module: Module, functions: Sequence[Function]) -> str:
     """The function that the runtime calls: outputs, parameters and state, in order."""
-    names = [module.identifier(x) for x in graph.leaves]
-    lines = wrapped("def step(", names, "):")
+    settings = [x for x in graph.inputs if x.attr("role") == "setting"]
+    inputs = [x for x in graph.inputs if x not in settings]
+    order = [*inputs, *settings, *graph.params, *graph.state]
+    lines = wrapped("def step(", [module.identifier(x) for x in order], "):")
     lines.append(
         '    """Outputs, then every parameter and state, new where there is a new value."""'
     )
