@@ -25,7 +25,7 @@ EPSILON = 1e-7
 
 @loss
 def mean_squared_error(target: Tensor, prediction: Tensor) -> Tensor:
-    """mean (target - prediction)^2 over the last axis.
+    """mean (prediction - target)^2 over the last axis.
 
     Args:
         target: of the prediction's shape.
@@ -40,7 +40,7 @@ def mean_squared_error(target: Tensor, prediction: Tensor) -> Tensor:
         >>> cr.loss("mse")(y, p).shape
         (batch,)
     """
-    return mean(square(target - prediction), axis=-1)
+    return mean(square(prediction - target), axis=-1)
 
 
 @loss

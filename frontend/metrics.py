@@ -74,7 +74,7 @@ def mean_absolute_error(target: Tensor, prediction: Tensor) -> Tensor:
 
 @metric
 def mean_squared_error(target: Tensor, prediction: Tensor) -> Tensor:
-    """The mean of (target - prediction)^2.
+    """The mean of (prediction - target)^2.
 
     Args:
         target: float, of the prediction's shape.
@@ -89,12 +89,12 @@ def mean_squared_error(target: Tensor, prediction: Tensor) -> Tensor:
         >>> cr.metric("mse")(y, p).shape
         (batch,)
     """
-    return mean(square(target - prediction), axis=-1)
+    return mean(square(prediction - target), axis=-1)
 
 
 @metric(finish=sqrt)
 def root_mean_squared_error(target: Tensor, prediction: Tensor) -> Tensor:
-    """The root of the mean of (target - prediction)^2 over all samples.
+    """The root of the mean of (prediction - target)^2 over all samples.
 
     Args:
         target: float, of the prediction's shape.
@@ -108,7 +108,7 @@ def root_mean_squared_error(target: Tensor, prediction: Tensor) -> Tensor:
         >>> cr.metric("rmse").conclude(4.0)
         2.0
     """
-    return mean(square(target - prediction), axis=-1)
+    return mean(square(prediction - target), axis=-1)
 
 
 METRICS: Mapping[str, Metric] = (

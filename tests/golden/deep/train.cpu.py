@@ -9,7 +9,7 @@ net.py:9    h3 = tanh(z3)
 net.py:10   z4 = h3 W4 + b4
 net.py:10   h4 = tanh(z4)
 net.py:11   y = h4 W5 + b5
-            L = sum((t - y)²) / (2 batch)
+            L = sum((y - t)²) / (2 batch)
 """
 
 from chainrule.runtime.devices.cpu.library import (
@@ -52,22 +52,22 @@ def k2_h2(batch, h1, W2, h1_W2, b2, h2):
 
 
 # net.py:11   y = h4 W5 + b5
-# net.py:13   dL/dy = -2 (t - y) / (2 batch)
+# net.py:13   dL/dy = 2 (y - t) / (2 batch)
 # net.py:11   dL/db5 = sum_batch dL/dy
-#             L = sum((t - y)²) / (2 batch)
+#             L = sum((y - t)²) / (2 batch)
 # net.py:13   sgd_v_b5 <- momentum * sgd_v_b5 - learning_rate * dL/db5
 # net.py:13   b5 <- b5 + sgd_v_b5
 @kernel
-def k3_loss(batch, h4, W5, t, h4_W5, dL_dy, momentum, learning_rate, dL_db5, b5, sgd_v_b5, loss):
+def k3_loss(batch, h4, W5, h4_W5, t, dL_dy, momentum, learning_rate, dL_db5, b5, sgd_v_b5, loss):
     matmul(h4, W5, h4_W5)
     sum = f64(0.0)
     for i in range(2):
         dL_db5[i] = f32(0.0)
     for i in range(batch):
         for j in range(2):
-            difference_ij = t[i, j] - (h4_W5[i, j] + b5[j])
+            difference_ij = h4_W5[i, j] + b5[j] - t[i, j]
             sum = accumulate(sum, f64(difference_ij * difference_ij))
-            dL_dy_ij = -(f32(2.0) * difference_ij / f32(2 * batch))
+            dL_dy_ij = f32(2.0) * difference_ij / f32(2 * batch)
             dL_dy[i, j] = dL_dy_ij
             dL_db5[j] = dL_db5[j] + dL_dy_ij
     total_0 = f32(sum)
@@ -230,7 +230,7 @@ def step(
     k2_h2(batch, h1, W2, h1_W2, b2, h2)
     k2_h2(batch, h2, W3, h2_W3, b3, h3)
     k2_h2(batch, h3, W4, h3_W4, b4, h4)
-    k3_loss(batch, h4, W5, t, h4_W5, dL_dy, momentum, learning_rate, dL_db5, b5, sgd_v_b5, loss)
+    k3_loss(batch, h4, W5, h4_W5, t, dL_dy, momentum, learning_rate, dL_db5, b5, sgd_v_b5, loss)
     k4_b4(batch, dL_dy, W5, dL_dh4, h4, dL_dz4, momentum, learning_rate, dL_db4, b4, sgd_v_b4)
     k5_b3(batch, dL_dz4, W4, dL_dh3, h3, dL_dz3, momentum, learning_rate, dL_db3, b3, sgd_v_b3)
     k5_b3(batch, dL_dz3, W3, dL_dh2, h2, dL_dz2, momentum, learning_rate, dL_db2, b2, sgd_v_b2)

@@ -4,7 +4,7 @@ net.py:7   z1 = x W1 + b1
            h1 = max(z1, 0)
            h1_2 = [uniform(seed, draws) ≥ 0.5] * h1 / 0.5
 net.py:9   y = h1_2 W2 + b2
-           L = sum((t - y)²) / (2 batch)
+           L = sum((y - t)²) / (2 batch)
 """
 
 from chainrule.runtime.devices.cpu.library import (
@@ -42,21 +42,21 @@ def k1_h1_2(batch, x, W1, seed, draws, x_W1, b1, h1_2):
 
 
 # net.py:9    y = h1_2 W2 + b2
-# net.py:11   dL/dy = -2 (t - y) / (2 batch)
+# net.py:11   dL/dy = 2 (y - t) / (2 batch)
 # net.py:9    dL/db2 = sum_batch dL/dy
-#             L = sum((t - y)²) / (2 batch)
+#             L = sum((y - t)²) / (2 batch)
 # net.py:11   b2 <- b2 - learning_rate * dL/db2
 @kernel
-def k2_loss(batch, h1_2, W2, t, h1_2_W2, dL_dy, learning_rate, dL_db2, b2, loss):
+def k2_loss(batch, h1_2, W2, h1_2_W2, t, dL_dy, learning_rate, dL_db2, b2, loss):
     matmul(h1_2, W2, h1_2_W2)
     sum = f64(0.0)
     for i in range(2):
         dL_db2[i] = f32(0.0)
     for i in range(batch):
         for j in range(2):
-            difference_ij = t[i, j] - (h1_2_W2[i, j] + b2[j])
+            difference_ij = h1_2_W2[i, j] + b2[j] - t[i, j]
             sum = accumulate(sum, f64(difference_ij * difference_ij))
-            dL_dy_ij = -(f32(2.0) * difference_ij / f32(2 * batch))
+            dL_dy_ij = f32(2.0) * difference_ij / f32(2 * batch)
             dL_dy[i, j] = dL_dy_ij
             dL_db2[j] = dL_db2[j] + dL_dy_ij
     total_0 = f32(sum)
@@ -141,7 +141,7 @@ def step(
     dL_dy = view(scratch_5, (batch, 2))
     dL_dz1 = view(scratch_6, (batch, 6))
     k1_h1_2(batch, x, W1, seed, draws, x_W1, b1, h1_2)
-    k2_loss(batch, h1_2, W2, t, h1_2_W2, dL_dy, learning_rate, dL_db2, b2, loss)
+    k2_loss(batch, h1_2, W2, h1_2_W2, t, dL_dy, learning_rate, dL_db2, b2, loss)
     k3_dL_db1(batch, dL_dy, W2, x_W1, b1, seed, draws, dL_dh1_2, dL_dz1, dL_db1)
     k4_draws(draws)
     k5_b1(learning_rate, dL_db1, b1)

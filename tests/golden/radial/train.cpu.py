@@ -2,7 +2,7 @@
 
 net.py:13   z1 = exp(-gamma1 * (sum_axis2 (x - c1ᵀ)²))
 net.py:14   y = z1 W2 + b2
-            L = sum((t - y)²) / batch
+            L = sum((y - t)²) / batch
 """
 
 from chainrule.runtime.devices.cpu.library import (
@@ -20,12 +20,12 @@ from chainrule.runtime.devices.cpu.library import (
 
 # net.py:13   z1 = exp(-gamma1 * (sum_axis2 (x - c1ᵀ)²))
 # net.py:14   y = z1 W2 + b2
-# net.py:16   dL/dy = -2 (t - y) / batch
+# net.py:16   dL/dy = 2 (y - t) / batch
 # net.py:14   dL/dz1 = dL/dy W2ᵀ
 # net.py:14   dL/dW2 = z1ᵀ dL/dy
 # net.py:14   dL/db2 = sum_batch dL/dy
 #             dL/dc1 = (sum_batch (2 dL/dz1 * z1 * gamma1 * (x - c1ᵀ)))ᵀ
-#             L = sum((t - y)²) / batch
+#             L = sum((y - t)²) / batch
 # net.py:16   b2 <- b2 - learning_rate * dL/db2
 # net.py:16   W2 <- W2 - learning_rate * dL/dW2
 # net.py:16   gamma1 <- gamma1 + (sum_batch (dL/dz1 * z1 * (sum_axis2 (x - c1ᵀ)²))) * learning_rate
@@ -57,9 +57,9 @@ def k1_loss(
             z1[i, j] = z1_ij
             sum_3 = accumulate(sum_3, f64(z1_ij * W2[j, 0]))
         z1_W2_i = f32(sum_3)
-        difference_i = t[i, 0] - (z1_W2_i + b2_0)
+        difference_i = z1_W2_i + b2_0 - t[i, 0]
         sum = accumulate(sum, f64(difference_i * difference_i))
-        dL_dy_i = -(f32(2.0) * difference_i / f32(batch))
+        dL_dy_i = f32(2.0) * difference_i / f32(batch)
         for j in range(5):
             product_ij = dL_dy_i * W2[j, 0] * z1[i, j]
             reshape_ij = product_ij * gamma1[j]

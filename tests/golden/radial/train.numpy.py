@@ -2,7 +2,7 @@
 
 net.py:13   z1 = exp(-gamma1 * (sum_axis2 (x - c1ᵀ)²))   Layer(bump, 5)
 net.py:14   y = z1 W2 + b2                               Dense(1)
-net.py:16   L = mean((t - y)²)
+net.py:16   L = mean((y - t)²)
 
 Infinities and NaN are values here: call it under np.errstate(all='ignore').
 """
@@ -19,20 +19,20 @@ def forward(x, c1, gamma1, W2, b2):
 
 def gradient(x, t, c1, gamma1, W2, b2):
     z1, y = forward(x, c1, gamma1, W2, b2)
-    difference = t - y                      # net.py:16   difference = t - y
-    L = np.mean((difference**2)[:, 0])      #             L = mean(difference²)
-    dL_dy = -(2 * difference / x.shape[0])  #             dL/dy = -2 difference / batch
-    dL_dz1 = dL_dy @ W2.T                   # net.py:14   dL/dz1 = dL/dy W2ᵀ
-    product = dL_dz1 * z1                   # net.py:13   product = dL/dz1 * z1
-    difference_2 = x[:, None, :] - c1.T     #             difference_2 = x - c1ᵀ
+    difference = y - t                    # net.py:16   difference = y - t
+    L = np.mean((difference**2)[:, 0])    #             L = mean(difference²)
+    dL_dy = 2 * difference / x.shape[0]   #             dL/dy = 2 difference / batch
+    dL_dz1 = dL_dy @ W2.T                 # net.py:14   dL/dz1 = dL/dy W2ᵀ
+    product = dL_dz1 * z1                 # net.py:13   product = dL/dz1 * z1
+    difference_2 = x[:, None, :] - c1.T   #             difference_2 = x - c1ᵀ
     # product_2 = 2 product * gamma1 * difference_2
     product_2 = 2 * ((product * gamma1)[:, :, None] * difference_2)
-    dL_dc1 = np.sum(product_2, axis=0).T    #             dL/dc1 = (sum_batch product_2)ᵀ
+    dL_dc1 = np.sum(product_2, axis=0).T  #             dL/dc1 = (sum_batch product_2)ᵀ
     # sums = sum_batch (product * (sum_axis2 difference_2²))
     sums = np.sum(product * np.sum(difference_2**2, axis=2), axis=0)
-    dL_dgamma1 = -sums                      #             dL/dgamma1 = -sums
-    dL_dW2 = z1.T @ dL_dy                   # net.py:14   dL/dW2 = z1ᵀ dL/dy
-    dL_db2 = np.sum(dL_dy, axis=0)          #             dL/db2 = sum_batch dL/dy
+    dL_dgamma1 = -sums                    #             dL/dgamma1 = -sums
+    dL_dW2 = z1.T @ dL_dy                 # net.py:14   dL/dW2 = z1ᵀ dL/dy
+    dL_db2 = np.sum(dL_dy, axis=0)        #             dL/db2 = sum_batch dL/dy
     return L, dL_dc1, dL_dgamma1, dL_dW2, dL_db2, sums
 
 

@@ -1,7 +1,7 @@
 """train. Target cpu.
 
 net.py:7   y = x W1 + b1
-net.py:9   L = sum((t - y)²) / batch + 0.01 sum(W1²)
+net.py:9   L = sum((y - t)²) / batch + 0.01 sum(W1²)
 """
 
 from chainrule.runtime.devices.cpu.library import (
@@ -27,10 +27,10 @@ def k1_total(W1, total):
 
 
 # net.py:7   y = x W1 + b1
-# net.py:9   dL/dy = -2 (t - y) / batch
+# net.py:9   dL/dy = 2 (y - t) / batch
 # net.py:7   dL/db1 = sum_batch dL/dy
 # net.py:7   dL/dW1 = 0.02 W1 + xᵀ dL/dy
-# net.py:9   L = sum((t - y)²) / batch + 0.01 sum(W1²)
+# net.py:9   L = sum((y - t)²) / batch + 0.01 sum(W1²)
 # net.py:9   b1 <- b1 - learning_rate * dL/db1
 # net.py:9   W1 <- W1 - learning_rate * dL/dW1
 @kernel
@@ -45,9 +45,9 @@ def k2_loss(batch, x, t, learning_rate, x_dL_dy, total, b1, W1, loss):
         for j in range(3):
             sum_3 = accumulate(sum_3, f64(x[i, j] * W1[j, 0]))
         x_W1_i = f32(sum_3)
-        difference_i = t[i, 0] - (x_W1_i + b1_0)
+        difference_i = x_W1_i + b1_0 - t[i, 0]
         sum = accumulate(sum, f64(difference_i * difference_i))
-        dL_dy_i = -(f32(2.0) * difference_i / f32(batch))
+        dL_dy_i = f32(2.0) * difference_i / f32(batch)
         for j in range(3):
             x_dL_dy[j, 0] = x_dL_dy[j, 0] + x[i, j] * dL_dy_i
         sum_2 = accumulate(sum_2, f64(dL_dy_i))

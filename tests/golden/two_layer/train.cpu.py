@@ -3,7 +3,7 @@
 net.py:7   z1 = x W1 + b1
 net.py:7   h1 = tanh(z1)
 net.py:8   y = h1 W2 + b2
-           L = sum((t - y)²) / (2 batch)
+           L = sum((y - t)²) / (2 batch)
 """
 
 from chainrule.runtime.devices.cpu.library import (
@@ -33,21 +33,21 @@ def k1_h1(batch, x, W1, x_W1, b1, h1):
 
 
 # net.py:8    y = h1 W2 + b2
-# net.py:10   dL/dy = -2 (t - y) / (2 batch)
+# net.py:10   dL/dy = 2 (y - t) / (2 batch)
 # net.py:8    dL/db2 = sum_batch dL/dy
-#             L = sum((t - y)²) / (2 batch)
+#             L = sum((y - t)²) / (2 batch)
 # net.py:10   b2 <- b2 - learning_rate * dL/db2
 @kernel
-def k2_loss(batch, h1, W2, t, h1_W2, dL_dy, learning_rate, dL_db2, b2, loss):
+def k2_loss(batch, h1, W2, h1_W2, t, dL_dy, learning_rate, dL_db2, b2, loss):
     matmul(h1, W2, h1_W2)
     sum = f64(0.0)
     for i in range(2):
         dL_db2[i] = f32(0.0)
     for i in range(batch):
         for j in range(2):
-            difference_ij = t[i, j] - (h1_W2[i, j] + b2[j])
+            difference_ij = h1_W2[i, j] + b2[j] - t[i, j]
             sum = accumulate(sum, f64(difference_ij * difference_ij))
-            dL_dy_ij = -(f32(2.0) * difference_ij / f32(2 * batch))
+            dL_dy_ij = f32(2.0) * difference_ij / f32(2 * batch)
             dL_dy[i, j] = dL_dy_ij
             dL_db2[j] = dL_db2[j] + dL_dy_ij
     total_0 = f32(sum)
@@ -117,7 +117,7 @@ def step(
     dL_dy = view(scratch_4, (batch, 2))
     dL_dz1 = view(scratch_5, (batch, 4))
     k1_h1(batch, x, W1, x_W1, b1, h1)
-    k2_loss(batch, h1, W2, t, h1_W2, dL_dy, learning_rate, dL_db2, b2, loss)
+    k2_loss(batch, h1, W2, h1_W2, t, dL_dy, learning_rate, dL_db2, b2, loss)
     k3_b1(batch, dL_dy, W2, dL_dh1, h1, dL_dz1, learning_rate, dL_db1, b1)
     k4_W1(x, dL_dz1, learning_rate, dL_dW1, W1)
     k5_W2(h1, dL_dy, learning_rate, dL_dW2, W2)

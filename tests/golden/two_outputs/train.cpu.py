@@ -5,7 +5,7 @@ net.py:6    h1 = tanh(z1)
 net.py:7    size = h1 W_size + b_size
 net.py:8    kind = h1 W_kind + b_kind
 net.py:11   L = size_loss - sum((kind - max_axis1 kind - log(sum_axis1 exp(kind - max_axis1 kind)))[t_kind]) / batch
-            size_loss = sum((t_size - size)²) / batch
+            size_loss = sum((size - t_size)²) / batch
 net.py:11   kind_loss = -sum((kind - max_axis1 kind - log(sum_axis1 exp(kind - max_axis1 kind)))[t_kind]) / batch
 """
 
@@ -35,14 +35,13 @@ from chainrule.runtime.devices.cpu.library import (
 # net.py:6    z1 = x W1 + b1
 # net.py:6    h1 = tanh(z1)
 # net.py:7    size = h1 W_size + b_size
-# net.py:11   dL/dsize = -2 (t_size - size) / batch
+# net.py:11   dL/dsize = 2 (size - t_size) / batch
 # net.py:7    dL/dW_size = h1ᵀ dL/dsize
 # net.py:7    dL/db_size = sum_batch dL/dsize
-#             size_loss = sum((t_size - size)²) / batch
-# net.py:11   b_size <- b_size - learning_rate * dL/db_size
+#             size_loss = sum((size - t_size)²) / batch
 @kernel
 def k1_size_loss(
-    batch, x, W1, x_W1, b1, h1, W_size, t_size, dL_dsize, learning_rate, dL_dW_size, b_size,
+    batch, x, W1, x_W1, b1, h1, W_size, h1_W_size, b_size, t_size, dL_dW_size, dL_db_size,
     size_loss,
 ):
     matmul(x, W1, x_W1)
@@ -58,17 +57,16 @@ def k1_size_loss(
             h1[i, j] = h1_ij
             sum_3 = accumulate(sum_3, f64(h1_ij * W_size[j, 0]))
         h1_W_size_i = f32(sum_3)
-        difference_i = t_size[i, 0] - (h1_W_size_i + b_size_0)
+        h1_W_size[i, 0] = h1_W_size_i
+        difference_i = h1_W_size_i + b_size_0 - t_size[i, 0]
         sum = accumulate(sum, f64(difference_i * difference_i))
-        dL_dsize_i = -(f32(2.0) * difference_i / f32(batch))
-        dL_dsize[i, 0] = dL_dsize_i
+        dL_dsize_i = f32(2.0) * difference_i / f32(batch)
         for j in range(5):
             dL_dW_size[j, 0] = dL_dW_size[j, 0] + h1[i, j] * dL_dsize_i
         sum_2 = accumulate(sum_2, f64(dL_dsize_i))
-    dL_db_size_0 = f32(sum_2)
+    dL_db_size[0] = f32(sum_2)
     total_0 = f32(sum)
     size_loss[0] = total_0 / f32(batch)
-    b_size[0] = b_size_0 - f32(learning_rate[0]) * dL_db_size_0
 
 
 # net.py:8    kind = h1 W_kind + b_kind
@@ -116,12 +114,15 @@ def k2_loss(
 # net.py:6   dL/dz1 = dL/dh1 * (1 - h1²)
 # net.py:6   dL/db1 = sum_batch dL/dz1
 @kernel
-def k3_dL_db1(batch, dL_dkind, W_kind, dL_dkind_W_kind, dL_dsize, W_size, h1, dL_dz1, dL_db1):
+def k3_dL_db1(
+    batch, dL_dkind, W_kind, dL_dkind_W_kind, h1_W_size, b_size, t_size, W_size, h1, dL_dz1, dL_db1,
+):
     matmul_nt(dL_dkind, W_kind, dL_dkind_W_kind)
     for i in range(5):
         dL_db1[i] = f32(0.0)
+    b_size_0 = b_size[0]
     for i in range(batch):
-        dL_dsize_i = dL_dsize[i, 0]
+        dL_dsize_i = f32(2.0) * (h1_W_size[i, 0] + b_size_0 - t_size[i, 0]) / f32(batch)
         for j in range(5):
             h1_ij = h1[i, j]
             dL_dh1_ij = dL_dkind_W_kind[i, j] + dL_dsize_i * W_size[j, 0]
@@ -130,9 +131,15 @@ def k3_dL_db1(batch, dL_dkind, W_kind, dL_dkind_W_kind, dL_dsize, W_size, h1, dL
             dL_db1[j] = dL_db1[j] + dL_dz1_ij
 
 
+# net.py:11   b_size <- b_size - learning_rate * dL/db_size
+@kernel
+def k4_b_size(learning_rate, dL_db_size, b_size):
+    b_size[0] = b_size[0] - f32(learning_rate[0]) * dL_db_size[0]
+
+
 # net.py:11   W_size <- W_size - learning_rate * dL/dW_size
 @kernel
-def k4_W_size(learning_rate, dL_dW_size, W_size):
+def k5_W_size(learning_rate, dL_dW_size, W_size):
     learning_rate_f32 = f32(learning_rate[0])
     for i in range(5):
         W_size[i, 0] = W_size[i, 0] - learning_rate_f32 * dL_dW_size[i, 0]
@@ -140,7 +147,7 @@ def k4_W_size(learning_rate, dL_dW_size, W_size):
 
 # net.py:11   b1 <- b1 - learning_rate * dL/db1
 @kernel
-def k5_b1(learning_rate, dL_db1, b1):
+def k6_b1(learning_rate, dL_db1, b1):
     learning_rate_f32 = f32(learning_rate[0])
     for i in range(5):
         b1[i] = b1[i] - learning_rate_f32 * dL_db1[i]
@@ -149,7 +156,7 @@ def k5_b1(learning_rate, dL_db1, b1):
 # net.py:6    dL/dW1 = xᵀ dL/dz1
 # net.py:11   W1 <- W1 - learning_rate * dL/dW1
 @kernel
-def k6_W1(x, dL_dz1, learning_rate, dL_dW1, W1):
+def k7_W1(x, dL_dz1, learning_rate, dL_dW1, W1):
     W1_flat = view(W1, (20,))
     dL_dW1_flat = view(dL_dW1, (20,))
     matmul_tn(x, dL_dz1, dL_dW1)
@@ -161,7 +168,7 @@ def k6_W1(x, dL_dz1, learning_rate, dL_dW1, W1):
 # net.py:8    dL/dW_kind = h1ᵀ dL/dkind
 # net.py:11   W_kind <- W_kind - learning_rate * dL/dW_kind
 @kernel
-def k7_W_kind(h1, dL_dkind, learning_rate, dL_dW_kind, W_kind):
+def k8_W_kind(h1, dL_dkind, learning_rate, dL_dW_kind, W_kind):
     W_kind_flat = view(W_kind, (15,))
     dL_dW_kind_flat = view(dL_dW_kind, (15,))
     matmul_tn(h1, dL_dkind, dL_dW_kind)
@@ -174,41 +181,46 @@ def k7_W_kind(h1, dL_dkind, learning_rate, dL_dW_kind, W_kind):
 def step(
     batch, x, t_size, t_kind, learning_rate, W1, b1, W_size, b_size, W_kind, b_kind, loss,
     size_loss, kind_loss, x_batch, t_size_batch, t_kind_batch, scratch_1, scratch_2, scratch_3,
-    scratch_4, scratch_5, scratch_6, scratch_7, fault,
+    scratch_4, scratch_5, scratch_6, scratch_7, scratch_8, fault,
 ):
     x_W1 = view(scratch_1, (batch, 5))
     h1_W_kind = view(scratch_1, (batch, 3))
     dL_dkind_W_kind = view(scratch_1, (batch, 5))
     h1 = view(scratch_2, (batch, 5))
-    dL_dsize = view(scratch_3, (batch, 1))
-    dL_dW_size = view(scratch_4, (5, 1))
+    h1_W_size = view(scratch_3, (batch, 1))
+    dL_db_size = view(scratch_4, (1,))
     dL_dW1 = view(scratch_4, (4, 5))
     dL_dW_kind = view(scratch_4, (5, 3))
-    exponential = view(scratch_5, (batch, 3))
-    dL_dz1 = view(scratch_5, (batch, 5))
-    dL_db_kind = view(scratch_6, (3,))
-    dL_db1 = view(scratch_6, (5,))
-    dL_dkind = view(scratch_7, (batch, 3))
+    dL_dW_size = view(scratch_5, (5, 1))
+    exponential = view(scratch_6, (batch, 3))
+    dL_dz1 = view(scratch_6, (batch, 5))
+    dL_db_kind = view(scratch_7, (3,))
+    dL_db1 = view(scratch_7, (5,))
+    dL_dkind = view(scratch_8, (batch, 3))
     k1_size_loss(
-        batch, x, W1, x_W1, b1, h1, W_size, t_size, dL_dsize, learning_rate, dL_dW_size, b_size,
+        batch, x, W1, x_W1, b1, h1, W_size, h1_W_size, b_size, t_size, dL_dW_size, dL_db_size,
         size_loss,
     )
     k2_loss(
         batch, h1, W_kind, h1_W_kind, exponential, t_kind, dL_dkind, learning_rate, dL_db_kind,
         size_loss, b_kind, kind_loss, loss, fault,
     )
-    k3_dL_db1(batch, dL_dkind, W_kind, dL_dkind_W_kind, dL_dsize, W_size, h1, dL_dz1, dL_db1)
-    k4_W_size(learning_rate, dL_dW_size, W_size)
-    k5_b1(learning_rate, dL_db1, b1)
-    k6_W1(x, dL_dz1, learning_rate, dL_dW1, W1)
-    k7_W_kind(h1, dL_dkind, learning_rate, dL_dW_kind, W_kind)
+    k3_dL_db1(
+        batch, dL_dkind, W_kind, dL_dkind_W_kind, h1_W_size, b_size, t_size, W_size, h1, dL_dz1,
+        dL_db1,
+    )
+    k4_b_size(learning_rate, dL_db_size, b_size)
+    k5_W_size(learning_rate, dL_dW_size, W_size)
+    k6_b1(learning_rate, dL_db1, b1)
+    k7_W1(x, dL_dz1, learning_rate, dL_dW1, W1)
+    k8_W_kind(h1, dL_dkind, learning_rate, dL_dW_kind, W_kind)
 
 
 @program
 def epoch(
     first, last, batch_size, order, batch, totals, x, t_size, t_kind, learning_rate, W1, b1, W_size,
     b_size, W_kind, b_kind, loss, size_loss, kind_loss, x_batch, t_size_batch, t_kind_batch,
-    scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, fault,
+    scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, scratch_8, fault,
 ):
     done = 0
     for number in range(first, last):
@@ -223,7 +235,7 @@ def epoch(
         step(
             rows, x_rows, t_size_rows, t_kind_rows, learning_rate, W1, b1, W_size, b_size, W_kind,
             b_kind, loss, size_loss, kind_loss, x_batch, t_size_batch, t_kind_batch, scratch_1,
-            scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, fault,
+            scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, scratch_8, fault,
         )
         if fault[0] != 0 or not isfinite(loss[0]):
             break

@@ -3,7 +3,7 @@
 net.py:6    z1 = x W1 + b1                                    Dense(5, activation="tanh")
 net.py:6    h1 = tanh(z1)                                     Dense(5, activation="tanh")
 net.py:7    size = h1 W_size + b_size                         Dense(1)
-net.py:11   size_loss = mean((t_size - size)²)
+net.py:11   size_loss = mean((size - t_size)²)
 net.py:8    kind = h1 W_kind + b_kind                         Dense(3)
 net.py:11   L = size_loss - mean(log_softmax(kind)[t_kind])
 net.py:11   kind_loss = -mean(log_softmax(kind)[t_kind])
@@ -39,7 +39,7 @@ def forward(x, W1, b1, W_size, b_size, W_kind, b_kind):
 
 def gradient(x, t_size, t_kind, W1, b1, W_size, b_size, W_kind, b_kind):
     h1, size, kind = forward(x, W1, b1, W_size, b_size, W_kind, b_kind)
-    difference = t_size - size                    # net.py:11   difference = t_size - size
+    difference = size - t_size                    # net.py:11   difference = size - t_size
     size_loss = np.mean((difference**2)[:, 0])    #             size_loss = mean(difference²)
     shaped_t_kind = t_kind[:, None]               #             shaped_t_kind = t_kind
     log_softmax_kind = log_softmax(kind, axis=1)  #             log_softmax_kind = log_softmax(kind)
@@ -52,7 +52,7 @@ def gradient(x, t_size, t_kind, W1, b1, W_size, b_size, W_kind, b_kind):
     # difference_2 = softmax(kind) - [one_hot]
     difference_2 = special.softmax(kind, axis=1) - one_hot.astype(np.float32)
     dL_dkind = difference_2 / x.shape[0]          #             dL/dkind = difference_2 / batch
-    dL_dsize = -(2 * difference / x.shape[0])     #             dL/dsize = -2 difference / batch
+    dL_dsize = 2 * difference / x.shape[0]        #             dL/dsize = 2 difference / batch
     # net.py:7    dL/dh1 = dL/dkind W_kindᵀ + dL/dsize W_sizeᵀ
     dL_dh1 = dL_dkind @ W_kind.T + dL_dsize @ W_size.T
     dL_dz1 = dL_dh1 * (1 - h1**2)                 # net.py:6    dL/dz1 = dL/dh1 * (1 - h1²)
