@@ -46,4 +46,4 @@ def test_rules_elsewhere_are_left_out() -> None:
 
 def test_a_mean_over_an_axis_of_one() -> None:
     explained = str(model("mse", cr.Dense(1)).explain("dL_dW1"))
-    assert "mean_axis1 (t - y)² = (t - y)²" in explained
+    assert "mean_axis1 (y - t)² = (y - t)²" in explained
