@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from chainrule.compiler.errors import UnknownNameError, UsageError, nearest
 
+from .data import natural
+
 if TYPE_CHECKING:
     from .history import History
 
@@ -167,7 +169,8 @@ class EarlyStopping(Callback):
         start_from_epoch: epochs to leave out of account at the beginning.
 
     Raises:
-        UsageError: an unknown mode, or a name whose direction `auto` does not know.
+        UsageError: an unknown mode, a name whose direction `auto` does not know, a number that is
+            negative or none.
         UnknownNameError: at the start of training, a quantity that it does not report.
 
     Example:
@@ -190,9 +193,12 @@ class EarlyStopping(Callback):
         start_from_epoch: int = 0,
     ) -> None:
         """Settle the direction."""
-        self.monitor, self.patience, self.verbose = monitor, patience, verbose
-        self.min_delta, self.baseline = abs(min_delta), baseline
-        self.restore_best_weights, self.start_from_epoch = restore_best_weights, start_from_epoch
+        self.monitor, self.verbose = monitor, verbose
+        self.patience = natural("EarlyStopping: patience", patience)
+        self.start_from_epoch = natural("EarlyStopping: start_from_epoch", start_from_epoch)
+        self.min_delta = abs(_finite("min_delta", min_delta))
+        self.baseline = None if baseline is None else _finite("baseline", baseline)
+        self.restore_best_weights = restore_best_weights
         self.mode = _direction(monitor, mode)
         self._reset()
 
@@ -249,6 +255,19 @@ class EarlyStopping(Callback):
         better: Callable[[float, float], bool] = operator.lt if self.mode == "min" else operator.gt
         delta = self.min_delta if self.mode == "min" else -self.min_delta
         return bool(better(float(np.float64(current)) + delta, reference))
+
+
+def _finite(name: str, given: object) -> float:
+    number = math.nan
+    if isinstance(given, int | float | np.number) and not isinstance(given, bool):
+        number = float(given)
+    if not math.isfinite(number):
+        raise UsageError(
+            f"EarlyStopping: {name} must be a finite number",
+            f"got {given!r}",
+            "it is compared with values of what is monitored",
+        )
+    return number
 
 
 def _direction(monitor: str, mode: str) -> str:

@@ -183,14 +183,14 @@ def check_seed(seed: int | None) -> int:
     """The seed to use: a non-negative integer, or a fresh one from the system for None."""
     if seed is None:
         return int(np.random.SeedSequence().generate_state(1, np.uint32)[0])
-    return _integer("seed", seed, at_least=0)
+    return natural("seed", seed)
 
 
 def check_epochs(epochs: int, initial_epoch: int = 0) -> tuple[int, int]:
     """The last epoch's number and the first one's."""
     return (
         positive("epochs", epochs),
-        _integer("initial_epoch", initial_epoch, at_least=0),
+        natural("initial_epoch", initial_epoch),
     )
 
 
@@ -232,6 +232,11 @@ def check_split(fraction: object, rows: int) -> float:
 def positive(name: str, given: object) -> int:
     """The argument as an integer of at least 1."""
     return _integer(name, given, at_least=1)
+
+
+def natural(name: str, given: object) -> int:
+    """The argument as an integer of at least 0."""
+    return _integer(name, given, at_least=0)
 
 
 def _integer(name: str, given: object, at_least: int) -> int:

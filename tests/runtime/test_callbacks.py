@@ -92,12 +92,20 @@ def test_the_direction_comes_from_the_name(monitor: str, mode: str) -> None:
     [
         ({"monitor": "spread"}, "cannot tell whether 'spread'"),
         ({"mode": "maxx"}, "did you mean 'max'?"),
+        ({"patience": "x"}, "patience must be a non-negative integer"),
+        ({"patience": -1}, "patience must be a non-negative integer"),
+        ({"patience": 1.5}, "patience must be a non-negative integer"),
+        ({"start_from_epoch": -1}, "start_from_epoch must be a non-negative integer"),
+        ({"min_delta": "x"}, "min_delta must be a finite number"),
+        ({"min_delta": np.nan}, "min_delta must be a finite number"),
+        ({"baseline": np.inf}, "baseline must be a finite number"),
     ],
 )
 def test_what_early_stopping_cannot_be(options: dict[str, Any], part: str) -> None:
     with pytest.raises(UsageError) as caught:
         EarlyStopping(**options)
     assert part in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 3
 
 
 @pytest.mark.parametrize(
