@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Logs: TypeAlias = dict[str, float]
 
+# What methods were called before Keras 3, and are called now.
+_RENAMED = {"on_batch_begin": "on_train_batch_begin", "on_batch_end": "on_train_batch_end"}
 # How the names of quantities that are to be minimized and maximized end.
 _DOWN = ("loss", "error", "entropy", "divergence", "mae", "mse", "rmse", "mape", "msle")
 _UP = ("accuracy", "acc", "auc", "precision", "recall", "score", "similarity", "iou", "f1", "r2")
@@ -86,6 +88,9 @@ class Callbacks:
         callbacks: one or several.
         model: the model that is trained.
         params: what they are told of the training.
+
+    Raises:
+        UsageError: something that is no callback, or one with a method that is never called.
     """
 
     def __init__(
@@ -102,6 +107,7 @@ class Callbacks:
                     if isinstance(callback, type)
                     else "derive its class from Callback",
                 )
+            _check_names(callback)
         self._all = given
         self._begin = [c for c in given if _overrides(c, "on_train_batch_begin")]
         self._end = [c for c in given if _overrides(c, "on_train_batch_end")]
@@ -150,6 +156,17 @@ def _overrides(callback: Callback, method: str) -> bool:
     return method in vars(callback) or getattr(type(callback), method) is not getattr(
         Callback, method
     )
+
+
+def _check_names(callback: Callback) -> None:
+    """No method has only a name that was used once, as it would never be called."""
+    for old, new in _RENAMED.items():
+        if hasattr(callback, old) and not _overrides(callback, new):
+            raise UsageError(
+                f"{type(callback).__name__}.{old} is never called",
+                f"it is an older name of {new}",
+                f"call it {new}",
+            )
 
 
 class EarlyStopping(Callback):

@@ -141,6 +141,30 @@ def test_only_callbacks_are_callbacks(given: Any, hint: str) -> None:
     assert hint in str(caught.value)
 
 
+@pytest.mark.parametrize("when", ["begin", "end"])
+def test_an_older_name_of_a_method_is_an_error_before_training(
+    when: str, model: Any, data: Callable[..., TrainingData]
+) -> None:
+    old, new = f"on_batch_{when}", f"on_train_batch_{when}"
+    callback = type("Shows", (Callback,), {old: lambda self, batch, logs: None})()
+    with pytest.raises(UsageError) as caught:
+        model.trainer.fit(data(20, 10), verbose=0, callbacks=[callback])
+    assert f"Shows.{old} is never called" in str(caught.value)
+    assert str(caught.value).endswith(f"hint: call it {new}")
+
+
+def test_both_names_of_a_method_are_the_newer_one() -> None:
+    class Both(Callback):
+        def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+            seen.append(batch)
+
+        on_batch_end = on_train_batch_end
+
+    seen: list[int] = []
+    Callbacks(Both(), Weights(), {}).batch_end(3, {})
+    assert seen == [3]
+
+
 class Recorder(Callback):
     """Notes every call, but those of batches."""
 
