@@ -32,18 +32,25 @@ def display(
         first: the first epoch's number, from 0.
         title: what an epoch is called.
     """
+    check_verbose(verbose)
     work = Work(rows, epochs, first, title)
-    if verbose == "auto" or verbose == 1:
-        return Live(work) if _is_terminal() else Lines(work)
-    if verbose == 2:
-        return Lines(work)
     if verbose == 0:
         return Silent(work)
-    raise UsageError(
-        "verbose must be 0, 1, 2 or 'auto'",
-        f"got {verbose!r}",
-        "0 is silent, 1 a bar, 2 a line an epoch",
-    )
+    return Live(work) if verbose != 2 and _is_terminal() else Lines(work)
+
+
+def check_verbose(verbose: Verbose) -> None:
+    """Whether it is one of the ways to show work.
+
+    Raises:
+        UsageError: it is none of them.
+    """
+    if verbose not in (0, 1, 2, "auto"):
+        raise UsageError(
+            "verbose must be 0, 1, 2 or 'auto'",
+            f"got {verbose!r}",
+            "0 is silent, 1 a bar, 2 a line an epoch",
+        )
 
 
 def _is_terminal() -> bool:

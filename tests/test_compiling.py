@@ -1,10 +1,13 @@
 """When a model's programs are compiled, and what is said of it."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.compiler.errors import DataError
+from chainrule import _build
+from chainrule.compiler.errors import DataError, UsageError
 
 X = np.ones((4, 3), np.float32)
 Y = np.ones((4, 1), np.float32)
@@ -39,3 +42,30 @@ def test_data_are_checked_before_anything_is_compiled(
         model.evaluate(X, Y * np.nan)
     assert capsys.readouterr().out == ""
     assert not model._programs
+
+
+@pytest.mark.parametrize("option", [{"verbose": "loud"}, {"epochs": 0}, {"initial_epoch": -1}])
+def test_options_are_checked_before_anything_is_compiled(option: dict[str, Any]) -> None:
+    model = net(1_933)
+    with pytest.raises(UsageError, match=next(iter(option))):
+        model.fit(X, Y, **option)
+    assert not model._programs
+
+
+def test_verbose_is_checked_before_evaluate_is_compiled() -> None:
+    model = net(1_933)
+    with pytest.raises(UsageError, match="verbose"):
+        model.evaluate(X, Y, verbose="loud")
+    assert not model._programs
+
+
+def test_ctrl_c_while_compiling_leaves_an_empty_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    model = net(1_934)
+    monkeypatch.setattr(_build, "executable", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, Y, verbose=0)
+    assert isinstance(model.history, cr.History)
+    assert (model.history.epoch, model.history.history) == ([], {})

@@ -308,9 +308,12 @@ class Trained:
             DivergenceError: the loss became NaN or infinite; the weights are the last finite ones.
             KeyboardInterrupt: Ctrl-C; weights and `model.history` are kept.
         """
-        from chainrule.runtime.data import check_seed, training_data
+        from chainrule.runtime.data import check_epochs, check_seed, training_data
+        from chainrule.runtime.progress import check_verbose
 
         self._needed()
+        check_verbose(verbose)
+        check_epochs(epochs, initial_epoch)
         if not isinstance(shuffle, bool | np.bool_):
             raise UsageError(
                 f"shuffle={shuffle!r}", "expected True or False", "rows are shuffled one by one"
@@ -329,6 +332,7 @@ class Trained:
             seed=chosen,
         )
         programs = ["train"] if data.validation is None else ["train", "evaluate"]
+        self.history = History()  # Ctrl-C may come while the programs are compiled
         trainer = self._trainer(*programs, verbose=verbose)
         return trainer.fit(
             data,
@@ -356,8 +360,10 @@ class Trained:
             The loss and each metric by name.
         """
         from chainrule.runtime.data import convert_all
+        from chainrule.runtime.progress import check_verbose
 
         self._needed()
+        check_verbose(verbose)
         self._drawn()
         inputs, targets = self._slots("evaluate")
         data = convert_all(("x", x, inputs), ("y", y, targets))
