@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from . import elementwise, statistics
-from .elementwise import abs, erfc, expm1, minimum, where
 from .formula import Activation, activation
+from .functions import elementwise, statistics
+from .functions.elementwise import abs, erfc, expm1, minimum, where
 from .tensor import Tensor
 
 SELU_ALPHA = 1.6732632423543772848170429916717

@@ -17,14 +17,14 @@ from typing import Any, Literal, TypeVar, overload
 
 from chainrule.compiler.errors import UsageError
 
-from .comparisons import Loss, Metric
-from .expressions import is_sympy, of_expressions
-from .kinds import Activation, Formula, Regularizer, named
+from .formulas.comparisons import Loss, Metric
+from .formulas.expressions import is_sympy, of_expressions
+from .formulas.kinds import Activation, Formula, Regularizer, named
+from .formulas.replicate import Neuron, NeuronParameter
+from .formulas.signature import PerInput, Scalar, State, Step, signature
+from .formulas.updates import Optimizer, Update
 from .names import identifier
-from .replicate import Neuron, NeuronParameter
-from .signature import PerInput, Scalar, State, Step, signature
 from .tensor import Tensor
-from .updates import Optimizer, Update
 
 __all__ = [
     "Activation",
@@ -375,6 +375,6 @@ def from_config(config: Mapping[str, Any]) -> Formula:
         FileError: it is not such a description.
         UnknownNameError: it names a built-in formula or a setting that does not exist.
     """
-    from .stored import formula
+    from .formulas.stored import formula
 
     return formula(config)

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 
 from chainrule.compiler.ir import Node
 
-from . import statistics
-from .elementwise import abs, clip, cosh, log, maximum, softplus, square, where
 from .formula import Loss, loss
-from .indexing import take_along_axis
-from .reductions import sum
-from .shaping import expand_dims, squeeze
-from .statistics import mean
+from .functions import statistics
+from .functions.elementwise import abs, clip, cosh, log, maximum, softplus, square, where
+from .functions.indexing import take_along_axis
+from .functions.reductions import sum
+from .functions.shaping import expand_dims, squeeze
+from .functions.statistics import mean
 from .tensor import Tensor, as_tensor
 
 EPSILON = 1e-7

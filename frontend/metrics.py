@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .elementwise import abs, equal, sqrt, square
 from .formula import Metric, metric
+from .functions.elementwise import abs, equal, sqrt, square
+from .functions.reductions import argmax
+from .functions.shaping import squeeze
+from .functions.statistics import mean
 from .losses import LOSSES
-from .reductions import argmax
-from .shaping import squeeze
-from .statistics import mean
 from .tensor import Tensor
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .elementwise import exp, log, square
 from .formula import Neuron, PerInput, Scalar, neuron
+from .formulas.replicate import replicate
+from .functions.elementwise import exp, log, square
+from .functions.reductions import max, sum
+from .functions.statistics import vector_norm
 from .initializers import glorot_uniform, zeros
-from .reductions import max, sum
-from .replicate import replicate
-from .statistics import vector_norm
 from .tensor import Tensor
 
 __all__ = [

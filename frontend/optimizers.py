@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .elementwise import abs, maximum, sign, sqrt, square
 from .formula import Optimizer, Scalar, State, Step, optimizer
+from .functions.elementwise import abs, maximum, sign, sqrt, square
 from .tensor import Tensor
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .elementwise import abs, square
 from .formula import Regularizer, regularizer
-from .reductions import sum
+from .functions.elementwise import abs, square
+from .functions.reductions import sum
 from .tensor import Tensor
 
 

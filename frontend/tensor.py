@@ -106,7 +106,7 @@ class Tensor:
     @property
     def mT(self) -> Tensor:
         """The last two axes swapped."""
-        from .linear import matrix_transpose
+        from .functions.linear import matrix_transpose
 
         return matrix_transpose(self)
 
@@ -162,12 +162,12 @@ class Tensor:
         return _power(other, self)
 
     def __matmul__(self, other: Like) -> Tensor:
-        from .linear import matmul
+        from .functions.linear import matmul
 
         return matmul(self, other)
 
     def __rmatmul__(self, other: Like) -> Tensor:
-        from .linear import matmul
+        from .functions.linear import matmul
 
         return matmul(other, self)
 
@@ -220,7 +220,7 @@ class Tensor:
         return _operator("greater_equal", self, other)
 
     def __getitem__(self, key: Any) -> Tensor:
-        from .indexing import getitem
+        from .functions.indexing import getitem
 
         return getitem(self, key)
 

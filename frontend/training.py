@@ -11,9 +11,9 @@ from chainrule.compiler.ops.gradient import gradient
 from chainrule.compiler.types import TensorType
 
 from .formula import Loss, Metric
+from .formulas.updates import Optimizer
 from .network import Namer, Network
 from .tensor import Tensor
-from .updates import Optimizer
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .elementwise import clip, maximum, sqrt, square
-from .reductions import sum
-from .statistics import vector_norm
+from .functions.elementwise import clip, maximum, sqrt, square
+from .functions.reductions import sum
+from .functions.statistics import vector_norm
 from .tensor import Tensor
 
 

@@ -131,6 +131,7 @@ class Scan(Op):
                 raise ShapeError(
                     f"scan: a carry is {own.type} and becomes {new.type}",
                     "it keeps its shape and dtype from step to step",
+                    "cast or reshape what the step returns to the type of what it was given",
                 )
         result = body.outputs[index].type
         return result if index < n else TensorType(result.dtype, (length, *result.shape))

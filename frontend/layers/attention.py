@@ -8,11 +8,11 @@ from typing import Any
 from chainrule.compiler.errors import DTypeError, ShapeError, UsageError
 from chainrule.compiler.types import Size
 
-from ..attention import attention_weights
 from ..formula import Regularizer, regularizer as find_regularizer
+from ..functions.attention import attention_weights
+from ..functions.linear import einsum, matmul
+from ..functions.shaping import expand_dims, reshape
 from ..initializers import Initializer, initializer as find_initializer
-from ..linear import einsum, matmul
-from ..shaping import expand_dims, reshape
 from ..tensor import Tensor
 from .base import BaseLayer, in_phases
 from .core import dropped, probability

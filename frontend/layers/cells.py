@@ -8,9 +8,9 @@ from typing import Any
 
 from chainrule.compiler.errors import ShapeError, UsageError
 
+from ..formulas.signature import REQUIRED, Role, signature
+from ..functions.shaping import concat, flip
 from ..initializers import initializer as find_initializer
-from ..shaping import concat, flip
-from ..signature import REQUIRED, Role, signature
 from ..tensor import Tensor, as_tensor
 from .base import BaseLayer
 from .recurrent import Elements, Recurrent, States, Step

@@ -7,16 +7,16 @@ from typing import Any, ClassVar
 from chainrule.compiler.errors import DTypeError, ShapeError, UsageError
 from chainrule.compiler.types import Shape, Size
 
-from ..convolution import conv
 from ..formula import (
     Activation as ActivationFormula,
     Regularizer,
     activation as find_activation,
     regularizer as find_regularizer,
 )
-from ..geometry import Numbers, Padding, check_format, numbers
+from ..functions.convolution import conv
+from ..functions.geometry import Numbers, Padding, check_format, numbers
+from ..functions.shaping import reshape
 from ..initializers import initializer as find_initializer
-from ..shaping import reshape
 from ..tensor import Tensor
 from .base import BaseLayer
 

@@ -12,8 +12,8 @@ from chainrule.compiler.ops.random import DROPOUT
 from chainrule.compiler.types import TensorType, product, symbol
 
 from ..formula import Activation as ActivationFormula, activation as find_activation
+from ..functions.shaping import concat, reshape
 from ..names import identifier, options
-from ..shaping import concat, reshape
 from ..tensor import Tensor, tensor
 from .base import BaseLayer, in_phases
 

@@ -9,12 +9,12 @@ from typing import Any
 from chainrule.compiler.errors import DTypeError, ShapeError, UsageError
 from chainrule.compiler.types import INTS, Size
 
-from ..creation import arange
-from ..elementwise import cos, exp, floor_divide, remainder, sin, where
 from ..formula import Regularizer, regularizer as find_regularizer
-from ..indexing import take
+from ..functions.creation import arange
+from ..functions.elementwise import cos, exp, floor_divide, remainder, sin, where
+from ..functions.indexing import take
+from ..functions.shaping import broadcast_to, reshape
 from ..initializers import Initializer, initializer as find_initializer
-from ..shaping import broadcast_to, reshape
 from ..tensor import Tensor
 from .base import BaseLayer
 

@@ -10,8 +10,8 @@ from chainrule.compiler.errors import UsageError
 from chainrule.compiler.types import Shape
 
 from ..formula import Activation, activation as find_activation, regularizer as find_regularizer
+from ..functions.shaping import part
 from ..initializers import Initializer, initializer as find_initializer
-from ..shaping import part
 from ..tensor import Tensor
 from .recurrent import Elements, Recurrent, States, Step
 

@@ -12,8 +12,8 @@ from chainrule.compiler.errors import ShapeError, UsageError
 from chainrule.compiler.ops.random import normal, uniform
 from chainrule.compiler.types import Shape
 
-from ..creation import ones
-from ..elementwise import where
+from ..functions.creation import ones
+from ..functions.elementwise import where
 from ..tensor import Tensor
 from .base import BaseLayer, in_phases
 from .core import SEED, STEP, dropped, probability, stream

@@ -10,12 +10,12 @@ from chainrule.compiler.errors import DTypeError, ShapeError, UsageError
 from chainrule.compiler.ops.normalization import normalize, variance
 from chainrule.compiler.types import Shape, Size
 
-from ..elementwise import sqrt
 from ..formula import Regularizer, regularizer as find_regularizer
+from ..functions.elementwise import sqrt
+from ..functions.reductions import normal_axes
+from ..functions.shaping import reshape
+from ..functions.statistics import mean
 from ..initializers import Initializer, initializer as find_initializer
-from ..reductions import normal_axes
-from ..shaping import reshape
-from ..statistics import mean
 from ..tensor import Tensor
 from .base import BaseLayer, in_phases
 

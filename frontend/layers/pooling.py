@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..convolution import average_pool, max_pool
-from ..geometry import Numbers, Padding, numbers
-from ..reductions import max as largest
-from ..statistics import mean
+from ..functions.convolution import average_pool, max_pool
+from ..functions.geometry import Numbers, Padding, numbers
+from ..functions.reductions import max as largest
+from ..functions.statistics import mean
 from ..tensor import Tensor
 from .convolution import Sliding, plain
 

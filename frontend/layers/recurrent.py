@@ -10,10 +10,10 @@ from typing import Any
 from chainrule.compiler.errors import DTypeError, ShapeError, UsageError
 from chainrule.compiler.types import Size
 
-from ..creation import zeros
-from ..elementwise import where
-from ..loops import scan
-from ..shaping import expand_dims, flip, permute_dims
+from ..functions.creation import zeros
+from ..functions.elementwise import where
+from ..functions.loops import scan
+from ..functions.shaping import expand_dims, flip, permute_dims
 from ..tensor import Tensor
 from .base import CALLS, BaseLayer
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from chainrule.compiler.errors import UsageError
 
-from ..convolution import conv, conv_transpose
 from ..formula import Activation as ActivationFormula
-from ..geometry import Numbers, Padding, numbers
+from ..functions.convolution import conv, conv_transpose
+from ..functions.geometry import Numbers, Padding, numbers
 from ..initializers import initializer as find_initializer
 from ..tensor import Tensor
 from .convolution import DepthwiseConv, Kernels, plain, term

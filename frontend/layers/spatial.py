@@ -7,8 +7,8 @@ from typing import Any
 from chainrule.compiler.errors import ShapeError, UnknownNameError, UsageError
 from chainrule.compiler.types import Dim, Size, mul
 
-from ..geometry import Numbers, numbers
-from ..shaping import broadcast_to, pad, reshape
+from ..functions.geometry import Numbers, numbers
+from ..functions.shaping import broadcast_to, pad, reshape
 from ..tensor import Tensor
 from .convolution import Sliding, plain
 

@@ -5,7 +5,6 @@ from chainrule.compiler.errors import ChainruleError as ChainruleError
 from chainrule.frontend import (
     activations as activations,
     initializers as initializers,
-    linalg as linalg,
     losses as losses,
     metrics as metrics,
     neurons as neurons,
@@ -23,17 +22,49 @@ from chainrule.frontend.activations import (
     silu as silu,
     softsign as softsign,
 )
-from chainrule.frontend.attention import (
+from chainrule.frontend.derivatives.custom import (
+    custom_gradient as custom_gradient,
+    straight_through as straight_through,
+)
+from chainrule.frontend.derivatives.gradients import (
+    grad as grad,
+    hvp as hvp,
+    jvp as jvp,
+    vjp as vjp,
+)
+from chainrule.frontend.derivatives.matrices import (
+    gauss_newton_vp as gauss_newton_vp,
+    hessian as hessian,
+    hessian_diagonal as hessian_diagonal,
+    jacobian as jacobian,
+    laplacian as laplacian,
+)
+from chainrule.frontend.derivatives.series import taylor as taylor
+from chainrule.frontend.formula import (
+    PerInput as PerInput,
+    Scalar as Scalar,
+    State as State,
+    Step as Step,
+    activation as activation,
+    loss as loss,
+    metric as metric,
+    neuron as neuron,
+    optimizer as optimizer,
+    regularizer as regularizer,
+)
+from chainrule.frontend.formulas.signature import PerUnit as PerUnit
+from chainrule.frontend.functions import linalg as linalg
+from chainrule.frontend.functions.attention import (
     scaled_dot_product_attention as scaled_dot_product_attention,
 )
-from chainrule.frontend.convolution import (
+from chainrule.frontend.functions.convolution import (
     average_pool as average_pool,
     conv as conv,
     conv_transpose as conv_transpose,
     max_pool as max_pool,
     windows as windows,
 )
-from chainrule.frontend.creation import (
+from chainrule.frontend.functions.creation import (
     arange as arange,
     asarray as asarray,
     eye as eye,
@@ -44,17 +75,7 @@ from chainrule.frontend.creation import (
     zeros as zeros,
     zeros_like as zeros_like,
 )
-from chainrule.frontend.custom import (
-    custom_gradient as custom_gradient,
-    straight_through as straight_through,
-)
-from chainrule.frontend.derivatives import (
-    grad as grad,
-    hvp as hvp,
-    jvp as jvp,
-    vjp as vjp,
-)
-from chainrule.frontend.elementwise import (
+from chainrule.frontend.functions.elementwise import (
     abs as abs,
     acos as acos,
     acosh as acosh,
@@ -120,26 +141,65 @@ from chainrule.frontend.elementwise import (
     trunc as trunc,
     where as where,
 )
-from chainrule.frontend.formula import (
-    PerInput as PerInput,
-    Scalar as Scalar,
-    State as State,
-    Step as Step,
-    activation as activation,
-    loss as loss,
-    metric as metric,
-    neuron as neuron,
-    optimizer as optimizer,
-    regularizer as regularizer,
-)
-from chainrule.frontend.gathering import (
+from chainrule.frontend.functions.gathering import (
     scatter_add as scatter_add,
     segment_sum as segment_sum,
 )
-from chainrule.frontend.indexing import (
+from chainrule.frontend.functions.indexing import (
     one_hot as one_hot,
     take as take,
     take_along_axis as take_along_axis,
+)
+from chainrule.frontend.functions.linear import (
+    einsum as einsum,
+    matmul as matmul,
+    matrix_transpose as matrix_transpose,
+    tensordot as tensordot,
+    vecdot as vecdot,
+)
+from chainrule.frontend.functions.loops import scan as scan
+from chainrule.frontend.functions.ordering import (
+    argsort as argsort,
+    interp as interp,
+    searchsorted as searchsorted,
+    sort as sort,
+    top_k as top_k,
+)
+from chainrule.frontend.functions.reductions import (
+    all as all,
+    any as any,
+    argmax as argmax,
+    argmin as argmin,
+    cumulative_logsumexp as cumulative_logsumexp,
+    cumulative_prod as cumulative_prod,
+    cumulative_sum as cumulative_sum,
+    max as max,
+    min as min,
+    prod as prod,
+    sum as sum,
+)
+from chainrule.frontend.functions.shaping import (
+    broadcast_to as broadcast_to,
+    concat as concat,
+    expand_dims as expand_dims,
+    flip as flip,
+    pad as pad,
+    permute_dims as permute_dims,
+    reshape as reshape,
+    roll as roll,
+    squeeze as squeeze,
+    stack as stack,
+    tril as tril,
+    triu as triu,
+)
+from chainrule.frontend.functions.statistics import (
+    log_softmax as log_softmax,
+    logsumexp as logsumexp,
+    mean as mean,
+    softmax as softmax,
+    std as std,
+    var as var,
+    vector_norm as vector_norm,
 )
 from chainrule.frontend.layers import (
     GRU as GRU,
@@ -201,14 +261,6 @@ from chainrule.frontend.layers import (
     ZeroPadding1D as ZeroPadding1D,
     ZeroPadding2D as ZeroPadding2D,
 )
-from chainrule.frontend.linear import (
-    einsum as einsum,
-    matmul as matmul,
-    matrix_transpose as matrix_transpose,
-    tensordot as tensordot,
-    vecdot as vecdot,
-)
-from chainrule.frontend.loops import scan as scan
 from chainrule.frontend.losses import (
     binary_crossentropy as binary_crossentropy,
     binary_crossentropy_from_logits as binary_crossentropy_from_logits,
@@ -223,13 +275,6 @@ from chainrule.frontend.losses import (
     poisson as poisson,
     sparse_categorical_crossentropy as sparse_categorical_crossentropy,
     sparse_categorical_crossentropy_from_logits as sparse_categorical_crossentropy_from_logits,
-)
-from chainrule.frontend.matrices import (
-    gauss_newton_vp as gauss_newton_vp,
-    hessian as hessian,
-    hessian_diagonal as hessian_diagonal,
-    jacobian as jacobian,
-    laplacian as laplacian,
 )
 from chainrule.frontend.metrics import (
     accuracy as accuracy,
@@ -250,55 +295,10 @@ from chainrule.frontend.optimizers import (
     Nadam as Nadam,
     RMSprop as RMSprop,
 )
-from chainrule.frontend.ordering import (
-    argsort as argsort,
-    interp as interp,
-    searchsorted as searchsorted,
-    sort as sort,
-    top_k as top_k,
-)
-from chainrule.frontend.reductions import (
-    all as all,
-    any as any,
-    argmax as argmax,
-    argmin as argmin,
-    cumulative_logsumexp as cumulative_logsumexp,
-    cumulative_prod as cumulative_prod,
-    cumulative_sum as cumulative_sum,
-    max as max,
-    min as min,
-    prod as prod,
-    sum as sum,
-)
 from chainrule.frontend.regularizers import (
     L1 as L1,
     L1L2 as L1L2,
     L2 as L2,
-)
-from chainrule.frontend.series import taylor as taylor
-from chainrule.frontend.shaping import (
-    broadcast_to as broadcast_to,
-    concat as concat,
-    expand_dims as expand_dims,
-    flip as flip,
-    pad as pad,
-    permute_dims as permute_dims,
-    reshape as reshape,
-    roll as roll,
-    squeeze as squeeze,
-    stack as stack,
-    tril as tril,
-    triu as triu,
-)
-from chainrule.frontend.signature import PerUnit as PerUnit
-from chainrule.frontend.statistics import (
-    log_softmax as log_softmax,
-    logsumexp as logsumexp,
-    mean as mean,
-    softmax as softmax,
-    std as std,
-    var as var,
-    vector_norm as vector_norm,
 )
 from chainrule.frontend.tensor import (
     Tensor as Tensor,

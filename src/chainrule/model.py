@@ -19,7 +19,7 @@ from chainrule.frontend.training import Objective, training
 from .trained import Compiled, Trained
 
 if TYPE_CHECKING:
-    from chainrule.frontend.updates import Optimizer
+    from chainrule.frontend.formulas.updates import Optimizer
 
 
 class Model(Trained):

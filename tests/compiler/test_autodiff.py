@@ -18,7 +18,7 @@ from chainrule.compiler.ops.arithmetic import maximum, square, where
 from chainrule.compiler.ops.convert import cast, iota
 from chainrule.compiler.passes.differentiate import derived
 from chainrule.compiler.types import TensorType, symbol
-from chainrule.frontend.matrices import by_columns, by_rows
+from chainrule.frontend.derivatives.matrices import by_columns, by_rows
 
 assert ops
 BATCH = symbol("batch")

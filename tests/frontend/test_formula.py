@@ -17,7 +17,7 @@ from chainrule.compiler.errors import (
 from chainrule.compiler.ir import Graph, evaluate, leaf
 from chainrule.compiler.pipeline import derive
 from chainrule.compiler.types import TensorType, symbol
-from chainrule.frontend.kinds import TABLES, table
+from chainrule.frontend.formulas.kinds import TABLES, table
 
 Array = np.ndarray[Any, Any]
 Value = Callable[..., Array]

@@ -16,7 +16,7 @@ from chainrule.compiler.errors import (
 from chainrule.compiler.ir import Node, evaluate, leaf
 from chainrule.compiler.types import TensorType, symbol
 from chainrule.frontend.formula import Formula, Optimizer, from_config
-from chainrule.frontend.kinds import TABLES, table
+from chainrule.frontend.formulas.kinds import TABLES, table
 
 Array = np.ndarray[Any, Any]
 Value = Callable[..., Array]

@@ -18,23 +18,23 @@ from chainrule.compiler.ops.base import Scalar
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "functions.md"
 MODULES = (
     "tensor",
-    "elementwise",
-    "reductions",
-    "statistics",
-    "linear",
-    "linalg",
-    "shaping",
-    "convolution",
-    "attention",
-    "creation",
-    "indexing",
-    "gathering",
-    "ordering",
-    "derivatives",
-    "loops",
-    "matrices",
-    "series",
-    "custom",
+    "functions.elementwise",
+    "functions.reductions",
+    "functions.statistics",
+    "functions.linear",
+    "functions.linalg",
+    "functions.shaping",
+    "functions.convolution",
+    "functions.attention",
+    "functions.creation",
+    "functions.indexing",
+    "functions.gathering",
+    "functions.ordering",
+    "derivatives.gradients",
+    "functions.loops",
+    "derivatives.matrices",
+    "derivatives.series",
+    "derivatives.custom",
 )
 HEAD = """# Functions
 
@@ -48,7 +48,7 @@ This page is made from the functions' own tables and docstrings, by
 
 
 def functions(module: str) -> Iterator[tuple[str, Callable[..., Any]]]:
-    if module == "linalg":
+    if module == "functions.linalg":
         # What is also a function of `cr` is told there.
         for name in cr.linalg.__all__:
             if not hasattr(cr, name):
@@ -94,14 +94,15 @@ def page() -> str:
         title = importlib.import_module(f"chainrule.frontend.{module}").__doc__
         assert title is not None
         first = title.partition("\n\n")[0].replace("\n", " ").strip()
-        parts.append(f"## {module.capitalize()}\n\n{first}\n")
-        if module == "elementwise":
+        name = module.rpartition(".")[2]
+        parts.append(f"## {name.capitalize()}\n\n{first}\n")
+        if module == "functions.elementwise":
             rows = ["| function | is | derivatives |", "| --- | --- | --- |"]
         else:
             rows = ["| function | is |", "| --- | --- |"]
         for name, function in functions(module):
             cells = [f"`{signature(name, function)}`", summary(function)]
-            if module == "elementwise":
+            if module == "functions.elementwise":
                 cells.append(slopes(name))
             rows.append(f"| {' | '.join(cells)} |".replace("|  |", "| |"))
         parts.append("\n".join(rows) + "\n")

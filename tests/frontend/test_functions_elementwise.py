@@ -23,7 +23,7 @@ import scipy.special
 import chainrule as cr
 from chainrule.compiler.ir import OPS
 from chainrule.compiler.ops.base import Scalar
-from chainrule.frontend import elementwise
+from chainrule.frontend.functions import elementwise
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Exact: TypeAlias = Callable[..., Any]

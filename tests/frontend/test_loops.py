@@ -46,7 +46,9 @@ def test_nests_of_carries_and_sequences_lengths_and_directions() -> None:
     for n in (0, 1, 5):
         random = np.random.default_rng(n)
         xs, ys, s = random.normal(size=(n, 2)), random.integers(0, 5, n), random.normal(size=2)
-        befores, afters, old, new = [], [], s, s
+        befores: list[Any] = []
+        afters: list[Any] = []
+        old, new = s, s
         for row in xs:
             befores.append(old)
             old = old * 0.5 + row

@@ -54,7 +54,7 @@ def test_outputs_states_and_gradients(kind: str, target: str) -> None:
     known = {p.node: t.node for p, t in zip(layer.parameters, given, strict=True)}
     results = [Tensor(node) for node in substitute(results, known)]
     scales = [cr.tensor(f"scale_{i}", y.shape, "float64") for i, y in enumerate(results)]
-    loss = sum(cr.sum(y * w) for y, w in zip(results, scales, strict=True))
+    loss = cr.sum(cr.stack([cr.sum(y * w) for y, w in zip(results, scales, strict=True)]))
     f = cr.function([x, *given, *scales], [*results, *cr.grad(loss, [x, *given])], target=target)
     w_ih, w_hh, b_ih, b_hh = (
         getattr(module, f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")

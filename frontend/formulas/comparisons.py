@@ -10,8 +10,8 @@ from chainrule.compiler.errors import DTypeError, ShapeError
 from chainrule.compiler.ir import evaluate, leaf
 from chainrule.compiler.types import TensorType
 
+from ..tensor import Like, Tensor, as_tensor, public
 from .kinds import Formula
-from .tensor import Like, Tensor, as_tensor, public
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -70,7 +70,7 @@ class _Comparison(Formula):
         Raises:
             ShapeError: the formula gives values, but not one or more for each sample.
         """
-        from .statistics import mean
+        from ..functions.statistics import mean
 
         value, p = self.applied(target, prediction), as_tensor(prediction)
         if value.ndim and p.ndim and value.shape[0] != p.shape[0]:
@@ -88,7 +88,7 @@ def aligned(target: Tensor, prediction: Tensor) -> tuple[Tensor, Tensor]:
 
     Without it `[batch]` and `[batch, 1]` would broadcast to `[batch, batch]`.
     """
-    from .shaping import expand_dims
+    from ..functions.shaping import expand_dims
 
     if target.dtype != prediction.dtype and target.node.type.is_float:
         target = target.astype(prediction.dtype)

@@ -28,8 +28,8 @@ from chainrule.compiler.ir import OPS, Node, is_const, leaf, walk
 from chainrule.compiler.ops.base import Scalar as Row
 from chainrule.compiler.types import TensorType, symbol
 
+from ..tensor import Like, Tensor, apply, as_tensor, public
 from .signature import Role, Signature, configured
-from .tensor import Like, Tensor, apply, as_tensor, public
 
 Self = TypeVar("Self", bound="Formula")
 
@@ -275,7 +275,9 @@ TABLES = {
 def table(kind: str) -> Mapping[str, Formula]:
     """The built-in formulas of a kind, by name; some have several names."""
     module, name = TABLES[kind]
-    found: Mapping[str, Formula] = getattr(importlib.import_module(f"{__package__}.{module}"), name)
+    found: Mapping[str, Formula] = getattr(
+        importlib.import_module(f"chainrule.frontend.{module}"), name
+    )
     return found
 
 

@@ -14,9 +14,9 @@ from chainrule.compiler.ops import algebra as ops
 from chainrule.compiler.ops.reduce import sum as summed
 from chainrule.compiler.ops.shape import reshape
 
+from ..tensor import Like, Tensor, as_tensor, promote, public
 from .linear import einsum, matmul, matrix_transpose, tensordot, vecdot
 from .statistics import vector_norm
-from .tensor import Like, Tensor, as_tensor, promote, public
 
 __all__ = [
     "cholesky",

@@ -16,7 +16,7 @@ from chainrule.compiler.ops.custom import Declaration
 from chainrule.compiler.ops.shape import broadcast_to
 from chainrule.compiler.types import TensorType
 
-from .tensor import Like, Tensor, as_tensor, public
+from ..tensor import Like, Tensor, as_tensor, public
 
 Rule = Callable[..., Any]
 Decorated = Callable[..., Tensor]

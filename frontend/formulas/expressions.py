@@ -12,11 +12,11 @@ from chainrule.compiler.errors import UsageError, caller
 from chainrule.compiler.ir import leaf
 from chainrule.compiler.types import Shape, TensorType, symbol
 
+from ..names import identifier
+from ..tensor import Tensor, promote
 from .kinds import Formula, Regularizer
-from .names import identifier
 from .replicate import Neuron
 from .signature import REQUIRED, Argument, Role, Signature
-from .tensor import Tensor, promote
 from .updates import Optimizer
 
 # What the operands are called where no order is given and the names alone do not say it.
@@ -88,7 +88,7 @@ def of_expressions(
         known = {symbols[n]: x for n, x in zip(names, nodes, strict=True) if n in symbols}
         results = [from_sympy(e, known, nodes[0].dtype) for e in expressions]
         if kind is Regularizer:
-            from .reductions import sum
+            from ..functions.reductions import sum
 
             return sum(Tensor(results[0]))  # of each element; the cost is that of all
         tensors = tuple(Tensor(node, weak) for node in results)

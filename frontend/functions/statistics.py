@@ -18,8 +18,8 @@ from chainrule.compiler.ops.arithmetic import (
 from chainrule.compiler.ops.convert import cast
 from chainrule.compiler.types import FLOATS
 
+from ..tensor import Like, Tensor, public
 from .reductions import Axes, reduced, rule_of
-from .tensor import Like, Tensor, public
 
 
 @public

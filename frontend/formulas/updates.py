@@ -11,9 +11,9 @@ from chainrule.compiler.ir import Node, leaf, located, walk
 from chainrule.compiler.ops.convert import cast
 from chainrule.compiler.types import TensorType
 
+from ..tensor import Tensor, as_tensor
 from .kinds import Formula, positional
 from .signature import REQUIRED, Argument
-from .tensor import Tensor, as_tensor
 
 # What every optimizer takes besides its own settings; None leaves it out.
 OPTIONS = ("weight_decay", "clipvalue", "clipnorm", "global_clipnorm")
@@ -135,7 +135,7 @@ class Optimizer(Formula):
         )
 
     def _clipped(self, grads: Sequence[Tensor], values: Mapping[str, Any]) -> list[Tensor]:
-        from .transforms import clip_by_global_norm, clip_by_norm, clip_by_value
+        from ..transforms import clip_by_global_norm, clip_by_norm, clip_by_value
 
         own = super().defaults()
         asked = [name for name in CLIPPING if name not in own and values[name] is not None]
@@ -175,7 +175,7 @@ class Optimizer(Formula):
         return float(self.settings[start] if isinstance(start, str) else start)
 
     def _decayed(self, p: Tensor, values: Mapping[str, Any]) -> Tensor:
-        from .transforms import decay_weights
+        from ..transforms import decay_weights
 
         if "weight_decay" in super().defaults() or values["weight_decay"] is None:
             return p

@@ -18,9 +18,9 @@ from chainrule.compiler.ops.shape import broadcast_to, reshape, transpose
 from chainrule.compiler.passes.differentiate import derived
 from chainrule.compiler.types import Shape, TensorType
 
+from ..tensor import Like, Tensor, as_tensor, public
 from .kinds import Formula, Self
 from .signature import REQUIRED, Role, configured
-from .tensor import Like, Tensor, as_tensor, public
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Neuron(Formula):
 
     def defaults(self) -> dict[str, Any]:
         """All settings with their defaults; a parameter's is its initializer."""
-        from .initializers import glorot_uniform, initializer, zeros
+        from ..initializers import glorot_uniform, initializer, zeros
 
         found = super().defaults()
         for argument in self.signature.of("per_input", "scalar"):
@@ -65,7 +65,7 @@ class Neuron(Formula):
 
     def configured(self: Self, **settings: Any) -> Self:
         """A copy with other settings; a parameter's is its initializer."""
-        from .initializers import initializer
+        from ..initializers import initializer
 
         parameters = {a.name for a in self.signature.of("per_input", "scalar")}
         drawn = {n: initializer(v) for n, v in settings.items() if n in parameters}

@@ -13,7 +13,7 @@ from chainrule.compiler.ops.convert import size
 from chainrule.compiler.ops.shape import broadcast_to, reshape, transpose
 from chainrule.compiler.types import Dim, Size
 
-from .tensor import Like, Tensor, as_tensor, promote, public
+from ..tensor import Like, Tensor, as_tensor, promote, public
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,7 +16,7 @@ from chainrule.compiler.ops.base import Scalar
 from chainrule.compiler.ops.gradient import STOP_GRADIENT
 from chainrule.compiler.types import INTS
 
-from .tensor import Like, Tensor, apply, as_tensor, public
+from ..tensor import Like, Tensor, apply, as_tensor, public
 
 F = TypeVar("F", bound=Callable[..., Tensor])
 Unary: TypeAlias = Callable[[Like], Tensor]

@@ -13,7 +13,7 @@ from chainrule.compiler.ops.random import DRAWS
 from chainrule.compiler.ops.scan import SCAN, scan as looped, with_steps
 from chainrule.compiler.types import Dim, Size, TensorType, symbol
 
-from .tensor import DEFAULT_FLOAT, Tensor, as_tensor, public
+from ..tensor import DEFAULT_FLOAT, Tensor, as_tensor, public
 
 Nest = Any
 """A tensor, or a tuple, list or dictionary of nests; None holds nothing."""

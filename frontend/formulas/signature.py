@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 from chainrule.compiler.errors import UnknownNameError, UsageError, nearest
 from chainrule.compiler.types import Where
 
-from .names import identifier
+from ..names import identifier
 
 Role = Literal["operand", "setting", "per_input", "per_unit", "scalar", "state", "step"]
 

@@ -9,9 +9,9 @@ from chainrule.compiler.ops.shape import transpose
 from chainrule.compiler.ops.windows import span
 from chainrule.compiler.types import Dim, Shape, add, mul, sub
 
+from ..tensor import Like, Tensor, as_tensor, promote, public
 from .geometry import Numbers, Padding, check_format, numbers, padding_of
 from .reductions import normal_axis
-from .tensor import Like, Tensor, as_tensor, promote, public
 
 
 @public

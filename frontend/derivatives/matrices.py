@@ -19,8 +19,8 @@ from chainrule.compiler.ops.reduce import sum as summed
 from chainrule.compiler.ops.shape import broadcast_to, reshape, transpose
 from chainrule.compiler.types import Dim, Shape, divide, product
 
-from .derivatives import Tensors, floats, grad, hvp, jvp, matching, tensors, vjp
-from .tensor import Like, Tensor, public
+from ..tensor import Like, Tensor, public
+from .gradients import Tensors, floats, grad, hvp, jvp, matching, tensors, vjp
 
 
 @overload

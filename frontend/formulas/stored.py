@@ -13,13 +13,13 @@ from chainrule.compiler.errors import ChainruleError, FileError, ShapeError, Usa
 from chainrule.compiler.ir import Graph, LeafRole, Node, leaf, substitute
 from chainrule.compiler.types import TensorType
 
-from . import initializers
+from .. import initializers
+from ..names import identifier
+from ..tensor import Tensor
 from .comparisons import Loss, Metric
 from .kinds import Activation, Formula, Regularizer, named
-from .names import identifier
 from .replicate import Neuron
 from .signature import REQUIRED, Argument, Role, Signature
-from .tensor import Tensor
 from .updates import OPTIONS, Optimizer
 
 KINDS: dict[str, type[Formula]] = {

@@ -18,8 +18,8 @@ from chainrule.compiler.ops.index import TAKE, TAKE_ALONG
 from chainrule.compiler.ops.shape import flip, slice_
 from chainrule.compiler.types import INTS, Dim
 
+from ..tensor import DEFAULT_FLOAT, Like, Tensor, as_tensor, promote, public
 from .reductions import normal_axis
-from .tensor import DEFAULT_FLOAT, Like, Tensor, as_tensor, promote, public
 
 
 def _order(name: str, x: Node, axis: int, descending: bool) -> tuple[Node, int]:

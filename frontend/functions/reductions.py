@@ -12,7 +12,7 @@ from chainrule.compiler.ops.convert import cast
 from chainrule.compiler.ops.shape import pad, reshape
 from chainrule.compiler.types import INTS, product
 
-from .tensor import Like, Tensor, as_tensor, dtype_name, public
+from ..tensor import Like, Tensor, as_tensor, dtype_name, public
 
 Axes = int | tuple[int, ...] | None
 

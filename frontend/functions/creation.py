@@ -11,8 +11,8 @@ from chainrule.compiler.ops.arithmetic import equal
 from chainrule.compiler.ops.convert import cast, iota
 from chainrule.compiler.types import Size
 
+from ..tensor import DEFAULT_FLOAT, Like, Tensor, as_tensor, dtype_name, public
 from .shaping import ShapeLike, shape_of
-from .tensor import DEFAULT_FLOAT, Like, Tensor, as_tensor, dtype_name, public
 
 
 @public

@@ -14,7 +14,7 @@ from chainrule.compiler.ir import Node, const, leaf, walk
 from chainrule.compiler.ops.gradient import gradient
 from chainrule.compiler.ops.reduce import sum as summed
 
-from .tensor import Like, Tensor, as_tensor, public
+from ..tensor import Like, Tensor, as_tensor, public
 
 Tensors = Sequence[Tensor]
 

@@ -14,8 +14,8 @@ from chainrule.compiler.ops.reduce import sum as summed
 from chainrule.compiler.ops.shape import reshape, transpose
 from chainrule.compiler.types import Dim
 
+from ..tensor import Like, Tensor, as_tensor, promote, public
 from .reductions import normal_axis
-from .tensor import Like, Tensor, as_tensor, promote, public
 
 
 @public

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from chainrule.compiler.errors import UsageError
 from chainrule.compiler.ops.gradient import taylor as coefficients
 
-from .creation import ones_like
-from .derivatives import floats, matching, tensors
-from .tensor import Like, Tensor, public
+from ..functions.creation import ones_like
+from ..tensor import Like, Tensor, public
+from .gradients import floats, matching, tensors
 
 
 @public

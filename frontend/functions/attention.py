@@ -7,12 +7,12 @@ import math
 from chainrule.compiler.errors import DTypeError, ShapeError, UsageError
 from chainrule.compiler.types import Size
 
+from ..tensor import Like, Tensor, as_tensor, public
 from .creation import arange
 from .elementwise import greater, where
 from .linear import matmul, matrix_transpose
 from .shaping import reshape
 from .statistics import softmax
-from .tensor import Like, Tensor, as_tensor, public
 
 
 @public

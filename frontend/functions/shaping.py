@@ -14,8 +14,8 @@ from chainrule.compiler.ops.convert import iota, size
 from chainrule.compiler.ops.index import TAKE
 from chainrule.compiler.types import Dim, Shape, Size, divide, product
 
+from ..tensor import Like, Tensor, as_tensor, promote, public
 from .reductions import Axes, normal_axes, normal_axis
-from .tensor import Like, Tensor, as_tensor, promote, public
 
 ShapeLike = int | Size | Sequence[int | Size]
 
