@@ -8,7 +8,9 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from .types import Where
 
@@ -90,27 +92,46 @@ class UsageError(ChainruleError, ValueError):
     """A call that does not make sense as it stands."""
 
 
-# What goes wrong with matrices when a program runs, and what to do about it.
-_MATRICES = {
+FaultKind = Literal["index", "singular", "not positive definite"]
+
+# For each kind of fault, the error, what led to it, and what to do about it.
+_FAULTS: dict[FaultKind, tuple[type[ChainruleError], str, str]] = {
+    "index": (
+        IndexOutOfRange,
+        "the index is in an array that was passed",
+        "indices count from 0",
+    ),
     "singular": (
+        MatrixError,
         "elimination met a pivot that is exactly 0",
         "add a small multiple of the identity, or leave out rows that depend on each other",
     ),
-    "definite": (
+    "not positive definite": (
+        MatrixError,
         "the pivots of its Cholesky factorization are not all above 0",
         "add a small multiple of the identity to its diagonal",
     ),
 }
 
 
-def run_time_error(what: str, where: Where | None) -> ChainruleError:
-    """The error for what went wrong in a program: with a matrix, or else with an index."""
-    kind = what.rpartition(" ")[2]
-    if kind in _MATRICES:
-        return MatrixError(what, *_MATRICES[kind], where=where)
-    return IndexOutOfRange(
-        what, "the index is in an array that was passed", "indices count from 0", where
-    )
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What can go wrong while a program runs.
+
+    Attributes:
+        kind: an index outside its axis, or what is the matter with a matrix.
+        what: one line, as in the error.
+        where: the user's line that asked for what goes wrong.
+    """
+
+    kind: FaultKind
+    what: str
+    where: Where | None = None
+
+    def error(self) -> ChainruleError:
+        """The error to raise."""
+        error, detail, hint = _FAULTS[self.kind]
+        return error(self.what, detail, hint, self.where)
 
 
 _PINNED: ContextVar[Where | None] = ContextVar("pinned", default=None)

@@ -35,10 +35,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from .errors import Fault
 from .types import Dim, FloorDiv, Shape, Size, TensorType, Where, value
 
 Role = Literal["input", "setting", "param", "state", "output", "scratch"]
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class Program:
         kernels: what the module's functions are called for, in order, with their provenance.
         sizes: names of the symbolic sizes, in the order of the entry points' arguments.
         batch: the symbol along which `epoch` slices its inputs, if any.
-        faults: what to say for each fault code, 1 first.
+        faults: what each fault code stands for, 1 first.
         bounds: sizes that must not be negative for the program to make sense.
         fingerprint: hash of the graph that was asked for and of everything that shaped the text.
         products: rows, length of the sums and columns of each matrix product.
@@ -99,7 +100,7 @@ class Program:
     kernels: tuple[Kernel, ...]
     sizes: tuple[str, ...]
     batch: str | None
-    faults: tuple[tuple[str, Where | None], ...]
+    faults: tuple[Fault, ...]
     bounds: tuple[Dim, ...]
     fingerprint: str
     products: tuple[tuple[Dim, Dim, Dim], ...] = ()
@@ -140,7 +141,7 @@ class Program:
             ),
             sizes=tuple(p["sizes"]),
             batch=p["batch"],
-            faults=tuple((text, _where(where)) for text, where in p["faults"]),
+            faults=tuple(Fault(f["kind"], f["what"], _where(f["where"])) for f in p["faults"]),
             bounds=tuple(map(_dim, p["bounds"])),
             fingerprint=p["fingerprint"],
             products=tuple((_dim(m), _dim(k), _dim(n)) for m, k, n in p["products"]),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from .errors import run_time_error
 from .ir import Node
 from .ops import algebra, order, running
 
@@ -22,7 +22,7 @@ def guarded(rule: Callable[..., Array]) -> Callable[..., Array]:
         try:
             return rule(node, *operands)
         except np.linalg.LinAlgError:
-            raise run_time_error(algebra.FAULTS[node.op], node.where) from None
+            raise replace(algebra.FAULTS[node.op], where=node.where).error() from None
 
     return evaluated
 

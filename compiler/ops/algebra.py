@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, Fault, ShapeError
 from ..ir import Node, Op, const, located, make, register
 from ..types import Dim, TensorType
 from .arithmetic import abs, equal, greater, greater_equal, sign, where
@@ -20,8 +20,8 @@ from .linear import matmul
 from .reduce import prod, sum
 from .shape import broadcast_to, reshape, transpose
 
-SINGULAR = "a matrix is singular"
-NOT_POSITIVE = "a matrix is not positive definite"
+SINGULAR = Fault("singular", "a matrix is singular")
+NOT_POSITIVE = Fault("not positive definite", "a matrix is not positive definite")
 
 
 class Matrix(Op):
@@ -212,7 +212,7 @@ SOLVE, SOLVE_TRIANGULAR = register(Solve()), register(SolveTriangular())
 CHOLESKY, INV, PIVOTS = register(Cholesky()), register(Inverse()), register(Pivots())
 DET, LOGABSDET, SIGNDET = register(Det()), register(LogAbsDet()), register(SignDet())
 # What goes wrong with a matrix, by op.
-FAULTS: dict[object, str] = {
+FAULTS: dict[object, Fault] = {
     SOLVE: SINGULAR,
     SOLVE_TRIANGULAR: SINGULAR,
     INV: SINGULAR,

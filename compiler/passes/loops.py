@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from ..errors import Fault
 from ..ir import CONST, LEAF, Graph, Node, Op, make
 from ..ops.convert import LITERAL, SIZE
 from ..types import Dim, Shape, TensorType, Where
@@ -358,7 +359,7 @@ class Schedule:
     Attributes:
         kernels: functions, to be called one after the other.
         stored: tensors that lie in memory between loops, other than inputs and the like.
-        faults: what to say where an index is outside its axis, by fault code.
+        faults: what each fault code stands for, 1 first.
         bounds: sizes that must not be negative.
         outputs: the tensor of each output.
         names: what tensors and values are called in the graph.
@@ -366,7 +367,7 @@ class Schedule:
 
     kernels: tuple[Kernel, ...]
     stored: tuple[Node, ...]
-    faults: tuple[tuple[str, Where | None], ...]
+    faults: tuple[Fault, ...]
     bounds: tuple[Dim, ...]
     outputs: tuple[Node, ...]
     names: Mapping[Node, str]

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ..errors import Fault
 from ..ir import CONST, OPS, Node, const, make
 from ..ops import convert, index, linear, random, shape, windows
 from ..ops.base import Scalar
-from ..types import Dim, Shape, Size, Where, add, divide, mul, product, sub
+from ..types import Dim, Shape, Size, add, divide, mul, product, sub
 from .loops import CHECKED, DRAW, load
 
 Index = tuple[Node, ...]
@@ -127,15 +128,15 @@ class Puller:
 
     Attributes:
         stored: tensors that are read from memory.
-        faults: what to say where an index is out of range, collected.
+        faults: what can go wrong, collected.
         origin: the tensor that a scalar expression is an element of.
     """
 
     stored: Callable[[Node], bool]
-    faults: list[tuple[str, Where | None]] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
     origin: dict[Node, Node] = field(default_factory=dict)
     _known: dict[tuple[Node, Index, Node | None], Node] = field(default_factory=dict)
-    _codes: dict[tuple[str, Where | None], int] = field(default_factory=dict)
+    _codes: dict[Fault, int] = field(default_factory=dict)
 
     def __call__(self, node: Node, at: Index, guard: Node | None = None) -> Node:
         """The element of `node` at a position; where the guard is false, nothing is read for it."""
@@ -164,17 +165,16 @@ class Puller:
 
     def checked(self, node: Node, position: Node, dim: Dim, guard: Node | None) -> Node:
         """A position, checked to be inside an axis of `node`."""
-        text = f"{node.op.name}: an index lies outside its axis of size {dim}"
+        what = f"{node.op.name}: an index lies outside its axis of size {dim}"
         operands = (convert.cast(position, "int64"),) + (() if guard is None else (guard,))
-        return make(CHECKED, operands, dim=dim, code=self.fault(text, node))
+        return make(CHECKED, operands, dim=dim, code=self.fault(Fault("index", what, node.where)))
 
-    def fault(self, text: str, node: Node) -> int:
-        """The number of a fault that is found where `node` is computed."""
-        key = text, node.where
-        if key not in self._codes:
-            self.faults.append(key)
-            self._codes[key] = len(self.faults)
-        return self._codes[key]
+    def fault(self, fault: Fault) -> int:
+        """The code by which a kernel reports a fault."""
+        if fault not in self._codes:
+            self.faults.append(fault)
+            self._codes[fault] = len(self.faults)
+        return self._codes[fault]
 
 
 def aligned(at: Index, dims: Shape) -> Index:

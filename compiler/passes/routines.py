@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ..ir import Node, leaf
 from ..ops import algebra, order
@@ -83,5 +84,6 @@ ROUTINES: dict[object, Callable[[Node, int], Routine]] = {
 
 def routine(node: Node, pull: Puller) -> Routine:
     """The routine that computes a node, which may find a fault."""
-    text = algebra.FAULTS.get(node.op)
-    return ROUTINES[node.op](node, 0 if text is None else pull.fault(text, node))
+    fault = algebra.FAULTS.get(node.op)
+    code = 0 if fault is None else pull.fault(replace(fault, where=node.where))
+    return ROUTINES[node.op](node, code)

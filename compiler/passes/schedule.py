@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from ..errors import Fault
 from ..ir import CONST, OPS, Graph, Node, const, leaf, substitute, transform
 from ..ops import convert, elementary, index, linear, random, reduce, running, scan, shape, windows
 from ..ops.base import Scalar
-from ..types import Dim, Shape, Size, Where, divide, product, sub
+from ..types import Dim, Shape, Size, divide, product, sub
 from .contractions import Kind, core, kind_of, standard
 from .fuse import fuse
 from .loops import Combine, Repeat, Schedule, Statement, Whole, axis, given, load
@@ -59,7 +60,7 @@ def schedule(graph: Graph) -> Schedule:
     return _planned(graph, [])
 
 
-def _planned(graph: Graph, faults: list[tuple[str, Where | None]]) -> Schedule:
+def _planned(graph: Graph, faults: list[Fault]) -> Schedule:
     mapped = transform(graph.leaves + graph.roots, standard)
     return _Scheduler(graph.map(mapped), faults).run()
 
@@ -81,7 +82,7 @@ def _bigger(domain: Shape, own: Shape) -> bool:
 class _Scheduler:
     """Decides what is stored, and writes a statement for each."""
 
-    def __init__(self, graph: Graph, faults: list[tuple[str, Where | None]]) -> None:
+    def __init__(self, graph: Graph, faults: list[Fault]) -> None:
         self.graph = graph
         self.nodes = graph.nodes()
         self.kinds: dict[Node, Kind] = {

@@ -15,7 +15,6 @@ from chainrule.compiler.errors import (
     IndexOutOfRange,
     ShapeError,
     UsageError,
-    run_time_error,
 )
 from chainrule.compiler.program import Buffer, Program
 from chainrule.compiler.types import SHORT, Size, TensorType, symbols, value
@@ -155,8 +154,7 @@ class Executable(ABC):
 
     def fault(self, code: int) -> ChainruleError:
         """The error that a kernel reported by its number."""
-        what, where = self.program.faults[code - 1]
-        return run_time_error(what, where)
+        return self.program.faults[code - 1].error()
 
 
 def is_batched(buffer: Buffer, program: Program) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from chainrule.compiler.errors import ChainruleError, IndexOutOfRange, run_time_error
+from chainrule.compiler.errors import ChainruleError, IndexOutOfRange
 from chainrule.compiler.program import Program
 
 from ..cache import Cache
@@ -73,18 +74,16 @@ class ReferenceExecutable(Executable):
     def _out_of_range(self, error: IndexError) -> IndexOutOfRange:
         """NumPy's error in our words; which index it was can be told where there is only one."""
         hint = "the index is in an array that was passed; indices count from 0"
-        faults = [fault for fault in self.program.faults if fault[0].endswith("range")]
+        faults = [fault for fault in self.program.faults if fault.kind == "index"]
         if len(faults) == 1:
-            ((what, where),) = faults
-            return IndexOutOfRange(what, str(error), hint, where)
+            return IndexOutOfRange(faults[0].what, str(error), hint, faults[0].where)
         return IndexOutOfRange(f"{self.program.name}: an index is out of range", str(error), hint)
 
     def _unfit(self, error: np.linalg.LinAlgError) -> ChainruleError:
         """NumPy's error in our words; which matrix it was can be told where there is only one."""
-        kind = "definite" if "definite" in str(error) else "singular"
-        faults = [fault for fault in self.program.faults if fault[0].endswith(kind)]
-        what, where = faults[0]
-        return run_time_error(what, where if len(faults) == 1 else None)
+        kind = "not positive definite" if "definite" in str(error) else "singular"
+        faults = [fault for fault in self.program.faults if fault.kind == kind]
+        return (faults[0] if len(faults) == 1 else replace(faults[0], where=None)).error()
 
     def _evaluate(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
         """The outputs as new arrays; new values are copied into parameters and state."""

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from chainrule.compiler import ops  # noqa: F401
+from chainrule.compiler.errors import Fault
 from chainrule.compiler.ir import OPS, Graph, Node, const, evaluate, leaf, located, make
 from chainrule.compiler.ops import index, linear, random, reduce, shape
 from chainrule.compiler.ops.arithmetic import pow, square, where
@@ -283,7 +284,8 @@ def test_positions_out_of_range(case: str, position: int) -> None:
 def test_faults_say_where() -> None:
     with located(Where("net.py", 7)):
         node = make(index.TAKE, (Y, INDEX), axis=0)
-    assert emitted(graph(node)).faults == (("take: an index is out of range", Where("net.py", 7)),)
+    fault = Fault("index", "take: an index is out of range", Where("net.py", 7))
+    assert emitted(graph(node)).faults == (fault,)
 
 
 # -- a training step ------------------------------------------------------------------------------

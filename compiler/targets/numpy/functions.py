@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from ...errors import UsageError
+from ...errors import Fault, UsageError
 from ...explain.notation import Text
 from ...explain.printer import Printer, one_hot
 from ...ir import CONST, LEAF, Node, is_const, is_leaf, walk
@@ -66,7 +66,7 @@ class Module:
     updated: Mapping[Node, str] = field(default_factory=dict)
     helpers: set[str] = field(default_factory=set)
     words: frozenset[str] = frozenset()
-    faults: list[tuple[str, Where | None]] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
 
     def identifier(self, node: Node) -> str:
         """The node's name in the code, the same in every function."""
@@ -222,7 +222,7 @@ class Body:
                     self.codes[x] = expression(self, x)
             code = expression(self, node)
         if node.op in FAULTS:
-            fault = FAULTS[node.op], node.where
+            fault = replace(FAULTS[node.op], where=node.where)
             if fault not in self.module.faults:
                 self.module.faults.append(fault)
         if self._trivial(node, code):
@@ -278,8 +278,8 @@ INDEXED = (
     index.GATHER,
     index.SCATTER_ADD,
 )
-FAULTS: dict[object, str] = {
-    **{op: f"{op.name}: an index is out of range" for op in INDEXED},
+FAULTS: dict[object, Fault] = {
+    **{op: Fault("index", f"{op.name}: an index is out of range") for op in INDEXED},
     **algebra.FAULTS,
 }
 

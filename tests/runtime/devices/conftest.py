@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chainrule.compiler.errors import Fault
 from chainrule.compiler.program import Buffer, Program
-from chainrule.compiler.types import Dim, TensorType, Where, sub, symbol
+from chainrule.compiler.types import Dim, TensorType, sub, symbol
 from chainrule.runtime.devices import load
 from chainrule.runtime.devices.base import Executable
 
@@ -181,7 +182,7 @@ def _piece(
     *buffers: Buffer,
     sizes: tuple[str, ...] = ("n",),
     bounds: tuple[Dim, ...] = (),
-    faults: tuple[tuple[str, Where | None], ...] = (),
+    faults: tuple[Fault, ...] = (),
 ) -> Executable:
     """A small program whose `step` has these lines."""
     names = [b.name for b in buffers if target == "cpu" or b.role != "output"]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import scipy.special
 
+from chainrule.compiler.errors import Fault
 from chainrule.compiler.program import Buffer, Program
 from chainrule.compiler.reference import uniform
 from chainrule.compiler.types import Dim, TensorType, symbol
@@ -79,7 +80,10 @@ def native(body: str, *buffers: Buffer, sizes: tuple[str, ...] = ("n",)) -> Exec
     arguments = ", ".join([*sizes, *(b.name for b in buffers), "fault"])
     lines = "".join(f"    {line}\n" for line in body.strip("\n").splitlines())
     source = f"{HEADER}\n\n@program\ndef step({arguments}):\n{lines}"
-    faults = (("the index is out of range", None), ("the other index is out of range", None))
+    faults = (
+        Fault("index", "the index is out of range"),
+        Fault("index", "the other index is out of range"),
+    )
     return load(
         Program("piece", "cpu", source, buffers, (), sizes, None, faults, (), "0"),
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from chainrule.compiler.errors import Fault
 from chainrule.compiler.program import Buffer
 from chainrule.compiler.types import symbol
 from chainrule.runtime.devices.base import Executable
@@ -167,7 +168,10 @@ for i in range(n):
         buffer("x", "input", 4, dtype="float32"),
         buffer("at", "input", N, dtype="int32"),
         buffer("out", "output", N, dtype="float32"),
-        faults=(("the index is out of range", None), ("the other index is out of range", None)),
+        faults=(
+            Fault("index", "the index is out of range"),
+            Fault("index", "the other index is out of range"),
+        ),
     )
     x = np.arange(4, dtype=np.float32)
     assert function.call(x, np.array([3, 0, 2], np.int32))[0].tolist() == [6, 0, 4]

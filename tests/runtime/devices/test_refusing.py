@@ -12,7 +12,10 @@ import pytest
 from chainrule.compiler.errors import (
     ChainruleError,
     DTypeError,
+    Fault,
+    FaultKind,
     IndexOutOfRange,
+    MatrixError,
     ShapeError,
     UnknownNameError,
     UsageError,
@@ -170,11 +173,44 @@ def test_an_index_out_of_range(target: str, buffer: MakeBuffer, piece: MakeExecu
         buffer("x", "input", 3),
         buffer("at", "input", N, dtype="int64"),
         buffer("y", "output", N),
-        faults=(("take: a label is out of range", Where("net.py", 14)),),
+        faults=(Fault("index", "take: a label is wrong", Where("net.py", 14)),),
     )
     assert executable.call(np.arange(3.0), np.array([2, 0]))[0].tolist() == [2, 0]
-    with pytest.raises(IndexOutOfRange, match=r"^net.py:14: take: a label is out of range"):
+    with pytest.raises(IndexOutOfRange, match=r"^net.py:14: take: a label is wrong"):
         executable.call(np.arange(3.0), np.array([2, 3]))
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(
+    ("kind", "wrong", "error", "hint"),
+    [
+        ("index", "arange(3)[1 + int(x[0])]", IndexOutOfRange, "indices count from 0"),
+        ("singular", "linalg.inv(x[:, None] * x)", MatrixError, "rows that depend on each other"),
+        ("not positive definite", "linalg.cholesky(-x[:, None] * x)", MatrixError, "its diagonal"),
+    ],
+)
+def test_a_fault_is_of_its_kind_whatever_is_said_of_it(
+    target: str,
+    kind: FaultKind,
+    wrong: str,
+    error: type[ChainruleError],
+    hint: str,
+    buffer: MakeBuffer,
+    piece: MakeExecutable,
+) -> None:
+    source = {"cpu": "fault[0] = 1", "numpy": f"return (np.{wrong}.sum(),)"}[target]
+    buffers = buffer("x", "input", N), buffer("y", "output")
+    fault = Fault(kind, "that was not to be", Where("net.py", 14))
+    executable = piece(target, source, *buffers, faults=(fault,))
+    with pytest.raises(error, match=r"^net.py:14: that was not to be") as caught:
+        executable.call(np.full(2, 4.0))
+    assert hint in str(caught.value)
+
+
+def test_faults_go_to_the_cache_and_back(network: MakeProgram) -> None:
+    faults = Fault("singular", "it was", Where("net.py", 14, "Dense")), Fault("index", "so was it")
+    program = replace(network("cpu"), faults=faults)
+    assert Program.loads(program.dumps()) == program
 
 
 def test_an_unknown_target(network: MakeProgram) -> None:
