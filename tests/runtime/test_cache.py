@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from chainrule.compiler.errors import Fault
 from chainrule.compiler.program import Buffer, Kernel, Program
 from chainrule.compiler.types import TensorType, Where, add, floordiv, mul, symbol
 from chainrule.runtime import cache as cache_module
@@ -50,7 +51,7 @@ def program(fingerprint: str = "ab12", source: str = "def step(x):\n    return (
         (Kernel("h1", "h1 = tanh(x)", ("x",), ("h1",), "h1 = tanh(x W)", where),),
         ("n",),
         None,
-        (("label out of range", where), ("another", None)),
+        (Fault("index", "label out of range", where), Fault("singular", "another")),
         (N,),
         fingerprint,
     )

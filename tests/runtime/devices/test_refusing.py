@@ -207,12 +207,6 @@ def test_a_fault_is_of_its_kind_whatever_is_said_of_it(
     assert hint in str(caught.value)
 
 
-def test_faults_go_to_the_cache_and_back(network: MakeProgram) -> None:
-    faults = Fault("singular", "it was", Where("net.py", 14, "Dense")), Fault("index", "so was it")
-    program = replace(network("cpu"), faults=faults)
-    assert Program.loads(program.dumps()) == program
-
-
 def test_an_unknown_target(network: MakeProgram) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'cpu'"):
         load(replace(network("cpu"), target="cpuu"))
