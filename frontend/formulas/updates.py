@@ -18,6 +18,12 @@ from .signature import REQUIRED, Argument
 # What every optimizer takes besides its own settings; None leaves it out.
 OPTIONS = ("weight_decay", "clipvalue", "clipnorm", "global_clipnorm")
 CLIPPING = OPTIONS[1:]
+# Settings that are 0 or more, and those that are shares, in [0, 1). What a user's own formula takes
+# under these names is its own matter.
+NON_NEGATIVE = tuple(
+    "learning_rate weight_decay epsilon initial_accumulator_value momentum_decay".split()
+)
+SHARES = ("momentum", "beta_1", "beta_2", "rho")
 RATES = ("learning_rate", "rate", "lr")
 
 
@@ -56,10 +62,11 @@ class Optimizer(Formula):
 
         Raises:
             UnknownNameError: there is no such setting.
-            UsageError: a value is of another kind than the default, or a limit is not positive, or
-                two ways of clipping are asked for.
+            UsageError: a value is of another kind than the default, or outside the range in which
+                it means something, or two ways of clipping are asked for.
         """
         chosen = super().configured(**settings)
+        chosen._check_ranges()
         limits = {name: chosen.settings[name] for name in CLIPPING if chosen.settings[name]}
         for name, limit in limits.items():
             if not limit > 0:
@@ -75,6 +82,20 @@ class Optimizer(Formula):
                 "global_clipnorm keeps the direction of the whole gradient",
             )
         return chosen
+
+    def _check_ranges(self) -> None:
+        """Whether rates are not negative, and shares in [0, 1)."""
+        foreign = () if self.builtin else super().defaults()
+        for name, value in self.settings.items():
+            if value is None or name in foreign:
+                continue
+            share = name in SHARES
+            if (share and not 0 <= value < 1) or (name in NON_NEGATIVE and value < 0):
+                raise UsageError(
+                    f"{self.name}: {name}={value:g}",
+                    f"expected 0 <= {name} < 1" if share else "expected a number of 0 or more",
+                    f"the default is {self.defaults()[name]!r}",
+                )
 
     def __call__(self, *values: Any, **settings: Any) -> Any:
         """A copy with these settings; given tensors, what the formula returns for them."""

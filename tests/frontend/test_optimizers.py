@@ -339,6 +339,22 @@ P = parameter("W", (3,))
         (lambda: cr.optimizer("adm"), UnknownNameError, "did you mean 'adam'"),
         (lambda: cr.Adam("fast"), UsageError, "expected a finite number, came str"),
         (lambda: cr.Adam(float("nan")), UsageError, "expected a finite number, came float"),
+        (
+            lambda: cr.SGD(-1),
+            UsageError,
+            "SGD: learning_rate=-1\n    expected a number of 0 or more",
+        ),
+        (lambda: cr.RMSprop(epsilon=-1e-7), UsageError, "epsilon=-1e-07"),
+        (lambda: cr.Adam(epsilon=float("inf")), UsageError, "expected a finite number"),
+        (lambda: cr.AdamW(weight_decay=-0.1), UsageError, "the default is 0.004"),
+        (lambda: cr.SGD(weight_decay=-0.1), UsageError, "weight_decay=-0.1"),
+        (lambda: momentum(weight_decay=-0.1), UsageError, "weight_decay=-0.1"),
+        (lambda: cr.Adagrad(initial_accumulator_value=-1), UsageError, "0 or more"),
+        (lambda: cr.Nadam(momentum_decay=-1), UsageError, "0 or more"),
+        (lambda: cr.SGD(momentum=1), UsageError, "expected 0 <= momentum < 1"),
+        (lambda: cr.Adam(beta_1=-0.1), UsageError, "expected 0 <= beta_1 < 1"),
+        (lambda: cr.Adamax(beta_2=1), UsageError, "expected 0 <= beta_2 < 1"),
+        (lambda: cr.Adadelta(rho=1.5), UsageError, "expected 0 <= rho < 1"),
         (lambda: cr.SGD(nesterov=1), UsageError, "expected True or False"),
         (lambda: cr.Adam(*range(9)), UsageError, "takes 5 settings, 9 given"),
         (lambda: cr.Adam(clipnorm=-1.0), UsageError, "expected a positive number"),
@@ -351,6 +367,20 @@ def test_bad_settings(make: Callable[[], Any], error: type[Exception], message: 
         make()
     assert str(raised.value).startswith("test_optimizers.py:")
     assert len(str(raised.value).splitlines()) == 3
+
+
+def test_settings_at_the_ends_of_their_ranges() -> None:
+    """Nothing is learned, or nothing kept; both are sound."""
+    np.testing.assert_array_equal(follow(cr.SGD(0, momentum=0)), follow(cr.SGD(0)))
+    assert cr.Adam(beta_1=0, beta_2=0, epsilon=0).settings["epsilon"] == 0
+
+
+def test_what_settings_of_an_own_formula_may_be_is_its_own_matter() -> None:
+    @cr.optimizer
+    def ascent(p, g, learning_rate=0.1, rho=2.0):  # type: ignore[no-untyped-def]
+        return p - learning_rate * rho * g
+
+    assert ascent(-0.1, rho=3).settings["learning_rate"] == -0.1
 
 
 @pytest.mark.parametrize(
