@@ -225,6 +225,26 @@ def test_names_of_outputs() -> None:
         assert [name for name, _ in graph.outputs] == names
 
 
+def test_names_of_gradients_of_what_has_no_name() -> None:
+    w, v = cr.tensor("w", (3,)), cr.tensor("v", (3,))
+    loss, other = cr.sum(cr.exp(w)), cr.sum(cr.tanh(w))
+    slope = cr.grad(loss, w)
+    curved = cr.grad(cr.sum(slope * v), w)  # a Hessian and a vector
+    s = cr.tensor("s", ())
+    for outputs, names in (
+        ([loss, slope, curved], ["y", "dy_dw", "gradient_w"]),
+        ([slope, curved], ["dy_dw", "gradient_w"]),
+        ([curved], ["gradient_w"]),
+        ([loss, cr.grad(other, w)], ["y", "gradient_w"]),
+        ([slope, cr.grad(other, w)], ["dy_dw", "gradient_w"]),
+        ([loss, cr.grad(other, w), curved], ["y", "gradient_w", "gradient_w_"]),
+        ([cr.grad(cr.grad(cr.exp(s), s), s)], ["ddy_ds_ds"]),
+        ([cr.exp(s), cr.grad(cr.grad(cr.exp(s), s), s)], ["y", "ddy_ds_ds"]),
+    ):
+        graph = cr.function([w, v, s], outputs, "numpy").graph()
+        assert [name for name, _ in graph.outputs] == names
+
+
 def test_the_graph_has_its_gradients_taken() -> None:
     graph = logistic("numpy").graph()
     assert "gradient" not in {node.op.name for node in graph.nodes()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -249,23 +249,48 @@ def _check_complete(name: str, leaves: Sequence[Node], nodes: Sequence[Node]) ->
 
 
 def _names(taken: Sequence[str], nodes: Sequence[Node]) -> list[tuple[str, Node]]:
-    """Names for outputs: y, or y1, y2, ...; a gradient of one of them for an input w is dy1_dw."""
+    """Names for outputs: y, or y1, y2, ...; a gradient of one of them for an input w is dy1_dw.
+
+    Where all outputs are gradients, y is what the first is a gradient of. A gradient of anything
+    else, such as of a product of a gradient and a vector, is gradient_w.
+    """
     used = set(taken)
-    plain = [node for node in nodes if node.op is not GRADIENT or _stands_in(node.operands[3])]
+    plain = [node for node in nodes if not _is_gradient(node)]
     labels: dict[Node, str] = {}
     for i, node in enumerate(plain):
         labels[node] = _free("y" if len(plain) == 1 else f"y{i + 1}", used)
+    called = dict(labels)
+    if not plain:
+        y = nodes[0]
+        while _is_gradient(y):
+            y = y.operands[0]
+        if not any(x.op is GRADIENT for x in walk([y])):
+            called[y] = "y"
     for node in nodes:
         if node not in labels:
-            y, _, _, x = node.operands
-            of = x.attr("name") if is_leaf(x) else labels.get(x, "x")
-            labels[node] = _free(f"d{labels.get(y, 'y')}_d{of}", used)
+            label = _gradient_name(node, called) or f"gradient_{_variable(node, called)}"
+            labels[node] = called[node] = _free(label, used)
     return [(labels[node], node) for node in nodes]
 
 
-def _stands_in(x: Node) -> bool:
-    """Whether it is a leaf of a derivative's own: what is differentiated for it has no name."""
-    return is_leaf(x) and x.attr("role") == "placeholder"
+def _gradient_name(node: Node, called: Mapping[Node, str]) -> str | None:
+    """A name such as dy_dw, or ddy_dw_dw; None if what it is of has no name."""
+    y = node.operands[0]
+    of = called.get(y) or (_gradient_name(y, called) if _is_gradient(y) else None)
+    return None if of is None else f"d{of}_d{_variable(node, called)}"
+
+
+def _variable(node: Node, called: Mapping[Node, str]) -> str:
+    x = node.operands[3]
+    return str(x.attr("name")) if is_leaf(x) else called.get(x, "x")
+
+
+def _is_gradient(node: Node) -> bool:
+    """Whether it is a gradient that the user asked for, not one inside another derivative."""
+    if node.op is not GRADIENT:
+        return False
+    x = node.operands[3]
+    return not is_leaf(x) or x.attr("role") != "placeholder"
 
 
 def _free(label: str, used: set[str]) -> str:

@@ -2,7 +2,7 @@
 
            y = sum(max(x w, 0) + log1p(exp(-|x w|))) / batch
 net.py:8   dy/dw = ((1 / (1 + exp(-|x w|)) if x w ≥ 0 else exp(-|x w|) / (1 + exp(-|x w|))) / batch) x
-net.py:8   dy_dw_ = ((1 / (1 + exp(-|x w|)) if x w ≥ 0 else exp(-|x w|) / (1 + exp(-|x w|))) * (1 / (1 + exp(-|-x w|)) if -x w ≥ 0 else exp(-|-x w|) / (1 + exp(-|-x w|))) * (x v) / batch) x
+net.py:8   gradient_w = ((1 / (1 + exp(-|x w|)) if x w ≥ 0 else exp(-|x w|) / (1 + exp(-|x w|))) * (1 / (1 + exp(-|-x w|)) if -x w ≥ 0 else exp(-|-x w|) / (1 + exp(-|-x w|))) * (x v) / batch) x
 """
 
 from chainrule.runtime.devices.cpu.library import (
@@ -23,15 +23,15 @@ from chainrule.runtime.devices.cpu.library import (
 
 
 # net.py:8   dy/dw = ((1 / (1 + exp(-|x w|)) if x w ≥ 0 else exp(-|x w|) / (1 + exp(-|x w|))) / batch) x
-# net.py:8   dy_dw_ = ((1 / (1 + exp(-|x w|)) if x w ≥ 0 else exp(-|x w|) / (1 + exp(-|x w|))) * (1 / (1 + exp(-|-x w|)) if -x w ≥ 0 else exp(-|-x w|) / (1 + exp(-|-x w|))) * (x v) / batch) x
+# net.py:8   gradient_w = ((1 / (1 + exp(-|x w|)) if x w ≥ 0 else exp(-|x w|) / (1 + exp(-|x w|))) * (1 / (1 + exp(-|-x w|)) if -x w ≥ 0 else exp(-|-x w|) / (1 + exp(-|-x w|))) * (x v) / batch) x
 #            y = sum(max(x w, 0) + log1p(exp(-|x w|))) / batch
 @kernel
-def k1_y(batch, x, w, v, dy_dw, dy_dw_2, y):
+def k1_y(batch, x, w, v, dy_dw, gradient_w, y):
     sum = f64(0.0)
     for i in range(3):
         dy_dw[i] = f32(0.0)
     for i in range(3):
-        dy_dw_2[i] = f32(0.0)
+        gradient_w[i] = f32(0.0)
     for i in range(batch):
         sum_2 = f64(0.0)
         sum_3 = f64(0.0)
@@ -55,19 +55,19 @@ def k1_y(batch, x, w, v, dy_dw, dy_dw_2, y):
         product_i = choice_i * where(minus_i >= f32(0.0), f32(1.0) / plus_i_2, ratio_i_2)
         ratio_2_i = product_i * x_v_i / f32(batch)
         for j in range(3):
-            dy_dw_2[j] = dy_dw_2[j] + x[i, j] * ratio_2_i
+            gradient_w[j] = gradient_w[j] + x[i, j] * ratio_2_i
     total_0 = f32(sum)
     y[0] = total_0 / f32(batch)
 
 
 @program
-def step(batch, x, w, v, y, dy_dw, dy_dw_2, x_batch, fault):
-    k1_y(batch, x, w, v, dy_dw, dy_dw_2, y)
+def step(batch, x, w, v, y, dy_dw, gradient_w, x_batch, fault):
+    k1_y(batch, x, w, v, dy_dw, gradient_w, y)
 
 
 @program
 def epoch(
-    first, last, batch_size, order, batch, totals, x, w, v, y, dy_dw, dy_dw_2, x_batch, fault,
+    first, last, batch_size, order, batch, totals, x, w, v, y, dy_dw, gradient_w, x_batch, fault,
 ):
     done = 0
     for number in range(first, last):
@@ -75,7 +75,7 @@ def epoch(
         rows = min(batch_size, order.shape[0] - start)
         x_rows = view(x_batch, (rows, 3))
         gather_rows(x, order, start, x_rows)
-        step(rows, x_rows, w, v, y, dy_dw, dy_dw_2, x_batch, fault)
+        step(rows, x_rows, w, v, y, dy_dw, gradient_w, x_batch, fault)
         if fault[0] != 0 or not isfinite(y[0]):
             break
         totals[0] += f64(rows) * f64(y[0])
