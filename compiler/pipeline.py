@@ -48,10 +48,10 @@ def lower(derived: Graph, target: str) -> Graph:
     # Formulas of the user's are opened first, so that the rules see inside them.
     graph = everywhere(Lower(lambda op: built_in(op) and op is not STOP_GRADIENT), derived)
     graph = everywhere(Rewrite(ALGEBRA + STABILIZE), graph)
-    graph = everywhere(Fold(), graph)
+    graph = everywhere(Fold(rounds=True), graph)
     graph = everywhere(Contractions(), graph)
     graph = everywhere(Lower(spells), graph)
-    return Merge()(everywhere(Fold(), graph))
+    return Merge()(everywhere(Fold(rounds=True), graph))
 
 
 def compile(request: Graph, target: str, environment: str = "") -> Program:

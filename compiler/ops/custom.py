@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..autodiff import backward
 from ..ir import Node, Op, leaf, make, register, substitute
 from ..types import TensorType
 from .broadcasting import zeros_like
@@ -100,6 +99,8 @@ def _transposed(node: Node, i: int, out_grad: Node) -> Node:
     at = {known.cotangent: out_grad, known.result: node}
     w = leaf("tangent", known.grads[i].type, "placeholder")
     zeros = {t: zeros_like(t) for t in known.tangents}
+    from ..autodiff import backward  # a program out of the cache needs the op, not its derivative
+
     slopes = backward(known.grads[i], [*known.xs, known.result], w)
     moving = [x for x in dict.fromkeys((*known.xs, known.result)) if x in slopes]
     value, change, *others = substitute(

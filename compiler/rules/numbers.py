@@ -102,13 +102,7 @@ def minus(k: Node) -> Node:
 
 
 def folded(node: Node) -> Node:
-    """The number that a node is, where all its operands are numbers; else the node.
-
-    Numbers that round to one in their dtype become one node, and so does what is computed of them.
-    """
-    if node.op is CONST and node.type.is_float and math.isfinite(number(node)):
-        held = np.dtype(node.dtype).type(number(node))
-        return const(_shortest(held), node.dtype) if math.isfinite(held) else node
+    """The number that a node is, where all its operands are numbers; else the node."""
     if node.op is where and is_const(node.operands[0]):
         chosen = node.operands[1 if node.operands[0].attr("value") else 2]
         return broadcast_to(chosen, shape=node.shape)
@@ -120,6 +114,14 @@ def folded(node: Node) -> Node:
 
     (value,) = run([node], {}, {})
     return const(_shortest(value), node.dtype) if math.isfinite(value) else node
+
+
+def rounded(node: Node) -> Node:
+    """A number as its dtype holds it, so that numbers which round to one are one node."""
+    if node.op is not CONST or not node.type.is_float or not math.isfinite(number(node)):
+        return node
+    held = np.dtype(node.dtype).type(number(node))
+    return const(_shortest(held), node.dtype) if math.isfinite(held) else node
 
 
 def _shortest(value: Any) -> Any:

@@ -165,6 +165,10 @@ def compile_object(program: Program, module: ModuleType) -> tuple[bytes, tuple[s
         for function in linked.functions
         if function.is_declaration and function.name.startswith(EXTERNAL)
     )
+    # Numba counts its functions through the process; the same program is to be the same bytes.
+    for i, function in enumerate(linked.functions):
+        if not function.is_declaration and function.name not in entries:
+            function.name = f"function_{i}"
     return codegen._tm.emit_object(linked), tuple(imports)
 
 
