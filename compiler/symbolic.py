@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
-from .ir import CONST, OPS, Node, Op, const, leaf, make, substitute, walk
+from .ir import CONST, OPS, Node, Op, leaf, make, substitute, walk
 from .ops.base import Scalar
 from .ops.convert import CAST
 from .ops.gradient import STOP_GRADIENT
@@ -304,36 +304,3 @@ def _templates(row: Scalar, dtype: str) -> tuple[Node, list[Node], tuple[Node | 
             error.where,
         ) from None
     return out, leaves, tuple(found)
-
-
-def row_from_sympy(name: str, expression: Any, args: tuple[Any, ...]) -> Scalar:
-    """A row whose formula is a SymPy expression.
-
-    Args:
-        name: an identifier.
-        expression: a SymPy expression.
-        args: its symbols, in the order of the row's operands.
-
-    Returns:
-        The row.
-
-    Raises:
-        NoExpressionError: the expression holds a symbol that is not given, or a function that is
-            not known.
-    """
-    from .from_sympy import from_sympy
-
-    strangers = sorted(map(str, getattr(expression, "free_symbols", set()) - set(args)))
-    if strangers:
-        raise NoExpressionError(
-            f"{name}: unknown symbol {strangers[0]}",
-            f"{expression} with arguments {', '.join(map(str, args))}",
-            "every symbol of the expression has to be an argument",
-        )
-
-    def formula(*operands: Node) -> Node:
-        return from_sympy(expression, dict(zip(args, operands, strict=True)), operands[0].dtype)
-
-    # Read once now, so that an error names the user's line.
-    formula(*(const(0.5, "float64") for _ in args))
-    return Scalar(name, "float", len(args), formula=formula, doc=str(expression))

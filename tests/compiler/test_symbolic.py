@@ -24,7 +24,6 @@ from chainrule.compiler.symbolic import (
     NoExpressionError,
     function,
     rational,
-    row_from_sympy,
     to_sympy,
 )
 from chainrule.compiler.types import TensorType
@@ -221,20 +220,3 @@ def test_row_without_an_elementwise_formula_is_named() -> None:
     with pytest.raises(UsageError, match="summed: its formula has no derivative") as caught:
         row.derivatives(make(row, (x,)))
     assert str(caught.value).count("\n") == 2
-
-
-def test_row_from_an_expression() -> None:
-    row = row_from_sympy("scaled", X * sp.exp(-Y), (X, Y))
-    node = make(row, (x, y))
-    assert row.expand(node) is x * exp(-y)
-    dx, dy = row.derivatives(node)
-    assert dx is exp(-y)
-    assert dy is not None
-    np.testing.assert_allclose(evaluate([dy], {x: 2.0, y: 1.0})[0], -2 * np.exp(-1))
-
-
-def test_row_from_an_expression_with_an_unknown_symbol() -> None:
-    with pytest.raises(NoExpressionError, match="unknown symbol y"):
-        row_from_sympy("scaled", X * Y, (X,))
-    with pytest.raises(NoExpressionError, match="f is no known function"):
-        row_from_sympy("strange", sp.Function("f")(X), (X,))
