@@ -49,7 +49,7 @@ def backward_from(
     Results of one computation are differentiated together, when the gradients of all are complete:
     at the first of them, since what uses any of them comes later.
     """
-    order = walk(seeds)
+    order, ends = walk(seeds), frozenset(xs)
     between = _between(seeds, xs)
     grads = {y: seed for y, seed in seeds.items() if y in between}
     families: dict[Hashable, list[Node]] = {}
@@ -58,7 +58,7 @@ def backward_from(
     for node in reversed(order):
         family = families[node.op.family(node) or node]
         given = {x: grads[x] for x in family if x in grads}
-        if node is not family[0] or not given or node in xs:
+        if node is not family[0] or not given or node in ends:
             continue
         if not any(x in between for x in node.operands):
             continue

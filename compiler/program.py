@@ -16,8 +16,9 @@ On target `cpu` it has, to be compiled with Numba,
 
 where every buffer is a C-contiguous array; one of no axes comes as an array of one element, and a
 scratch buffer as a flat array that is large enough. Parameters and state are updated in place,
-outputs are written. `fault` is an int64 array of one element: a kernel that finds an index outside
-its axis writes 1 + its position in `faults` there and goes on with a valid index.
+outputs are written. `fault` is an int64 array of one element: a kernel that finds something wrong
+writes 1 + its position in `faults` there and goes on in bounds, such as with a valid index for one
+that lies outside its axis.
 
 `epoch` runs the batches `first ... last - 1`: batch `k` is the rows
 `order[k*batch_size : (k+1)*batch_size]` of every batched input (for which the whole data set is

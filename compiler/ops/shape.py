@@ -217,14 +217,15 @@ class Concat(Op):
 
     def vjp(self, node: Node, out_grad: Node) -> tuple[Node | None, ...]:
         """Each operand's own part."""
-        axis, start, parts = node.attr("axis"), 0, []
+        axis, parts = node.attr("axis"), []
+        start: Dim = 0
         steps = (1,) * node.type.ndim
         for x in node.operands:
             stop: Dim = add(start, x.shape[axis])
             starts = tuple(start if i == axis else 0 for i in range(node.type.ndim))
             stops = tuple(stop if i == axis else size for i, size in enumerate(node.shape))
             parts.append(slice_(out_grad, starts=starts, stops=stops, steps=steps))
-            start = stop  # type: ignore[assignment]
+            start = stop
         return tuple(parts)
 
     def lift(self, node: Node, operands: tuple[Node, ...], lead: int) -> Node:
