@@ -63,6 +63,7 @@ class Network:
         parameters: what is trained, in order.
         states: what layers keep and training changes without a gradient, in order.
         draws: seed and step counter of the random numbers, if there are any.
+        losses: terms that layers add to the loss, in training and outside.
     """
 
     graph: Graph
@@ -71,6 +72,7 @@ class Network:
     parameters: tuple[Trained, ...]
     states: tuple[Kept, ...]
     draws: tuple[Node, Node] | None
+    losses: tuple[tuple[Node, Node], ...]
 
 
 class Namer:
@@ -102,6 +104,8 @@ def network(inputs: Sequence[Tensor], outputs: Sequence[Tensor], name: str) -> N
     """
     _check(inputs, outputs)
     order, calls = _calls([t.node for t in inputs], [t.node for t in outputs])
+    for _, call in calls:
+        _check_complete(f"add_loss of {call.layer.describe()}", call.losses, inputs)
     layers = list(dict.fromkeys(call.layer for _, call in calls))
     numbers = _numbers(layers)
     namer = Namer()
@@ -163,6 +167,7 @@ def network(inputs: Sequence[Tensor], outputs: Sequence[Tensor], name: str) -> N
         tuple(parameters),
         tuple(states),
         draws,
+        tuple((training[term], outside[term]) for _, call in calls for term in call.losses),
     )
 
 
@@ -219,17 +224,22 @@ def _calls(
         touched = [
             n
             for _, c in calls
-            for n in (*c.inputs, *(inner for _, inner in c.inner), *itertools.chain(*c.updates))
+            for n in (
+                *c.inputs,
+                *(inner for _, inner in c.inner),
+                *itertools.chain(*c.updates),
+                *c.losses,
+            )
         ]
         touched += [y for node in order if (y := original(node)) is not None]
         missing = [n for n in dict.fromkeys(touched) if n not in inside]
         if not missing:
             break
         roots = missing + roots
-    # Layers without parameters that do the same to the same are one row, whoever made them.
+    # Layers that own nothing and do the same to the same are one row, whoever made them.
     told: dict[object, tuple[Node, Call]] = {}
     for node, call in calls:
-        owns = call.layer.parameters or call.layer.states
+        owns = call.layer.parameters or call.layer.states or call.losses
         key = call.layer if owns else call.layer.describe()
         told.setdefault((key, call.inputs), (node, call))
     return order, list(told.values())
@@ -269,11 +279,16 @@ def _check(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
             f"inputs: {', '.join(t.node.attr('name') for t in inputs)}",
             "make two inputs with cr.Input",
         )
+    _check_complete("an output", [t.node for t in outputs], inputs)
+
+
+def _check_complete(what: str, nodes: Sequence[Node], inputs: Sequence[Tensor]) -> None:
+    """Everything that the nodes are made of is given."""
     known = {t.node for t in inputs}
-    for node in walk(t.node for t in outputs):
+    for node in walk(nodes):
         if is_leaf(node) and node.attr("role") == "input" and node not in known:
             raise UsageError(
-                f"an output needs {node.attr('name')}, which is not among the inputs",
+                f"{what} needs {node.attr('name')}, which is not among the inputs",
                 str(node.type),
                 "add it to the model's inputs",
                 node.where,

@@ -86,7 +86,8 @@ def training(network: Network, objective: Objective, optimizer: Optimizer) -> Tr
         classes = size if loss.target == "classes" and isinstance(size, int) else None
         targets.append(Target(labels[-1].attr("name"), name, classes))
 
-    reported, outputs, loss_node = _reports(network, graph, labels, objective)
+    added = [term for term, _ in network.losses]
+    reported, outputs, loss_node = _reports(network, graph, labels, objective, added)
     params = [Tensor(p) for p in graph.params]
     if not params:
         raise UsageError(
@@ -112,7 +113,8 @@ def training(network: Network, objective: Objective, optimizer: Optimizer) -> Tr
         names,
     )
     plain = network.inference
-    _, outside, loss_outside = _reports(network, plain, labels, objective)
+    added = [term for _, term in network.losses]
+    _, outside, loss_outside = _reports(network, plain, labels, objective, added)
     evaluate = Graph(
         "evaluate",
         plain.inputs + tuple(labels),
@@ -133,7 +135,11 @@ def training(network: Network, objective: Objective, optimizer: Optimizer) -> Tr
 
 
 def _reports(
-    network: Network, graph: Graph, labels: Sequence[Node], objective: Objective
+    network: Network,
+    graph: Graph,
+    labels: Sequence[Node],
+    objective: Objective,
+    added: Sequence[Node],
 ) -> tuple[tuple[Reported, ...], tuple[tuple[str, Node], ...], Node]:
     """The loss, each output's own loss where there are several, and the metrics."""
     single = len(graph.outputs) == 1
@@ -161,6 +167,8 @@ def _reports(
     for p in network.parameters:
         if p.regularizer is not None:
             total = total + p.regularizer(Tensor(p.node))
+    for term in added:
+        total = total + Tensor(term)
     outputs = [("loss", total.node)]
     for report, tensor in parts:
         reported.append(report)

@@ -1,7 +1,8 @@
 """What a layer is: a function of tensors that owns parameters, built where it was written.
 
-A layer may own state too, which training changes without a gradient, such as running means; and
-what it does in training may differ from what it does outside (`in_phases`).
+A layer may own state too, which training changes without a gradient, such as running means; it may
+add terms to the loss; and what it does in training may differ from what it does outside
+(`in_phases`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from chainrule.compiler.errors import ShapeError, UsageError, caller, pinned
+from chainrule.compiler.errors import DTypeError, ShapeError, UsageError, caller, pinned
 from chainrule.compiler.ir import Node, leaf
 from chainrule.compiler.ops.phase import phase
 from chainrule.compiler.types import Shape, TensorType
@@ -47,12 +48,13 @@ class State:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Call:
-    """A layer was applied: to what, what inner nodes are called, and what its state becomes."""
+    """A layer was applied: to what, inner names, what its state becomes, terms of the loss."""
 
     layer: BaseLayer
     inputs: tuple[Node, ...]
     inner: tuple[tuple[str, Node], ...]
     updates: tuple[tuple[Node, Node], ...]
+    losses: tuple[Node, ...]
 
 
 # The calls whose result a node is. A node that nobody holds takes its calls with it.
@@ -86,6 +88,7 @@ class BaseLayer(ABC):
         self.states: list[State] = []
         self._inner: list[tuple[str, Node]] = []
         self._updates: list[tuple[Node, Node]] = []
+        self._losses: list[Node] = []
 
     @abstractmethod
     def describe(self) -> str:
@@ -120,10 +123,10 @@ class BaseLayer(ABC):
 
     def _called(self, given: Sequence[Tensor], apply: Callable[[], Tensor]) -> Tensor:
         """The result of `apply`, with a note that it is this layer's of what was given."""
-        self._inner, self._updates = [], []
+        self._inner, self._updates, self._losses = [], [], []
         result = apply()
         inputs = tuple(dict.fromkeys(t.node for t in given))
-        call = Call(self, inputs, tuple(self._inner), tuple(self._updates))
+        call = Call(self, inputs, tuple(self._inner), tuple(self._updates), tuple(self._losses))
         calls = CALLS.setdefault(result.node, [])
         if not any(c.layer is self and c.inputs == call.inputs for c in calls):
             calls.append(call)
@@ -203,6 +206,48 @@ class BaseLayer(ABC):
         Where a layer is called several times, each call starts from what the one before made.
         """
         self._updates.append((state.node, new.node))
+
+    def add_loss(self, term: Tensor) -> None:
+        """Training makes the model's loss plus `term` small, and evaluation reports their sum.
+
+        For `apply`, of what only the layer knows, such as how far a code is from its prior. Each
+        call of the layer adds a term.
+
+        Args:
+            term: a float; one number, or one or more for each sample, `[batch, ...]`, whose mean
+                is taken.
+
+        Raises:
+            DTypeError: the term is no float.
+            UsageError: the term is no tensor.
+
+        Example:
+            >>> import chainrule as cr
+            >>> class Sparse(cr.BaseLayer):
+            ...     def describe(self):
+            ...         return "Sparse()"
+            ...     def apply(self, x):
+            ...         self.add_loss(0.01 * cr.sum(cr.abs(x), axis=-1))
+            ...         return x
+            >>> x = cr.Input((3,))
+            >>> model = cr.Model(x, cr.Dense(1)(Sparse()(cr.Dense(2, activation="relu")(x))))
+            >>> model.compile("mse")
+        """
+        from ..functions.statistics import mean
+
+        if not isinstance(term, Tensor):
+            raise UsageError(
+                f"{self.describe()}: add_loss of {type(term).__name__}",
+                "expected a tensor",
+                "compute it from the layer's inputs: cr.sum(x**2, axis=-1)",
+            )
+        if not term.node.type.is_float:
+            raise DTypeError(
+                f"{self.describe()}: add_loss of {term.node.type}",
+                "expected float32 or float64",
+                'convert it with astype("float32")',
+            )
+        self._losses.append((mean(term) if term.ndim else term).node)
 
     def note(self, name: str, tensor: Tensor) -> Tensor:
         """Call an inner result `name` in formulas and code."""
