@@ -1,8 +1,8 @@
 """Poisson regression, twice: its formula minimized by SciPy, and as a network of neurons.
 
-How many chin-ups, sit-ups and jumps somebody manages is a count; its logarithm is taken to be linear
-in weight, waist and pulse. The data are scikit-learn's, of twenty people, and so is the objective:
-half the mean deviance, plus `alpha / 2` times the squares of the coefficients.
+How many chin-ups, sit-ups and jumps somebody manages is a count; its mean's logarithm is taken to
+be linear in weight, waist and pulse. The data are scikit-learn's, of twenty people, and so is the
+objective: half the mean deviance, plus `alpha / 2` times the squares of the coefficients.
 """
 
 import numpy as np
@@ -25,7 +25,7 @@ def rate(x, w: cr.PerInput = 0.0, b: cr.Scalar = 0.0):
 
 @cr.loss
 def half_deviance(count, mean):
-    """t log(t / p) - t + p, where a count of 0 costs p: how far the means are from the best ones."""
+    """t log(t / p) - t + p, where a count of 0 costs p: how far means are from the best ones."""
     best = cr.where(count > 0, count, 1.0)
     return cr.sum(count * (cr.log(best) - cr.log(mean)) - count + mean, axis=-1)
 
