@@ -405,7 +405,7 @@ def apply(op: Op | str, *values: Like) -> Tensor:
     if kind == "select":
         nodes, weak = promote(*values[1:])
         condition = as_tensor(values[0])
-        return Tensor(row(condition.node, *nodes), weak and condition.weak)
+        return Tensor(row(condition.node, *nodes), weak)
     nodes, weak = promote(*values)
     dtype = nodes[0].dtype
     if kind in ("float", "predicate") and dtype in INTS and (weak or row.name in INT_TO_FLOAT):

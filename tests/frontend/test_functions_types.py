@@ -96,6 +96,14 @@ def test_numbers_among_themselves_stay_weak() -> None:
     assert float(double) == np.exp(1.0)
 
 
+def test_a_choice_of_numbers_takes_the_dtype_of_what_it_is_combined_with() -> None:
+    x, i = cr.tensor("x", ("n",)), cr.tensor("i", ("n",), dtype="int32")
+    assert (x * cr.where(x > 0, 1.0, -1.0)).dtype == "float32"
+    assert (x * cr.where(x > 0, 1, i)).dtype == "float32"
+    assert cr.where(x > 0, 1, i).dtype == "int32"
+    assert (i + cr.where(x > 0, 1, 0)).dtype == "int32"
+
+
 def test_a_weak_tensor_is_cast_where_it_is_used() -> None:
     rate = cr.Tensor(made("float64", ()).node, weak=True)
     step = rate * made("float32")
