@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from chainrule.compiler.errors import UsageError
+from chainrule.compiler.errors import UsageError, pinned
 from chainrule.compiler.explain.formulas import text
 from chainrule.compiler.ir import Graph, Node, is_leaf, leaf, make, substitute, transform, walk
 from chainrule.compiler.ops.gradient import original
@@ -15,9 +15,8 @@ from chainrule.compiler.ops.random import DRAWS
 from chainrule.compiler.passes.contract import Contractions
 from chainrule.compiler.types import Where
 
-from .formula import Regularizer
 from .initializers import Initializer
-from .layers.base import CALLS, BaseLayer, Call
+from .layers.base import CALLS, BaseLayer, Call, Parameter, State
 from .layers.core import SEED, STEP
 from .tensor import Tensor
 
@@ -34,45 +33,28 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trained:
-    """A parameter under its name in the model."""
-
-    name: str
-    node: Node
-    initializer: Initializer
-    regularizer: Regularizer | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Kept:
-    """A layer's state under its name in the model."""
-
-    name: str
-    node: Node
-    initializer: Initializer
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Network:
     """The forward graphs of a model.
 
     Attributes:
         graph: in training: inputs, parameters, named outputs, and what layers' states become.
         inference: outside training: nothing is random, nothing changes.
+        terms: what regularizers and layers add to the loss, in training and outside.
         rows: the layers in order.
-        parameters: what is trained, in order.
-        states: what layers keep and training changes without a gradient, in order.
-        draws: seed and step counter of the random numbers, if there are any.
-        losses: terms that layers add to the loss, in training and outside.
+        initializers: of parameters and states by name; none where the arrays are there already.
     """
 
     graph: Graph
     inference: Graph
+    terms: tuple[tuple[Node, Node], ...]
     rows: tuple[Row, ...]
-    parameters: tuple[Trained, ...]
-    states: tuple[Kept, ...]
-    draws: tuple[Node, Node] | None
-    losses: tuple[tuple[Node, Node], ...]
+    initializers: Mapping[str, Initializer]
+
+    @property
+    def counter(self) -> Node | None:
+        """The state that counts draws of random numbers, if there are any."""
+        seeded = any(x.attr("role") == "setting" for x in self.graph.inputs)
+        return self.graph.state[0] if seeded else None
 
 
 class Namer:
@@ -115,15 +97,14 @@ def network(inputs: Sequence[Tensor], outputs: Sequence[Tensor], name: str) -> N
     for i, (t, given) in enumerate(zip(inputs, wanted, strict=True)):
         final = namer(given if wanted.count(given) == 1 else f"{given}{i + 1}")
         renamed[t.node] = leaf(final, t.node.type, "input", t.node.where)
-    parameters, states = [], []
+    initializers: dict[str, Initializer] = {}
     for layer in layers:
-        for p in layer.parameters:
-            renamed[p.node] = _renamed(p.node, namer(_suffixed(p.name, layer, numbers)))
-            named = renamed[p.node]
-            parameters.append(Trained(named.attr("name"), named, p.initializer, p.regularizer))
-        for s in layer.states:
-            renamed[s.node] = _renamed(s.node, namer(_suffixed(s.name, layer, numbers)))
-            states.append(Kept(renamed[s.node].attr("name"), renamed[s.node], s.initializer))
+        owned: list[Parameter | State] = [*layer.parameters, *layer.states]
+        for own in owned:
+            renamed[own.node] = _renamed(own.node, namer(_suffixed(own.name, layer, numbers)))
+            initializers[renamed[own.node].attr("name")] = own.initializer
+    parameters = [p for layer in layers for p in layer.parameters]
+    states = [s for layer in layers for s in layer.states]
     draws = None
     if SEED in order:
         draws = (
@@ -146,7 +127,8 @@ def network(inputs: Sequence[Tensor], outputs: Sequence[Tensor], name: str) -> N
                 seen.add(training[inner])
                 called[inner] = namer(_suffixed(letter, call.layer, numbers))
     given = tuple(renamed[t.node] for t in inputs)
-    params, kept = tuple(p.node for p in parameters), tuple(s.node for s in states)
+    params = tuple(renamed[p.node] for p in parameters)
+    kept = tuple(renamed[s.node] for s in states)
 
     def graph(mapped: dict[Node, Node], inputs: tuple[Node, ...], state: tuple[Node, ...]) -> Graph:
         inside = set(walk(mapped[node] for node in results))
@@ -159,16 +141,26 @@ def network(inputs: Sequence[Tensor], outputs: Sequence[Tensor], name: str) -> N
 
     seeds, counters = ((draws[0],), (draws[1],)) if draws else ((), ())
     trained = graph(training, given + seeds, counters + kept)
+    added = [(training[term], outside[term]) for _, call in calls for term in call.losses]
     names = {training[node]: label for node, label in called.items()}
     return Network(
         replace(trained, updates=_updates(calls, training)),
         graph(outside, given, kept),
+        (*_penalties(parameters, renamed), *added),
         tuple(_row(node, call, training, renamed, names) for node, call in calls),
-        tuple(parameters),
-        tuple(states),
-        draws,
-        tuple((training[term], outside[term]) for _, call in calls for term in call.losses),
+        initializers,
     )
+
+
+def _penalties(
+    parameters: Sequence[Parameter], renamed: Mapping[Node, Node]
+) -> Iterator[tuple[Node, Node]]:
+    """What regularizers make of parameters, the same in training and outside."""
+    for p in parameters:
+        if p.regularizer is not None:
+            with pinned(p.node.where):
+                cost = p.regularizer(Tensor(renamed[p.node])).node
+            yield cost, cost
 
 
 def _phase(both: dict[Node, Node], chosen: Callable[[Node], Node]) -> dict[Node, Node]:

@@ -86,8 +86,8 @@ def training(network: Network, objective: Objective, optimizer: Optimizer) -> Tr
         classes = size if loss.target == "classes" and isinstance(size, int) else None
         targets.append(Target(labels[-1].attr("name"), name, classes))
 
-    added = [term for term, _ in network.losses]
-    reported, outputs, loss_node = _reports(network, graph, labels, objective, added)
+    added = [term for term, _ in network.terms]
+    reported, outputs, loss_node = _reports(graph, labels, objective, added)
     params = [Tensor(p) for p in graph.params]
     if not params:
         raise UsageError(
@@ -99,8 +99,8 @@ def training(network: Network, objective: Objective, optimizer: Optimizer) -> Tr
     update = optimizer.apply(params, grads)
     names = {**graph.names, **update.names, loss_node: namer("L")}
     updates = tuple(update.updates) + graph.updates
-    if network.draws is not None:
-        updates += ((network.draws[1], network.draws[1] + 1),)
+    if (counter := network.counter) is not None:
+        updates += ((counter, counter + 1),)
     data = [x for x in graph.inputs if x.attr("role") == "input"]
     seeds = [x for x in graph.inputs if x.attr("role") == "setting"]
     train = Graph(
@@ -113,8 +113,8 @@ def training(network: Network, objective: Objective, optimizer: Optimizer) -> Tr
         names,
     )
     plain = network.inference
-    added = [term for _, term in network.losses]
-    _, outside, loss_outside = _reports(network, plain, labels, objective, added)
+    added = [term for _, term in network.terms]
+    _, outside, loss_outside = _reports(plain, labels, objective, added)
     evaluate = Graph(
         "evaluate",
         plain.inputs + tuple(labels),
@@ -135,7 +135,6 @@ def training(network: Network, objective: Objective, optimizer: Optimizer) -> Tr
 
 
 def _reports(
-    network: Network,
     graph: Graph,
     labels: Sequence[Node],
     objective: Objective,
@@ -164,9 +163,6 @@ def _reports(
                 )
             )
     assert total is not None
-    for p in network.parameters:
-        if p.regularizer is not None:
-            total = total + p.regularizer(Tensor(p.node))
     for term in added:
         total = total + Tensor(term)
     outputs = [("loss", total.node)]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from chainrule.compiler.ir import Graph
 
     from ._function import Function
-    from .trained import Trained
+    from .model import Model
 
 T = TypeVar("T")
 
@@ -167,31 +167,31 @@ def _where(error: BaseException, path: Path) -> Where:
     return Where(path.name, line)
 
 
-def _model(path: Path, found: Mapping[str, Any]) -> Trained:
-    from .trained import Trained
+def _model(path: Path, found: Mapping[str, Any]) -> Model:
+    from .model import Model
 
-    model = _called(found, "model", Trained)
+    model = _called(found, "model", Model)
     if model is not None:
         return model
     raise UsageError(
         f"{path.name} defines no model",
-        f"expected `model`, a cr.Sequential or cr.Model; {_came(found, 'model', Trained)}",
+        f"expected `model`, a cr.Sequential or cr.Model; {_came(found, 'model', Model)}",
         "chainrule --help says what a program has to define",
         Where(path.name, 1),
     )
 
 
-def _model_or_function(path: Path) -> Trained | Function:
+def _model_or_function(path: Path) -> Model | Function:
     from ._function import Function
-    from .trained import Trained
+    from .model import Model
 
     found = load(path)
     if isinstance(found.get("function"), Function):
         return cast("Function", found["function"])
-    thing = _called(found, "model", Trained) or _called(found, "function", Function)
+    thing = _called(found, "model", Model) or _called(found, "function", Function)
     if thing is not None:
         return thing
-    both = (Trained, Function)
+    both = (Model, Function)
     raise UsageError(
         f"{path.name} defines neither a model nor a function",
         f"expected `model` or `function`; {_came(found, 'model', both)}",
@@ -270,30 +270,30 @@ def _data(path: Path, found: Mapping[str, Any]) -> tuple[Any, Any]:
     )
 
 
-def _formulas(thing: Trained | Function, options: Any) -> str:
-    from .trained import Trained
+def _formulas(thing: Model | Function, options: Any) -> str:
+    from .model import Model
 
-    formulas = thing.gradients() if isinstance(thing, Trained) else thing.formula()
+    formulas = thing.gradients() if isinstance(thing, Model) else thing.formula()
     return formulas.latex() if options.latex else str(formulas)
 
 
-def _graph(thing: Trained | Function, options: Any) -> str:
+def _graph(thing: Model | Function, options: Any) -> str:
     from chainrule.compiler.text import show
 
     return show(thing.graph()).rstrip("\n")
 
 
-def _source(thing: Trained | Function, options: Any) -> str:
+def _source(thing: Model | Function, options: Any) -> str:
     from ._build import check_target
 
     target = None if options.target is None else check_target(options.target)
     return thing.source(target).rstrip("\n")
 
 
-def _explain(thing: Trained | Function, options: Any) -> str:
-    from .trained import Trained
+def _explain(thing: Model | Function, options: Any) -> str:
+    from .model import Model
 
-    if not isinstance(thing, Trained):
+    if not isinstance(thing, Model):
         raise UsageError(
             "only the gradients of models are explained",
             "the program defines a function",
@@ -304,7 +304,7 @@ def _explain(thing: Trained | Function, options: Any) -> str:
     return "\n\n\n".join(str(thing.explain(name)) for name in names)
 
 
-VIEWS: dict[str, Callable[[Trained | Function, Any], str]] = {
+VIEWS: dict[str, Callable[[Model | Function, Any], str]] = {
     "formulas": _formulas,
     "graph": _graph,
     "source": _source,
@@ -317,10 +317,10 @@ def _show(options: Any) -> None:
 
 
 def _emit(options: Any) -> None:
-    from .trained import Trained
+    from .model import Model
 
     thing = _model_or_function(options.file)
-    text = module(thing) if isinstance(thing, Trained) else thing.source("numpy")
+    text = module(thing) if isinstance(thing, Model) else thing.source("numpy")
     if str(options.output) == "-":
         print(text, end="")
         return
@@ -329,7 +329,7 @@ def _emit(options: Any) -> None:
     _writing(options.output, lambda: replace_file(options.output, text.encode(), 0o666))
 
 
-def module(model: Trained) -> str:
+def module(model: Model) -> str:
     """A model as a NumPy module that needs no chainrule: `predict`, and the parts of a step."""
     from chainrule.compiler.pipeline import derive, lower
     from chainrule.compiler.targets.numpy.module import standalone

@@ -58,11 +58,20 @@ class Model(Trained):
         name: str = "model",
         seed: int | None = None,
     ) -> None:
-        built = network(_listed(inputs), _listed(outputs), identifier(name, "a model's name"))
-        self._network: Network = built
+        name = identifier(name, "a model's name")
+        self._own(name, network(_listed(inputs), _listed(outputs), name), seed)
+
+    @classmethod
+    def of(cls, name: str, built: Network, seed: int | None = None) -> Model:
+        """The model of a network that is there already, such as one from a file."""
+        model: Model = object.__new__(Model)
+        model._own(name, built, seed)
+        return model
+
+    def _own(self, name: str, built: Network, seed: int | None) -> None:
         super().__init__(name, built.inference, built.rows, seed)
-        self._draw = {p.name: p.initializer for p in built.parameters}
-        self._draw |= {s.name: s.initializer for s in built.states}
+        self._network = built
+        self._draw = built.initializers
 
     @options
     def compile(
@@ -109,6 +118,17 @@ class Model(Trained):
             self._network, Objective(losses, weights, chosen), find_optimizer(optimizer)
         )
         self._install(Compiled.of(built, target))
+
+    def save(self, path: Any) -> None:
+        """Write the model to one file: graphs, weights, the optimizer's state. No pickle.
+
+        Args:
+            path: where to; the old file is replaced only when the new one is complete.
+        """
+        from .saving import save
+
+        self._drawn()
+        save(path, self)
 
 
 class Sequential(Model):

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from chainrule.compiler.errors import ChainruleError, FileError
-from chainrule.compiler.ir import Graph, Node
+from chainrule.compiler.ir import Graph, Node, transform
 from chainrule.compiler.targets import target as find_target
 from chainrule.compiler.text import parse, show
 from chainrule.compiler.types import Where, symbol, value
 from chainrule.frontend.names import identifier
-from chainrule.frontend.network import Row
+from chainrule.frontend.network import Network, Row
 from chainrule.frontend.training import Reported, Target
 from chainrule.runtime import checkpoint
 
 from . import sound
-from .trained import Compiled, Trained
+from .model import Model
+from .trained import Compiled
 
 
-def save(path: str | Path, model: Trained) -> None:
+def save(path: str | Path, model: Model) -> None:
     """Write a model to one file, completely or not at all."""
     checkpoint.save(path, model._arrays, _config(model))
 
 
-def load_model(path: str | Path) -> Trained:
+def load_model(path: str | Path) -> Model:
     """Read a model that `save` wrote: ready to predict, and to train on where it was compiled.
 
     Nothing in the file is executed, whoever wrote it: formulas are graphs, as text.
@@ -34,9 +36,9 @@ def load_model(path: str | Path) -> Trained:
         path: of the file.
 
     Returns:
-        The model. The layers and formulas as Python objects are not in a file; their graphs are.
-        So it trains on with the loss, the optimizer and the metrics that it was compiled for, and
-        `model.settings` changes the optimizer's numbers; for others, build the model anew.
+        The model. It trains on with the loss, the optimizer and the metrics that it was compiled
+        for, as if it had never been away, or is compiled for others. The layers as Python objects
+        are not in a file, their graphs are.
 
     Raises:
         FileError: the file is truncated, corrupted, or was not written by `model.save`.
@@ -46,8 +48,10 @@ def load_model(path: str | Path) -> Trained:
         >>> model = cr.Sequential([cr.Input((3,)), cr.Dense(1)])
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.safetensors"
         >>> model.save(path)
-        >>> cr.load_model(path).count_params()
+        >>> loaded = cr.load_model(path)
+        >>> loaded.count_params()
         4
+        >>> loaded.compile(loss="mse", optimizer="adam")
     """
     arrays, config = checkpoint.load(path)
     try:
@@ -71,13 +75,15 @@ def load_model(path: str | Path) -> Trained:
     return model
 
 
-def _config(model: Trained) -> dict[str, Any]:
-    compiled = model._compiled
+def _config(model: Model) -> dict[str, Any]:
+    network, compiled = model._network, model._compiled
     return {
         "name": model.name,
         "seed": model.seed,
-        "forward": show(model._forward),
-        "rows": [_row_data(row) for row in model.rows],
+        "training": show(network.graph),
+        "forward": show(network.inference),
+        "terms": show(_terms(network)),
+        "rows": [_row_data(row) for row in network.rows],
         "compiled": None if compiled is None else _compiled_data(compiled),
     }
 
@@ -107,8 +113,8 @@ def _compiled_data(compiled: Compiled) -> dict[str, Any]:
     }
 
 
-def _model(config: Mapping[str, Any]) -> Trained:
-    rows = [
+def _model(config: Mapping[str, Any]) -> Model:
+    rows = tuple(
         Row(
             sound.line(layer),
             sound.line(formula),
@@ -117,12 +123,14 @@ def _model(config: Mapping[str, Any]) -> Trained:
             None if where is None else sound.place(Where(where[0], int(where[1]), where[2])),
         )
         for layer, formula, output, parameters, where in config["rows"]
-    ]
+    )
+    forward = _graph(config["forward"], "forward")
+    training = _of_leaves(forward, _graph(config["training"], "training"))
+    terms = _of_leaves(training, _graph(config["terms"], "terms"))
     seed = config["seed"]
-    model = Trained(
+    model = Model.of(
         identifier(config["name"], "a model's name"),
-        _graph(config["forward"], "forward"),
-        rows,
+        Network(training, forward, _pairs(terms, training), rows, initializers={}),
         None if seed is None else int(seed),
     )
     if config["compiled"] is not None:
@@ -160,6 +168,40 @@ def _graph(text: object, what: str) -> Graph:
     return sound.graph(_parsed(text), what)
 
 
+def _terms(network: Network) -> Graph:
+    """What is added to the loss, as a graph: in training, then the same term outside."""
+    owner = network.graph
+    outputs = [
+        (f"{phase}_{i + 1}", node)
+        for i, pair in enumerate(network.terms)
+        for phase, node in zip(("training", "outside"), pair, strict=True)
+    ]
+    return Graph("terms", owner.inputs, owner.params, owner.state, tuple(outputs))
+
+
+def _pairs(terms: Graph, owner: Graph) -> tuple[tuple[Node, Node], ...]:
+    """The nodes of `_terms`."""
+    if terms.leaves != owner.leaves:
+        raise ValueError("what is added to the loss is not made of what the network has")
+    if any(node.shape or not node.type.is_float for _, node in terms.outputs):
+        raise ValueError("what is added to the loss is no number")
+    nodes = iter(terms.roots)
+    return tuple(zip(nodes, nodes, strict=True))
+
+
+def _of_leaves(owner: Graph, graph: Graph) -> Graph:
+    """The graph on the leaves of another, where they are called the same."""
+    own = {_name(x): x for x in owner.leaves}
+    known = {x: own[_name(x)] for x in graph.leaves if _name(x) in own}
+    moved = graph.map(transform((*graph.roots, *graph.names), known=known))
+    inputs, params, state = (
+        tuple(known.get(x, x) for x in leaves)
+        for leaves in (graph.inputs, graph.params, graph.state)
+    )
+    updates = tuple((known.get(old, old), new) for old, new in moved.updates)
+    return replace(moved, inputs=inputs, params=params, state=state, updates=updates)
+
+
 def _parsed(text: object) -> Graph:
     if not isinstance(text, str):
         raise TypeError(f"expected text, came {type(text).__name__}")
@@ -171,10 +213,12 @@ def _name(leaf: Node) -> str:
     return name
 
 
-def _check(model: Trained, arrays: Mapping[str, Any]) -> None:
-    """Whether the arrays are those that the graphs ask for."""
-    graphs: list[Graph] = [model._forward]
-    inputs = [_name(x) for x in model._forward.inputs]
+def _check(model: Model, arrays: Mapping[str, Any]) -> None:
+    """Whether the graphs are of one model, and the arrays those that they ask for."""
+    network, forward = model._network, model._network.inference
+    graphs: list[Graph] = [forward]
+    inputs = [_name(x) for x in forward.inputs]
+    _check_network(network)
     if (compiled := model._compiled) is not None:
         graphs += [compiled.train, compiled.evaluate]
         inputs += [t.name for t in compiled.targets]
@@ -186,7 +230,7 @@ def _check(model: Trained, arrays: Mapping[str, Any]) -> None:
                 raise ValueError(f"{graph.name} reports other numbers than the model")
             if any(node.shape for _, node in graph.outputs):
                 raise ValueError(f"{graph.name} reports arrays")
-        outputs = [name for name, _ in model._forward.outputs]
+        outputs = [name for name, _ in forward.outputs]
         if [t.output for t in compiled.targets] != outputs:
             raise ValueError("the targets are not those of the outputs")
         if {old for old, _ in compiled.train.updates} - {
@@ -212,3 +256,16 @@ def _check(model: Trained, arrays: Mapping[str, Any]) -> None:
         shape = tuple(value(dim, {}) for dim in leaf.shape)
         if arrays[name].shape != shape or arrays[name].dtype.name != leaf.dtype:
             raise ValueError(f"{name} is {arrays[name].dtype}{list(shape)}, expected {leaf.type}")
+
+
+def _check_network(network: Network) -> None:
+    """Whether a network's graphs are of one network."""
+    training, forward = network.graph, network.inference
+    kept = [x for x in training.state if x is not network.counter]
+    data = [x for x in training.inputs if x.attr("role") == "input"]
+    if (data, training.params, kept) != ([*forward.inputs], forward.params, [*forward.state]):
+        raise ValueError("training has other inputs, parameters or state than forward")
+    if [(n, x.type) for n, x in training.outputs] != [(n, x.type) for n, x in forward.outputs]:
+        raise ValueError("training has other outputs than forward")
+    if {old for old, _ in training.updates} - {*kept} or forward.updates:
+        raise ValueError("something that is no layer's state is changed")

@@ -74,7 +74,7 @@ class Compiled:
 
 
 class Trained:
-    """A model's graphs and arrays, without the layers that made them: what a file holds."""
+    """A model's graphs and arrays, and what is done with them once the model is built."""
 
     def __init__(
         self, name: str, forward: Graph, rows: Sequence[Row], seed: int | None = None
@@ -253,18 +253,6 @@ class Trained:
             for t in self._compiled.targets:
                 targets.append(Slot(buffers[t.name], t.output, t.classes))
         return inputs, targets
-
-    def compile(self, *_: Any, **__: Any) -> None:
-        """Not for a model from a file: it keeps the loss, the optimizer and the metrics it had.
-
-        Raises:
-            UsageError: always; models that are built are compiled.
-        """
-        raise UsageError(
-            "a model from a file cannot be compiled",
-            "the layers that would be are not in the file, only their graphs",
-            "build it anew and give it these weights: model.set_weights(loaded.get_weights())",
-        )
 
     # -- training -------------------------------------------------------------------------------
 
@@ -461,17 +449,6 @@ class Trained:
             for leaves in (self._forward.params, self._forward.state)
         )
         show(self.name, self.rows, *owned)
-
-    def save(self, path: Any) -> None:
-        """Write the model to one file: graphs, weights, the optimizer's state. No pickle.
-
-        Args:
-            path: where to; the old file is replaced only when the new one is complete.
-        """
-        from .saving import save
-
-        self._drawn()
-        save(path, self)
 
 
 def _name(leaf: Node) -> str:

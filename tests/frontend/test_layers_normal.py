@@ -57,18 +57,18 @@ def test_arrays_are_named_and_state_is_no_parameter() -> None:
     x = cr.Input((5, 4))
     h = cr.MultiHeadAttention(2, 3)(cr.BatchNormalization()(x))
     net = network([x], [cr.BatchNormalization(name="last")(h)], "model")
-    assert [p.name for p in net.parameters] == [
+    assert [p.attr("name") for p in net.graph.params] == [
         *("gamma1", "beta1"),
         *("W_q2", "b_q2", "W_k2", "b_k2", "W_v2", "b_v2", "W_o2", "b_o2"),
         *("gamma_last", "beta_last"),
     ]
-    assert [s.name for s in net.states] == [
+    assert [s.attr("name") for s in net.graph.state] == [
         *("moving_mean1", "moving_variance1"),
         *("moving_mean_last", "moving_variance_last"),
     ]
     for graph in (net.graph, net.inference):
-        assert list(graph.state) == [s.node for s in net.states]
-    assert [old for old, _ in net.graph.updates] == [s.node for s in net.states]
+        assert graph.state == net.graph.state
+    assert tuple(old for old, _ in net.graph.updates) == net.graph.state
     assert net.inference.updates == ()
 
 

@@ -16,7 +16,7 @@ from chainrule.runtime.devices.cpu.library import (
 )
 
 
-# net.py:9   total = sum(W1²)
+# net.py:7   total = sum(W1²)
 @kernel
 def k1_total(W1, total):
     sum = f64(0.0)
