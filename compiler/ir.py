@@ -12,7 +12,7 @@ import itertools
 import threading
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
@@ -248,7 +248,7 @@ def is_const(node: Node, value: float | None = None) -> bool:
     return node.op is CONST and (value is None or node.attr("value") == value)
 
 
-def walk(roots: Iterable[Node], stop: frozenset[Node] = frozenset()) -> list[Node]:
+def walk(roots: Iterable[Node], stop: Container[Node] = ()) -> list[Node]:
     """Every node that the roots need, operands before what uses them; not below `stop`."""
     seen: set[Node] = set()
     order: list[Node] = []
@@ -288,7 +288,7 @@ def transform(
         The new node of every old one.
     """
     mapped: dict[Node, Node] = dict(known or {})
-    for node in walk(roots, frozenset(mapped)):
+    for node in walk(roots, known or {}):
         if node not in mapped:
             mapped[node] = visit(rebuilt(node, tuple(mapped[x] for x in node.operands)))
     return mapped

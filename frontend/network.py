@@ -315,9 +315,7 @@ def _renamed(node: Node, name: str) -> Node:
 
 def _text(result: Node, names: dict[Node, str]) -> str:
     """The formula of a result, its sums of products written as matrix products."""
-    graph = Graph("row", outputs=(("value", result),), names=names)
-    found = Contractions()(graph)
-    return text(found.outputs[0][1], dict(found.names))
+    return text(Contractions().node(result, names), names)
 
 
 def _row(
@@ -330,7 +328,9 @@ def _row(
     """The layer as a line of the summary, its formula in terms of what goes in."""
     new = mapped[node]
     inside = {mapped[inner] for _, inner in call.inner}
-    shown = {n: s for n, s in names.items() if n is not new and n not in inside}
+    own = [x for part in (new, *inside) for x in part.operands]
+    below = (*walk(own, names), *(mapped[x] for x in call.inputs))
+    shown = {n: names[n] for n in below if n in names and n is not new and n not in inside}
     for i, x in enumerate(call.inputs):
         if not is_leaf(mapped[x]):
             shown.setdefault(mapped[x], "x" if len(call.inputs) == 1 else f"x{i + 1}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import string
 from collections import Counter
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from ..ir import Graph, Node, located, rebuilt, walk
@@ -31,6 +32,23 @@ class Contractions:
 
     def __call__(self, graph: Graph, trace: Trace | None = None) -> Graph:
         """The graph with its contractions found."""
+        mapped = self._found((*graph.leaves, *graph.roots, *graph.names), graph.names, (), trace)
+        if trace is not None:
+            trace.passed(mapped)
+        return graph.map(mapped)
+
+    def node(self, root: Node, names: Mapping[Node, str]) -> Node:
+        """One node with its contractions found; what has a name below it is left as it is."""
+        return self._found([root], names, names, None)[root]
+
+    def _found(
+        self,
+        roots: Iterable[Node],
+        names: Container[Node],
+        stop: Container[Node],
+        trace: Trace | None,
+    ) -> dict[Node, Node]:
+        """The new node of every node below the roots, or below what `stop` has."""
 
         def visit(node: Node) -> Node:
             while True:
@@ -42,17 +60,18 @@ class Contractions:
                     trace.rule("contraction", WHY, node, after)
                 node = after
 
-        nodes = walk((*graph.leaves, *graph.roots, *graph.names))
+        nodes = walk(roots, stop)
         uses = Counter(x for node in nodes for x in node.operands)
         stored: set[Node] = set()
         mapped: dict[Node, Node] = {}
         for node in nodes:
-            mapped[node] = visit(rebuilt(node, tuple(mapped[x] for x in node.operands)))
-            if uses[node] > 1 or node in graph.names:
+            if node in stop:
+                mapped[node] = node
+            else:
+                mapped[node] = visit(rebuilt(node, tuple(mapped[x] for x in node.operands)))
+            if uses[node] > 1 or node in names:
                 stored.add(mapped[node])
-        if trace is not None:
-            trace.passed(mapped)
-        return graph.map(mapped)
+        return mapped
 
 
 def _inner(node: Node) -> Node | None:

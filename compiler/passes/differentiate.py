@@ -142,7 +142,4 @@ def name_all(y: Node, grads: dict[Node, Node], names: dict[Node, str]) -> None:
 def _replace(graph: Graph, known: dict[Node, Node]) -> dict[Node, Node]:
     # The replacements may hold nodes that other replacements stand for: map those too.
     mapped = transform(graph.roots + graph.leaves, known=known)
-    for node in graph.names:
-        if node not in mapped:
-            mapped.update(transform([node], known=mapped))
-    return mapped
+    return transform([node for node in graph.names if node not in mapped], known=mapped)

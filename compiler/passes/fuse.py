@@ -7,6 +7,7 @@ statement may share a loop with another if both touch the same element in the sa
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -35,12 +36,63 @@ class _Nest:
     """A loop that is being filled."""
 
     axis: Node
-    entries: list[_Item] = field(default_factory=list)
+    body: _Row
     members: set[Statement] = field(default_factory=set)
-    tensors: set[Node] = field(default_factory=set)
 
 
 _Item: TypeAlias = "Whole | Statement | Start | Finish | _Nest"
+ROOM = 1 << 32  # between the numbers of two places
+
+
+@dataclass(slots=True, eq=False)
+class _Place:
+    """Where an entry stands: later ones have higher numbers."""
+
+    item: _Item
+    number: int
+
+
+@dataclass(slots=True, eq=False)
+class _Row:
+    """Entries one after the other, which are found without going through all of them.
+
+    Attributes:
+        places: the entries in order.
+        ends: the last place that a statement has.
+        nests: the loops that touch a tensor.
+    """
+
+    places: list[_Place] = field(default_factory=list)
+    ends: dict[Statement | Whole, _Place] = field(default_factory=dict)
+    nests: dict[Node, set[_Place]] = field(default_factory=dict)
+
+    def index(self, place: _Place) -> int:
+        """How many entries come before a place."""
+        return bisect_left(self.places, place.number, key=_number)
+
+    def insert(self, index: int, item: _Item) -> _Place:
+        """A new entry with so many before it."""
+        low = self.places[index - 1].number if index else 0
+        high = self.places[index].number if index < len(self.places) else low + 2 * ROOM
+        place = _Place(item, (low + high) // 2)
+        self.places.insert(index, place)
+        if place.number == low:
+            for number, each in enumerate(self.places, 1):
+                each.number = number * ROOM
+        return place
+
+    def last(self, links: Iterable[_Link]) -> _Place | None:
+        """The last place of what has to come before."""
+        ends = [self.ends[link.earlier] for link in links if link.earlier in self.ends]
+        return max(ends, key=_number, default=None)
+
+    def items(self) -> list[_Item]:
+        """The entries."""
+        return [place.item for place in self.places]
+
+
+def _number(place: _Place) -> int:
+    return place.number
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +126,7 @@ def fuse(
     fuser = _Fuser()
     for group in groups:
         fuser.add(group)
-    kernels = _kernels(fuser.entries)
+    kernels = _kernels(fuser.row.items())
     kept = dict.fromkeys(outputs)
     for kernel in kernels:
         for tensor in unforwarded(kernel):
@@ -85,30 +137,30 @@ def fuse(
 
 class _Fuser:
     def __init__(self) -> None:
-        self.entries: list[_Item] = []
+        self.row = _Row()
         self.writer: dict[Node, Statement | Whole] = {}
         self.readers: dict[Node, list[tuple[Statement | Whole, Node | None]]] = {}
 
     def add(self, group: Whole | Group) -> None:
         """Put a routine, or statements of one domain, where they belong."""
         if isinstance(group, Whole):
-            self.entries.append(group)
+            self.row.ends[group] = self.row.insert(len(self.row.places), group)
             self.writer.update(dict.fromkeys((*group.work, group.node), group))
             for tensor in group.operands:
                 self.readers.setdefault(tensor, []).append((group, None))
             return
         links = [link for statement in group for link in self._links(statement)]
-        self._place(self.entries, 0, group, links)
+        self._place(self.row, 0, group, links)
         for statement in group:
             if not in_place(statement.target):
                 self.writer[statement.target] = statement
-            for found in statement.loads():
+            for found in statement.loads:
                 self.readers.setdefault(found.operands[0], []).append((statement, found))
 
     def _links(self, statement: Statement) -> list[_Link]:
         """What a statement reads must have been written; what it overwrites must have been read."""
         links = []
-        for found in statement.loads():
+        for found in statement.loads:
             tensor = found.operands[0]
             earlier = self.writer.get(tensor)
             if isinstance(earlier, Statement) and found.attr("shape") == tensor.shape:
@@ -123,74 +175,72 @@ class _Fuser:
                     links.append(_Link(reader, positions(read), statement.index))
         return links
 
-    def _place(self, entries: list[_Item], depth: int, group: Group, links: list[_Link]) -> None:
-        last = _last(entries, links)
-        where = last + 1 if depth == 0 else len(entries)
-        while where < len(entries) and isinstance(entries[where], Finish):
-            where += 1
+    def _place(self, row: _Row, depth: int, group: Group, links: list[_Link]) -> None:
+        last = row.last(links)
+        where = len(row.places)
+        if depth == 0:
+            where = 0 if last is None else row.index(last) + 1
+            while where < len(row.places) and isinstance(row.places[where].item, Finish):
+                where += 1
         first = group[0]
         if depth == len(first.domain):
             # What is scattered to places that are no loop's starts right here.
-            starts = [Start(s) for s in group if s.combine and s.ready == depth]
-            entries[where:where] = [*starts, *group]
+            for statement in group:
+                if statement.combine and statement.ready == depth:
+                    row.insert(where, Start(statement))
+                    where += 1
+            for statement in group:
+                row.ends[statement] = row.insert(where, statement)
+                where += 1
             return
         position = axis(depth, first.domain[depth])
         tensors = _tensors(group)
-        nest = self._fitting(entries[max(last, 0) :], depth, position, links, tensors)
-        if nest is None:
-            nest = _Nest(position)
-            entries.insert(where, nest)
-        at = entries.index(nest)
+        place = self._fitting(row, depth, position, links, tensors)
+        if place is None:
+            place = row.insert(where, _Nest(position, _Row()))
+        nest = place.item
+        assert isinstance(nest, _Nest)
+        nest.members.update(group)
+        row.ends.update(dict.fromkeys(group, place))
+        for tensor in tensors:
+            row.nests.setdefault(tensor, set()).add(place)
         for statement in group:
             if statement.combine and statement.ready == depth:
                 if statement.local:
-                    entries.insert(at + 1, Finish(statement))
-                entries.insert(at, Start(statement))
-        nest.members.update(group)
-        nest.tensors |= tensors
-        self._place(nest.entries, depth + 1, group, links)
+                    row.ends[statement] = row.insert(row.index(place) + 1, Finish(statement))
+                row.insert(row.index(place), Start(statement))
+        self._place(nest.body, depth + 1, group, links)
 
     def _fitting(
-        self,
-        entries: Sequence[_Item],
-        depth: int,
-        position: Node,
-        links: list[_Link],
-        tensors: set[Node],
-    ) -> _Nest | None:
-        """The first loop over the same axis in which everything is there when it is needed."""
-        for entry in entries:
-            if not isinstance(entry, _Nest) or entry.axis is not position:
+        self, row: _Row, depth: int, position: Node, links: list[_Link], tensors: set[Node]
+    ) -> _Place | None:
+        """The first loop over the same axis in which everything is there when it is needed.
+
+        The outermost loops are shared by what touches the same tensors.
+        """
+        last = row.last(links)
+        if depth:
+            places = row.places[0 if last is None else row.index(last) :]
+        else:
+            near = {place for tensor in tensors for place in row.nests.get(tensor, ())}
+            if last is not None:
+                near = {last, *(place for place in near if place.number > last.number)}
+            places = sorted(near, key=_number)
+        for place in places:
+            nest = place.item
+            if not isinstance(nest, _Nest) or nest.axis is not position:
                 continue
-            inside = [link for link in links if link.earlier in entry.members]
-            if all(link.shares(position) for link in inside) and (
-                inside or depth or entry.tensors & tensors
-            ):
-                return entry
+            inside = [link for link in links if link.earlier in nest.members]
+            if all(link.shares(position) for link in inside):
+                return place
         return None
-
-
-def _last(entries: Sequence[_Item], links: list[_Link]) -> int:
-    """The place of the last entry that has to come before."""
-    earlier = {link.earlier for link in links}
-    for place in range(len(entries) - 1, -1, -1):
-        entry = entries[place]
-        if isinstance(entry, _Nest):
-            if entry.members & earlier:
-                return place
-        elif isinstance(entry, Finish):
-            if entry.statement in earlier:
-                return place
-        elif not isinstance(entry, Start) and entry in earlier:
-            return place
-    return -1
 
 
 def _tensors(group: Iterable[Statement]) -> set[Node]:
     """The tensors with axes that statements read or write."""
     found: set[Node] = set()
     for statement in group:
-        found |= {statement.target, *(node.operands[0] for node in statement.loads())}
+        found |= {statement.target, *(node.operands[0] for node in statement.loads)}
     return {tensor for tensor in found if tensor.shape}
 
 
@@ -235,13 +285,13 @@ def _traffic(unit: Sequence[_Item]) -> tuple[set[Node], set[Node]]:
             members |= entry.members
         elif isinstance(entry, Statement):
             members.add(entry)
-    needs = {found.operands[0] for member in members for found in member.loads()}
+    needs = {found.operands[0] for member in members for found in member.loads}
     return needs, {member.target for member in members}
 
 
 def _frozen(entry: _Item) -> Entry:
     if isinstance(entry, _Nest):
-        return Loop(entry.axis, tuple(map(_frozen, entry.entries)))
+        return Loop(entry.axis, tuple(map(_frozen, entry.body.items())))
     assert not isinstance(entry, Whole)
     return entry
 
@@ -260,7 +310,7 @@ def unforwarded(kernel: Kernel) -> dict[Node, None]:
             elif isinstance(entry, Finish):
                 known.add(entry.statement.result)
             elif isinstance(entry, Statement):
-                for found in entry.loads():
+                for found in entry.loads:
                     if found not in known:
                         needed[found.operands[0]] = None
                 if not entry.combine and not in_place(entry.target):

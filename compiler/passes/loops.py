@@ -9,7 +9,7 @@ node, computed once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from ..errors import Fault
@@ -132,6 +132,7 @@ class Statement:
         ready: how many of the loops an element needs around it; behind the others it is done.
         local: whether the partial result of a reduction is one number, not an array.
         shape: the shape in which `index` sees the target.
+        loads: every element that is read.
     """
 
     target: Node
@@ -143,10 +144,12 @@ class Statement:
     combine: Combine = ""
     local: bool = False
     shape: Shape | None = None
+    loads: tuple[Node, ...] = field(init=False)
 
-    def loads(self) -> list[Node]:
-        """Every element that is read."""
-        return [node for node in scalars([self.value, *self.index]) if node.op is LOAD]
+    def __post_init__(self) -> None:
+        """Collect the elements that are read, once for all who ask."""
+        nodes = scalars([self.value, *self.index])
+        object.__setattr__(self, "loads", tuple(node for node in nodes if node.op is LOAD))
 
     @property
     def result(self) -> Node:
@@ -329,7 +332,7 @@ class Kernel:
         """Tensors that are read, in order."""
         found = {} if self.core is None else dict.fromkeys(self.core.operands)
         for statement in self.statements():
-            found.update(dict.fromkeys(node.operands[0] for node in statement.loads()))
+            found.update(dict.fromkeys(node.operands[0] for node in statement.loads))
         return found
 
     def writes(self) -> dict[Node, None]:

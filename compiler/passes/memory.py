@@ -7,7 +7,8 @@ buffer only if no kernel needs both.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 from ..ir import Node
 from ..types import Dim, sub
@@ -49,27 +50,47 @@ def lives(kernels: Sequence[Kernel], tensors: Iterable[Node]) -> dict[Node, Life
 def plan(kernels: Sequence[Kernel], tensors: Sequence[Node]) -> tuple[Slot, ...]:
     """Buffers for tensors, first come first served, the best fitting one that is free."""
     alive = lives(kernels, tensors)
-    slots: list[Slot] = []
-    order = sorted((tensor for tensor in tensors if tensor in alive), key=lambda t: alive[t].first)
-    for tensor in order:
-        size = tensor.type.size
-        fitting = [
-            slot
-            for slot in slots
-            if slot.dtype == tensor.dtype
-            and larger(slot.size, size) is not None
-            and not any(alive[tensor].meets(alive[other]) for other in slot.tensors)
-        ]
-        exact = [slot for slot in fitting if slot.size == size]
-        if not fitting:
-            slots.append(Slot(tensor.dtype, size, (tensor,)))
-            continue
-        chosen = (exact or fitting)[0]
-        both = larger(chosen.size, size)
-        assert both is not None
-        slots[slots.index(chosen)] = Slot(chosen.dtype, both, (*chosen.tensors, tensor))
+    buffers: list[_Buffer] = []
+    free: dict[tuple[str, Dim], list[int]] = {}  # places of buffers by what they hold, in order
+    busy: list[tuple[int, int]] = []  # the last kernels that need buffers, and their places
+    for tensor in sorted((x for x in tensors if x in alive), key=lambda x: alive[x].first):
+        while busy and busy[0][0] < alive[tensor].first:
+            _, place = heappop(busy)
+            heappush(free.setdefault((buffers[place].dtype, buffers[place].size), []), place)
+        found = _fitting(free, tensor.dtype, tensor.type.size)
+        if found is None:
+            found = len(buffers)
+            buffers.append(_Buffer(tensor.dtype, tensor.type.size))
+        buffers[found].take(tensor)
+        heappush(busy, (alive[tensor].last, found))
+    slots = tuple(Slot(x.dtype, x.size, tuple(x.tensors)) for x in buffers)
     check(slots, alive)
-    return tuple(slots)
+    return slots
+
+
+@dataclass(slots=True)
+class _Buffer:
+    """A slot that is being filled."""
+
+    dtype: str
+    size: Dim
+    tensors: list[Node] = field(default_factory=list)
+
+    def take(self, tensor: Node) -> None:
+        """One tensor more."""
+        both = larger(self.size, tensor.type.size)
+        assert both is not None
+        self.size = both
+        self.tensors.append(tensor)
+
+
+def _fitting(free: dict[tuple[str, Dim], list[int]], dtype: str, size: Dim) -> int | None:
+    """The place of a free buffer, which is taken: of this size, or else one that can hold it."""
+    kinds = [(dtype, size)]
+    if not free.get(kinds[0]):
+        kinds = [key for key in free if key[0] == dtype and larger(key[1], size) is not None]
+    lists = [places for key in kinds if (places := free[key])]
+    return heappop(min(lists)) if lists else None
 
 
 def larger(a: Dim, b: Dim) -> Dim | None:
@@ -87,5 +108,5 @@ def check(slots: Sequence[Slot], alive: Mapping[Node, Life]) -> None:
         for i, tensor in enumerate(slot.tensors):
             assert tensor.dtype == slot.dtype
             assert larger(slot.size, tensor.type.size) == slot.size
-            for other in slot.tensors[:i]:
-                assert not alive[tensor].meets(alive[other]), (tensor, other)
+            if i:  # they come in the order of their lives
+                assert alive[slot.tensors[i - 1]].last < alive[tensor].first, tensor

@@ -43,7 +43,7 @@ def _crossed(updates: Sequence[Statement]) -> set[Node]:
     One that is written aside reads before all updates in place, so it does not count as a reader.
     """
     own = {update.target: update for update in updates}
-    loads = {update: [x for x in update.loads() if x.operands[0] in own] for update in updates}
+    loads = {update: [x for x in update.loads if x.operands[0] in own] for update in updates}
     crossed: set[Node] = set()
     for reader, found in loads.items():
         for read in found:
@@ -57,7 +57,7 @@ def _together(updates: Sequence[Statement]) -> list[list[Statement]]:
     """Updates in groups: who reads what another one overwrites is in its group."""
     group = {update.target: [update] for update in updates}
     for update in updates:
-        for read in update.loads():
+        for read in update.loads:
             first, second = group[update.target], group.get(read.operands[0])
             if second is not None and second is not first:
                 first += second

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 
-from ...explain.formulas import display_names, equation, forward
+from ...explain.formulas import display_names, forward
+from ...explain.notation import Text
+from ...explain.printer import Printer
 from ...ir import Graph, Node, is_leaf, walk
 from ...passes.loops import Kernel, in_place
 from ..spelling import docstring
@@ -26,13 +29,15 @@ class Comments:
         """Nothing has been said yet."""
         self.graph, self.stored = graph, stored
         self.names = display_names(graph)
+        self._words = frozenset(self.names.values())
+        self._printer = Printer(self.names, Text(), words=self._words)
         self._said: set[Node] = set()
 
     def title(self) -> str:
         """The module's docstring: what it is, and the formulas of the outputs."""
         wanted = [*forward(self.graph), *(node for _, node in self.graph.outputs)]
         named = [x for x in dict.fromkeys(wanted) if x in self.names and not is_leaf(x)]
-        lines = located([(node, equation(node, self.names)) for node in named])
+        lines = located([(node, self._equation(node)) for node in named])
         title = f"{self.graph.name}. Target cpu."
         return docstring("\n".join([title, "", *lines, ""]) if lines else title)
 
@@ -42,32 +47,43 @@ class Comments:
         made += [statement.node for statement in nest.statements()]
         lines: list[Line] = []
         for node in made:
-            for inner in walk([node], self.stored - {node}):
+            for inner in (*walk(node.operands, self.stored), node):
                 if inner in self.names and not is_leaf(inner) and inner not in self._said:
                     self._said.add(inner)
-                    lines.append((inner, equation(inner, self.names)))
+                    lines.append((inner, self._equation(inner)))
         updates = [(s.target, s.node) for s in nest.statements() if in_place(s.target)]
         lines += self._updates(updates)
         if not lines:
             last = made[-1]
-            lines.append((last, equation(last, {**self.names, last: arrays.get(last, "value")})))
+            lines.append((last, self._equation(last, {last: arrays.get(last, "value")})))
         return lines
+
+    def _equation(self, node: Node, called: Mapping[Node, str] | None = None) -> str:
+        """A value and what it is; some may be called otherwise than in the graph."""
+        printer = self._printer
+        if called:
+            names = ChainMap(dict(called), self.names)
+            printer = Printer(names, printer.notation, words=self._words)
+        return f"{printer.name(printer.names[node])} = {printer.formula(node)}"
 
     def _updates(self, updates: Sequence[tuple[Node, Node]]) -> Iterator[Line]:
         """New values of what is updated, those first that others are made of."""
         called = {new: target.attr("name") for target, new in updates if not is_leaf(new)}
-        order = {node: place for place, node in enumerate(walk([new for _, new in updates]))}
         old = {new: target for target, new in updates}
+        # Formulas end at names.
+        below = walk([x for new in old for x in new.operands], self.names)
+        ends = {x for x in below if x in self.names} - set(old)
+        order = {node: place for place, node in enumerate(walk(old, ends))}
         for target, new in sorted(updates, key=lambda update: order[update[1]]):
             others = {x: name for x, name in called.items() if x is not new}
-            below = set(walk([new], frozenset(others)))
+            inside = set(walk([new], ends | set(others)))
             # `m` is the new m, unless the old one is needed too.
-            seen = {x: name for x, name in others.items() if x in below and old[x] not in below}
+            seen = {x: name for x, name in others.items() if x in inside and old[x] not in inside}
             name = target.attr("name")
             if is_leaf(new):
                 yield new, f"{name} <- {self.names[new]}"
             else:
-                text = equation(new, {**self.names, **seen, new: name})
+                text = self._equation(new, {**seen, new: name})
                 yield new, text.replace(" = ", " <- ", 1)
 
 

@@ -80,7 +80,7 @@ class KernelWriter(Expressions):
         self._totals: dict[Statement, str] = {}
         self._places: dict[Statement, str] = {}
         every = statements(kernel.body)
-        self._read = {node for statement in every for node in statement.loads()}
+        self._read = {node for statement in every for node in statement.loads}
         if isinstance(kernel.core, Routine):
             self._routine(kernel.core)
         elif isinstance(kernel.core, Repeat):
