@@ -7,7 +7,6 @@ written as mathematics.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import threading
 import weakref
@@ -168,14 +167,19 @@ def register(op: Op) -> Op:
     return op
 
 
-@contextlib.contextmanager
-def located(where: Where | None) -> Iterator[None]:
+class located:
     """Nodes made inside, where they do not say otherwise, belong to this line of the user's."""
-    token = _WHERE.set(where or _WHERE.get())
-    try:
-        yield
-    finally:
-        _WHERE.reset(token)
+
+    __slots__ = ("token", "where")
+
+    def __init__(self, where: Where | None) -> None:
+        self.where = where
+
+    def __enter__(self) -> None:
+        self.token = _WHERE.set(self.where or _WHERE.get())
+
+    def __exit__(self, *_: object) -> None:
+        _WHERE.reset(self.token)
 
 
 def make(op: Op, operands: tuple[Node, ...], where: Where | None = None, **attrs: Any) -> Node:

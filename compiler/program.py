@@ -40,7 +40,7 @@ from .errors import Fault
 from .types import Dim, FloorDiv, Shape, Size, TensorType, Where, value
 
 Role = Literal["input", "setting", "param", "state", "output", "scratch"]
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +111,26 @@ class Program:
         return tuple(buffer for buffer in self.buffers if buffer.role in roles)
 
     def dumps(self) -> str:
-        """The program as JSON."""
-        return json.dumps({"format": FORMAT, "program": _plain(self)}, indent=1)
+        """The program as JSON; the text of a function that serves many uses is there once."""
+        functions = {
+            source: i for i, source in enumerate(dict.fromkeys(k.source for k in self.kernels))
+        }
+        data = _plain(self)
+        for kernel in data["kernels"]:
+            kernel["source"] = functions[kernel["source"]]
+        return json.dumps({"format": FORMAT, "functions": list(functions), "program": data})
 
     @classmethod
     def loads(cls, text: str) -> Program:
-        """The program that `dumps` wrote. ValueError, KeyError or TypeError if it is not one."""
+        """The program that `dumps` wrote.
+
+        Raises:
+            ValueError, KeyError, TypeError, IndexError: it is not one.
+        """
         data = json.loads(text)
         if data["format"] != FORMAT:
             raise ValueError(f"program format {data['format']}, expected {FORMAT}")
-        p = data["program"]
+        p, functions = data["program"], data["functions"]
         return cls(
             name=p["name"],
             target=p["target"],
@@ -132,7 +142,7 @@ class Program:
             kernels=tuple(
                 Kernel(
                     k["name"],
-                    k["source"],
+                    functions[k["source"]],
                     tuple(k["reads"]),
                     tuple(k["writes"]),
                     k["formula"],

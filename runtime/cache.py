@@ -88,7 +88,7 @@ class Cache:
             return None
         try:
             program = Program.loads(body.decode())
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, IndexError):
             self._discard(name)
             return None
         if program.fingerprint != fingerprint:

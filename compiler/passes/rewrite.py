@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
-from ..ir import Graph, Node, located, rebuilt
+from ..ir import Graph, Node, Op, located, rebuilt
 from ..ops.base import Scalar
 from ..rules.rule import ELEMENTWISE, AnyRule
 from ..trace import Trace
@@ -43,7 +43,7 @@ class Rewrite:
             names: nodes that have a name, and so are computed whatever becomes of their uses.
         """
         done: dict[Node, Node] = {}
-        run = _Run(index(self.rules), trace, frozenset(names), set())
+        run = _Run(index(self.rules), trace, frozenset(names))
         for root in roots:
             _normal(root, done, run, 0)
         if trace is not None:
@@ -57,12 +57,32 @@ class Rewrite:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What stays the same while a graph is rewritten; `stored` are the new nodes of `names`."""
+    """What stays the same while a graph is rewritten.
+
+    Attributes:
+        table: the rules by the op that they start with.
+        trace: told of every rule.
+        names: nodes that have a name.
+        stored: what these became.
+        near: the rules that may fit a node, by its op and those of its operands.
+    """
 
     table: dict[str, tuple[AnyRule, ...]]
     trace: Trace | None
     names: frozenset[Node]
-    stored: set[Node]
+    stored: set[Node] = field(default_factory=set)
+    near: dict[tuple[Op, ...], tuple[AnyRule, ...]] = field(default_factory=dict)
+
+    def rules(self, node: Node) -> tuple[AnyRule, ...]:
+        """The rules that may fit a node, in the order of the table."""
+        ops = (node.op, *[x.op for x in node.operands])
+        found = self.near.get(ops)
+        if found is None:
+            found = self.table.get(node.op.name, ())
+            if isinstance(node.op, Scalar):
+                found += self.table.get(ELEMENTWISE, ())
+            found = self.near[ops] = tuple(rule for rule in found if rule.may_fit(ops[1:]))
+        return found
 
 
 @cache
@@ -102,9 +122,9 @@ def _normal(root: Node, done: dict[Node, Node], run: _Run, steps: int) -> Node:
 
 
 def _apply(node: Node, run: _Run) -> Node | None:
-    rules, trace = run.table.get(node.op.name, ()), run.trace
-    if isinstance(node.op, Scalar):
-        rules += run.table.get(ELEMENTWISE, ())
+    rules, trace = run.rules(node), run.trace
+    if not rules:
+        return None
     kept = not run.stored.isdisjoint(node.operands)
     with located(node.where):
         for rule in rules:

@@ -17,7 +17,7 @@ called with samples it is proved. What a variable may stand for, its name says:
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal, TypeAlias
@@ -109,11 +109,13 @@ class Rule:
         """The names of the ops that the left side starts with."""
         return (self.lhs.op.name,)
 
+    def may_fit(self, ops: Sequence[Op]) -> bool:
+        """Whether it may fit a node with operands of these ops: a quick look before matching."""
+        return pattern(self).may_fit(ops)
+
     def apply(self, node: Node) -> Node | None:
         """What the node is by this rule; None where the rule does not fit."""
         left = pattern(self)
-        if not left.may_fit(node):
-            return None
         for env in match(left.lhs, node, {}, left):
             if not self.when(*(env[name] for name in left.conditions)):
                 continue
@@ -142,20 +144,13 @@ class Pattern:
     conditions: tuple[str, ...]
     heads: tuple[frozenset[Op] | None, ...]
 
-    def may_fit(self, node: Node) -> bool:
-        """Whether the operands have the right ops: a quick look before matching."""
-        operands = node.operands
-        if len(operands) != len(self.heads):
-            return False
-        for wanted, x in zip(self.heads, operands, strict=True):
-            if wanted is not None and x.op not in wanted:
-                break
-        else:
-            return True
-        if node.op.name not in COMMUTATIVE:
-            return False
-        (first, second), (x, y) = self.heads, operands
-        return (first is None or y.op in first) and (second is None or x.op in second)
+    def may_fit(self, ops: Sequence[Op]) -> bool:
+        """Whether operands of these ops are possible, in this order or the other one."""
+        orders = [ops, ops[::-1]] if self.lhs.op.name in COMMUTATIVE else [ops]
+        return len(ops) == len(self.heads) and any(
+            all(head is None or op in head for head, op in zip(self.heads, order, strict=True))
+            for order in orders
+        )
 
 
 @cache
@@ -319,6 +314,10 @@ class Movement:
     def roots(self) -> tuple[str, ...]:
         """The names of the ops that it rewrites."""
         return self.ops
+
+    def may_fit(self, ops: Sequence[Op]) -> bool:
+        """Whatever the operands are."""
+        return True
 
     def apply(self, node: Node) -> Node | None:
         """What the node is by this rule; None where the rule does not fit."""
