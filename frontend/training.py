@@ -67,9 +67,9 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """Losses and metrics of each output, with the weight of each loss."""
+    """Losses and metrics of each output, with the weight of each loss; None: it has no loss."""
 
-    losses: Sequence[Loss]
+    losses: Sequence[Loss | None]
     weights: Sequence[float]
     metrics: Sequence[Sequence[Metric]]
 
@@ -78,14 +78,20 @@ def training(network: Network, objective: Objective, optimizer: Optimizer) -> Tr
     """The graphs of a model with its losses, metrics and optimizer."""
     graph, single = network.graph, len(network.graph.outputs) == 1
     namer = Namer([x.attr("name") for x in graph.leaves] + list(graph.names.values()))
-    targets, labels = [], []
+    targets: list[Target] = []
+    labels: list[Node | None] = []
     for (name, y), loss in zip(graph.outputs, objective.losses, strict=True):
+        if loss is None:
+            labels.append(None)
+            continue
         given = loss.target_type(y.type)
-        labels.append(leaf(namer("t" if single else f"t_{name}"), given, "input", y.where))
+        label = leaf(namer("t" if single else f"t_{name}"), given, "input", y.where)
+        labels.append(label)
         size = y.shape[-1] if y.shape else None
         classes = size if loss.target == "classes" and isinstance(size, int) else None
-        targets.append(Target(labels[-1].attr("name"), name, classes))
+        targets.append(Target(label.attr("name"), name, classes))
 
+    known = [label for label in labels if label is not None]
     added = [term for term, _ in network.terms]
     reported, outputs, loss_node = _reports(graph, labels, objective, added)
     params = [Tensor(p) for p in graph.params]
@@ -105,7 +111,7 @@ def training(network: Network, objective: Objective, optimizer: Optimizer) -> Tr
     seeds = [x for x in graph.inputs if x.attr("role") == "setting"]
     train = Graph(
         "train",
-        (*data, *labels, *seeds, *(node for node, _ in update.settings)),
+        (*data, *known, *seeds, *(node for node, _ in update.settings)),
         graph.params,
         graph.state + tuple(node for node, _ in update.state),
         outputs,
@@ -117,7 +123,7 @@ def training(network: Network, objective: Objective, optimizer: Optimizer) -> Tr
     _, outside, loss_outside = _reports(plain, labels, objective, added)
     evaluate = Graph(
         "evaluate",
-        plain.inputs + tuple(labels),
+        plain.inputs + tuple(known),
         plain.params,
         plain.state,
         outside,
@@ -136,7 +142,7 @@ def training(network: Network, objective: Objective, optimizer: Optimizer) -> Tr
 
 def _reports(
     graph: Graph,
-    labels: Sequence[Node],
+    labels: Sequence[Node | None],
     objective: Objective,
     added: Sequence[Node],
 ) -> tuple[tuple[Reported, ...], tuple[tuple[str, Node], ...], Node]:
@@ -149,6 +155,8 @@ def _reports(
     for (name, y), label, loss, weight, metrics in zip(
         graph.outputs, labels, objective.losses, objective.weights, objective.metrics, strict=True
     ):
+        if loss is None or label is None:
+            continue
         value = loss.reduced(Tensor(label), Tensor(y))
         if not single:
             parts.append((Reported(namer(f"{name}_loss")), value))
@@ -162,9 +170,9 @@ def _reports(
                     metric.reduced(Tensor(label), Tensor(y)),
                 )
             )
-    assert total is not None
     for term in added:
-        total = total + Tensor(term)
+        total = Tensor(term) if total is None else total + Tensor(term)
+    assert total is not None
     outputs = [("loss", total.node)]
     for report, tensor in parts:
         reported.append(report)

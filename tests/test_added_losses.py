@@ -127,3 +127,47 @@ def test_what_is_no_term(term: Any, kind: type[ChainruleError], part: str) -> No
         build(Wrong(term))
     assert part in str(caught.value)
     assert str(caught.value).startswith("test_added_losses.py:")
+
+
+@pytest.mark.parametrize("target", ["numpy", "cpu"])
+def test_a_model_that_is_compared_with_nothing(target: str, tmp_path: Path) -> None:
+    """Its loss is what its layers add, and no targets are given."""
+    model, _ = build(Activity(), target=target)
+    model.compile(None, cr.SGD(0.1), target=target)
+    seen = model.predict(X)
+    losses = model.fit(X, epochs=3, seed=0, verbose=0, validation_data=(X[:7], None)).history
+    assert losses["loss"][0] > losses["loss"][-1] > 0
+    assert losses["val_loss"][0] > losses["val_loss"][-1]
+    assert np.any(model.predict(X) != seen)
+    model.save(tmp_path / "model")
+    loaded = cr.load_model(tmp_path / "model")
+    assert loaded.evaluate(X, verbose=0) == model.evaluate(X, verbose=0)
+
+
+@pytest.mark.parametrize("losses", [["mse", None], {"y1": "mse", "code": None}])
+def test_an_output_without_a_loss(losses: Any, tmp_path: Path) -> None:
+    """Is only predicted: training is that of the model without it, and takes no target for it."""
+    x = cr.Input((4,), dtype="float64")
+    h = cr.Dense(3, activation="tanh", name="code")(x)
+    y = cr.Dense(2)(h)
+    both, alone = cr.Model(x, [y, h], seed=0), cr.Model(x, y, seed=0)
+    both.compile(losses, cr.SGD(0.1), {"y1": ["mae"]}, target="numpy")
+    alone.compile("mse", cr.SGD(0.1), ["mae"], target="numpy")
+    first = both.fit(X, T, epochs=2, seed=0, verbose=0).history
+    second = alone.fit(X, T, epochs=2, seed=0, verbose=0).history
+    assert first["loss"] == second["loss"] == first["y1_loss"]
+    assert first["y1_mean_absolute_error"] == second["mean_absolute_error"]
+    assert both.predict(X)[1].shape == (22, 3)
+    both.save(tmp_path / "model")
+    loaded = cr.load_model(tmp_path / "model")
+    assert loaded.evaluate(X, T, verbose=0) == both.evaluate(X, T, verbose=0)
+
+
+def test_errors_of_outputs_without_a_loss() -> None:
+    x = cr.Input((4,))
+    h = cr.Dense(3, name="code")(x)
+    model = cr.Model(x, [cr.Dense(2)(h), h])
+    with pytest.raises(UsageError, match="a metric of code, which has no loss"):
+        model.compile(["mse", None], metrics=["mae"])
+    with pytest.raises(UsageError, match="compile without loss"):
+        model.compile([None, None])

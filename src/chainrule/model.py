@@ -85,7 +85,8 @@ class Model(Trained):
         """Choose what is minimized, how, and where it runs. Nothing is compiled before it is used.
 
         Args:
-            loss: a name or a formula; for several outputs a list, or a dictionary by output.
+            loss: a name or a formula; for several outputs a list, or a dictionary by output. None
+                for an output that is compared with nothing; no target is given for it.
             optimizer: a name or a configured optimizer, such as `cr.Adam(1e-3)`.
             metrics: names or formulas; for several outputs a list of lists, or a dictionary.
             target: "numpy" or "cpu".
@@ -98,21 +99,27 @@ class Model(Trained):
         from chainrule.frontend.formula import optimizer as find_optimizer
 
         find_target(target)
-        for what, given, such in (("loss", loss, "mse"), ("optimizer", optimizer, "adam")):
-            if given is None:
+        outputs = [name for name, _ in self._network.graph.outputs]
+        losses: list[Loss | None] = [
+            None if x is None else find_loss(x) for x in _each(loss, outputs, "loss")
+        ]
+        nothing = all(x is None for x in losses) and not self._network.terms
+        for what, missing, such in (
+            ("loss", nothing, "mse"),
+            ("optimizer", optimizer is None, "adam"),
+        ):
+            if missing:
                 raise UsageError(
                     f"compile without {what}",
                     "expected a name or a formula",
                     f'such as {what}="{such}"',
                 )
-        outputs = [name for name, _ in self._network.graph.outputs]
-        losses: list[Loss] = [find_loss(x) for x in _each(loss, outputs, "loss")]
         weights = [1.0] * len(outputs)
         if loss_weights is not None:
             weights = [_weight(w) for w in _each(loss_weights, outputs, "loss_weights")]
         chosen = [
-            [_metric(m, of) for m in wanted]
-            for wanted, of in zip(_lists(metrics, outputs), losses, strict=True)
+            [_metric(m, of, name) for m in wanted]
+            for name, wanted, of in zip(outputs, _lists(metrics, outputs), losses, strict=True)
         ]
         built = training(
             self._network, Objective(losses, weights, chosen), find_optimizer(optimizer)
@@ -244,8 +251,14 @@ def _lists(metrics: Any, outputs: Sequence[str]) -> list[list[Any]]:
     return [list(metrics) for _ in outputs]
 
 
-def _metric(given: Any, of: Loss) -> Metric:
+def _metric(given: Any, of: Loss | None, output: str) -> Metric:
     """The metric; an accuracy knows whether predictions are logits by the loss."""
+    if of is None:
+        raise UsageError(
+            f"a metric of {output}, which has no loss",
+            "an output without a loss has no target to be compared with",
+            "give metrics by output, as a dictionary, or this output a loss",
+        )
     found: Metric = find_metric(given)
     if given in ("accuracy", "acc") and of.from_logits:
         return found.configured(threshold=0.0)
