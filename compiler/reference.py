@@ -213,15 +213,18 @@ def philox(
     return c0, c1, c2, c3
 
 
-def _uniform(node: Node, sizes: Mapping[str, int], seed: Array, step: Array) -> Array:
+def _uniform(node: Node, sizes: Mapping[str, int], *source: Array) -> Array:
+    seed, step, first = (*map(int, source), 0)[:3]
     dims = shape_of(node.shape, sizes)
-    return uniform(int(seed), int(step), node.attr("stream"), dims, node.dtype)
+    return uniform(seed, step, node.attr("stream"), dims, node.dtype, first)
 
 
-def uniform(seed: int, step: int, stream: int, dims: tuple[int, ...], dtype: str) -> Array:
-    """Numbers in [0, 1) at positions 0, 1, ... of a row-major array."""
+def uniform(
+    seed: int, step: int, stream: int, dims: tuple[int, ...], dtype: str, first: int = 0
+) -> Array:
+    """Numbers in [0, 1) at positions first, first + 1, ... of a row-major array."""
     mask = 0xFFFFFFFF
-    at = np.arange(int(np.prod(dims, dtype=np.int64)), dtype=np.uint64)
+    at = np.arange(int(np.prod(dims, dtype=np.int64)), dtype=np.uint64) + np.uint64(first)
     w0, w1, _, _ = philox(
         (
             at & np.uint64(mask),

@@ -12,12 +12,14 @@ from chainrule.compiler.ir import Graph, Node, is_leaf, leaf, make, substitute, 
 from chainrule.compiler.ops.gradient import original
 from chainrule.compiler.ops.phase import in_training, outside_training
 from chainrule.compiler.ops.random import DRAWS
+from chainrule.compiler.ops.scan import throughout, trimmed
 from chainrule.compiler.passes.contract import Contractions
 from chainrule.compiler.types import Where
 
+from .calls import CALLS, LOOPS, Call, Effects
+from .drawing import SEED, STEP
 from .initializers import Initializer
-from .layers.base import CALLS, BaseLayer, Call, Parameter, State
-from .layers.core import SEED, STEP
+from .layers.base import BaseLayer, Parameter, State
 from .tensor import Tensor
 
 
@@ -85,9 +87,9 @@ def network(inputs: Sequence[Tensor], outputs: Sequence[Tensor], name: str) -> N
         UsageError: an input is not one, is missing, or is there twice.
     """
     _check(inputs, outputs)
-    order, calls = _calls([t.node for t in inputs], [t.node for t in outputs])
-    for _, call in calls:
-        _check_complete(f"add_loss of {call.layer.describe()}", call.losses, inputs)
+    order, calls, effects = _calls([t.node for t in inputs], [t.node for t in outputs])
+    for name_, beside in effects:
+        _check_complete(f"add_loss of {name_}", beside.losses, inputs)
     layers = list(dict.fromkeys(call.layer for _, call in calls))
     numbers = _numbers(layers)
     namer = Namer()
@@ -112,7 +114,7 @@ def network(inputs: Sequence[Tensor], outputs: Sequence[Tensor], name: str) -> N
             leaf(namer("draws"), STEP.type, "state"),
         )
         renamed |= {SEED: draws[0], STEP: draws[1]}
-    both = transform(order, _Streams(), renamed)
+    both = transform(order, throughout(_Streams()), renamed)
     training, outside = (_phase(both, chosen) for chosen in (in_training, outside_training))
 
     results = [t.node for t in outputs]
@@ -141,10 +143,10 @@ def network(inputs: Sequence[Tensor], outputs: Sequence[Tensor], name: str) -> N
 
     seeds, counters = ((draws[0],), (draws[1],)) if draws else ((), ())
     trained = graph(training, given + seeds, counters + kept)
-    added = [(training[term], outside[term]) for _, call in calls for term in call.losses]
+    added = [(training[x], outside[x]) for _, beside in effects for x in beside.losses]
     names = {training[node]: label for node, label in called.items()}
     return Network(
-        replace(trained, updates=_updates(calls, training)),
+        replace(trained, updates=_updates(effects, training)),
         graph(outside, given, kept),
         (*_penalties(parameters, renamed), *added),
         tuple(_row(node, call, training, renamed, names) for node, call in calls),
@@ -165,17 +167,17 @@ def _penalties(
 
 def _phase(both: dict[Node, Node], chosen: Callable[[Node], Node]) -> dict[Node, Node]:
     """What each node of the layers' is in one phase."""
-    mapped = transform(both.values(), chosen)
+    mapped = transform(both.values(), throughout(lambda node: trimmed(chosen(node))))
     return {node: mapped[new] for node, new in both.items()}
 
 
 def _updates(
-    calls: Sequence[tuple[Node, Call]], training: dict[Node, Node]
+    effects: Sequence[tuple[str, Effects]], training: dict[Node, Node]
 ) -> tuple[tuple[Node, Node], ...]:
     """What each state becomes: the calls of a shared layer change it one after the other."""
     found: dict[Node, Node] = {}
-    for _, call in calls:
-        for old, new in call.updates:
+    for _, beside in effects:
+        for old, new in beside.updates:
             state = training[old]
             (found[state],) = substitute([training[new]], {state: found.get(state, state)})
     return tuple(found.items())
@@ -185,27 +187,28 @@ class _Streams:
     """Numbers the streams of random numbers in the order of the graph."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.numbers: dict[int, int] = {}
 
     def __call__(self, node: Node) -> Node:
         if node.op not in DRAWS:
             return node
-        self.count += 1
-        attrs = {**dict(node.attrs), "stream": self.count - 1}
+        # A gradient for an inner tensor holds what was drawn once more.
+        number = self.numbers.setdefault(node.attr("stream"), len(self.numbers))
+        attrs = {**dict(node.attrs), "stream": number}
         return make(node.op, node.operands, node.where, **attrs)
 
 
 def _calls(
     inputs: Sequence[Node], outputs: Sequence[Node]
-) -> tuple[list[Node], list[tuple[Node, Call]]]:
-    """The nodes that outputs are made of, and the layers that were applied on the way.
+) -> tuple[list[Node], list[tuple[Node, Call]], list[tuple[str, Effects]]]:
+    """The nodes that outputs are made of, the layers on the way, and what happens beside.
 
     A layer's input need not be among what its result is made of: a reshape of a reshape is one, and
     an encoding of positions is the same for all inputs, those of other models included.
     """
     roots = list(outputs)
     while True:
-        order = walk(roots)
+        order = _order(roots)
         inside = set(order)
         calls = [
             (node, call)
@@ -213,16 +216,10 @@ def _calls(
             for call in CALLS.get(node, ())
             if not _foreign([n for n in call.inputs if n not in inside], inputs)
         ]
-        touched = [
-            n
-            for _, c in calls
-            for n in (
-                *c.inputs,
-                *(inner for _, inner in c.inner),
-                *itertools.chain(*c.updates),
-                *c.losses,
-            )
-        ]
+        loops = {LOOPS[node]: node for node in reversed(order) if node in LOOPS}
+        touched = [n for _, c in calls for n in (*c.inputs, *(inner for _, inner in c.inner))]
+        for beside in (*(c.effects for _, c in calls), *(loop.effects for loop in loops)):
+            touched += (*itertools.chain(*beside.updates), *beside.losses)
         touched += [y for node in order if (y := original(node)) is not None]
         missing = [n for n in dict.fromkeys(touched) if n not in inside]
         if not missing:
@@ -231,10 +228,24 @@ def _calls(
     # Layers that own nothing and do the same to the same are one row, whoever made them.
     told: dict[object, tuple[Node, Call]] = {}
     for node, call in calls:
-        owns = call.layer.parameters or call.layer.states or call.losses
+        owns = call.layer.parameters or call.layer.states or call.effects.losses
         key = call.layer if owns else call.layer.describe()
         told.setdefault((key, call.inputs), (node, call))
-    return order, list(told.values())
+    place = {node: i for i, node in enumerate(order)}
+    effects = [(place[node], c.layer.describe(), c.effects) for node, c in told.values()]
+    effects += [(place[node], "a layer in a loop", loop.effects) for loop, node in loops.items()]
+    effects.sort(key=lambda each: each[0])
+    return order, list(told.values()), [(name, beside) for _, name, beside in effects]
+
+
+def _order(roots: Sequence[Node]) -> list[Node]:
+    """All nodes below the roots, and before each loop the nodes that its step was made of."""
+    found: dict[Node, None] = {}
+    for node in walk(roots):
+        if node in LOOPS and node not in found:
+            found.update(dict.fromkeys(_order(LOOPS[node].traced)))
+        found[node] = None
+    return list(found)
 
 
 def _foreign(nodes: Sequence[Node], inputs: Sequence[Node]) -> bool:

@@ -1,6 +1,7 @@
 """Random numbers that are a function of seed, step, stream and position: the same on every target.
 
-Nothing is stored: who needs a number again computes it again.
+Nothing is stored: who needs a number again computes it again. In a loop each step draws from
+positions of its own: a last operand says which is the first.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from ..types import Shape, TensorType
 from .arithmetic import sqrt, where
 from .base import Composite
 from .elementary import cos, log
+from .shape import reshape
 
 
 class Uniform(Op):
     """Numbers in [0, 1): Philox4x32-10 of counter (position, step, stream) and key seed.
 
-    operands: seed and step, int64 without axes. attrs: shape, dtype, stream.
+    operands: seed and step, int64 without axes, and the first position, if it is not 0. attrs:
+    shape, dtype, stream.
     """
 
     name = "uniform"
@@ -30,19 +33,15 @@ class Uniform(Op):
         return TensorType(attrs["dtype"], attrs["shape"])
 
     def lift(self, node: Node, operands: tuple[Node, ...], lead: int) -> Node:
-        """Never: seeds are numbers from outside a formula, and numbers are drawn once for all."""
-        raise UsageError(
-            "random numbers of several seeds",
-            f"a seed is one number, this one has {lead} axes",
-            "draw with one seed outside the formula",
-            node.where,
-        )
+        """The same numbers for all: they are drawn once, with one seed."""
+        again = make(self, _numbers(node, operands, lead), **dict(node.attrs))
+        return reshape(again, shape=(1,) * lead + node.shape)
 
 
 class Dropout(Composite):
     """Each element is 0 with probability `rate`, else divided by 1 - rate.
 
-    operands: x, seed, step. attrs: rate, stream.
+    operands: x, seed, step, and the first position, if it is not 0. attrs: rate, stream.
     """
 
     name = "dropout"
@@ -54,27 +53,30 @@ class Dropout(Composite):
 
     def vjp(self, node: Node, out_grad: Node) -> tuple[Node | None, ...]:
         """The same mask, drawn again."""
-        _, seed, step = node.operands
-        return (make(DROPOUT, (out_grad, seed, step), **dict(node.attrs)), None, None)
+        _, *source = node.operands
+        grad = make(DROPOUT, (out_grad, *source), **dict(node.attrs))
+        return (grad, *(None,) * len(source))
 
     def expand(self, node: Node) -> Node:
         """A mask of random numbers."""
-        x, seed, step = node.operands
-        rate = node.attr("rate")
-        draw = uniform(seed, step, x.shape, x.dtype, node.attr("stream"))
-        return where(draw >= rate, x / (1 - rate), const(0, x.dtype))
+        x, *source = node.operands
+        return self._dropped(node, x, tuple(source))
 
     def lift(self, node: Node, operands: tuple[Node, ...], lead: int) -> Node:
         """The same mask along every leading axis: it is drawn for the node, not for each."""
-        x, rate, (_, seed, step) = operands[0], node.attr("rate"), node.operands
-        draw = uniform(seed, step, node.shape, node.dtype, node.attr("stream"))
+        x, *source = operands
+        return self._dropped(node, x, _numbers(node, tuple(source), lead))
+
+    def _dropped(self, node: Node, x: Node, source: tuple[Node, ...]) -> Node:
+        rate, stream = node.attr("rate"), node.attr("stream")
+        draw = make(UNIFORM, source, shape=node.shape, dtype=node.dtype, stream=stream)
         return where(draw >= rate, x / (1 - rate), const(0, x.dtype))
 
 
 class Normal(Composite):
     """Numbers of the standard normal distribution, made of uniform ones.
 
-    operands: seed and step, int64 without axes. attrs: shape, dtype, stream.
+    operands and attrs: those of uniform ones.
     """
 
     name = "normal"
@@ -86,16 +88,17 @@ class Normal(Composite):
 
     def expand(self, node: Node) -> Node:
         """sqrt(-2 log(1 - u)) cos(2 pi v), with u and v of two streams; 1 - u is never 0."""
-        seed, step = node.operands
+        attrs = dict(node.attrs)
         u, v = (
-            uniform(seed, step, node.shape, node.dtype, node.attr("stream") + half)
+            make(UNIFORM, node.operands, **{**attrs, "stream": attrs["stream"] + half})
             for half in (0, _SECOND)
         )
         return sqrt(-2 * log(1 - u)) * cos(2 * math.pi * v)
 
     def lift(self, node: Node, operands: tuple[Node, ...], lead: int) -> Node:
-        """Never, as uniform numbers."""
-        return UNIFORM.lift(node, operands, lead)
+        """The same numbers for all, as uniform ones."""
+        again = make(self, _numbers(node, operands, lead), **dict(node.attrs))
+        return reshape(again, shape=(1,) * lead + node.shape)
 
 
 UNIFORM = register(Uniform())
@@ -114,3 +117,15 @@ def uniform(seed: Node, step: Node, shape: Shape, dtype: str, stream: int) -> No
 def normal(seed: Node, step: Node, shape: Shape, dtype: str, stream: int) -> Node:
     """Numbers of the standard normal distribution, of this shape."""
     return make(NORMAL, (seed, step), shape=shape, dtype=dtype, stream=stream)
+
+
+def _numbers(node: Node, operands: tuple[Node, ...], lead: int) -> tuple[Node, ...]:
+    """Seed, step and first position without leading axes, along which they do not change."""
+    if any(dim != 1 for x in operands for dim in x.shape):
+        raise UsageError(
+            "random numbers of several seeds",
+            f"a seed is one number, this one has {lead} axes",
+            "draw with one seed outside the formula",
+            node.where,
+        )
+    return tuple(reshape(x, shape=()) for x in operands)

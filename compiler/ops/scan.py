@@ -306,6 +306,42 @@ def everywhere(change: Callable[[Graph], Graph], graph: Graph) -> Graph:
     return change(graph.map(transform(roots, visit)))
 
 
+def throughout(visit: Callable[[Node], Node]) -> Callable[[Node], Node]:
+    """A visit for `transform` that goes through the steps of loops too."""
+    done: dict[Body, Body] = {}
+
+    def both(node: Node) -> Node:
+        own = {key: x for key, x in node.attrs if isinstance(x, Body)}
+        for body in own.values():
+            if body not in done:
+                mapped = transform(body.outputs, both)
+                done[body] = Body(body.inputs, tuple(mapped[x] for x in body.outputs))
+        if own:
+            steps = {key: done[body] for key, body in own.items()}
+            node = make(node.op, node.operands, node.where, **{**dict(node.attrs), **steps})
+        return visit(node)
+
+    return both
+
+
+def trimmed(node: Node) -> Node:
+    """A loop without the constants that its step does not use; any other node as it is."""
+    if node.op is not SCAN:
+        return node
+    loop = parts(node)
+    used = set(walk(loop.body.outputs))
+    kept = [(own, x) for own, x in zip(loop.fixed, loop.constants, strict=True) if own in used]
+    if len(kept) == len(loop.fixed):
+        return node
+    inputs = (*loop.carries, *loop.elements, *(own for own, _ in kept))
+    constants = [x for _, x in kept]
+    length, reverse = node.attr("length"), node.attr("reverse")
+    body = step(inputs, loop.body.outputs)
+    made = looped(body, loop.inits, loop.sequences, constants, length, reverse)
+    index: int = node.attr("index")
+    return made[index]
+
+
 def with_steps(nodes: Iterable[Node]) -> Iterator[Node]:
     """Nodes, and all that stand in the steps of loops among them."""
     for node in nodes:

@@ -20,6 +20,7 @@ from .base import Scalar
 from .broadcasting import zeros_like
 from .convert import CAST
 from .linear import CONTRACT, contract
+from .random import DRAWS
 from .reduce import SUM, sum as total
 from .scan import Body, Parts, looped, parts, step
 from .shape import (
@@ -250,5 +251,5 @@ def above(below: set[Node], roots: Iterable[Node]) -> set[Node]:
 
 
 def _cheap(node: Node) -> bool:
-    """Whether a value is computed again rather than kept."""
-    return (isinstance(node.op, Scalar) and node.op.name in CHEAP) or node.op in MOVES
+    """Whether a value is computed again rather than kept; random numbers are drawn again."""
+    return (isinstance(node.op, Scalar) and node.op.name in CHEAP) or node.op in (*MOVES, *DRAWS)

@@ -359,8 +359,10 @@ def _gather(pull: Puller, node: Node, at: Index, guard: Node | None) -> Node:
 
 
 def _uniform(pull: Puller, node: Node, at: Index, guard: Node | None) -> Node:
-    seed, step = (pull(x, (), None) for x in node.operands)
+    seed, step, *first = (pull(x, (), None) for x in node.operands)
     position = linear_position(at, node.shape)
+    if first:
+        position = plus(first[0], position)
     return make(DRAW, (seed, step, position), stream=node.attr("stream"), dtype=node.dtype)
 
 

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from chainrule.compiler.errors import DTypeError, ShapeError, UsageError
-from chainrule.compiler.ir import Node, leaf
-from chainrule.compiler.ops.convert import cast as convert
-from chainrule.compiler.ops.random import DRAWS
-from chainrule.compiler.ops.scan import SCAN, scan as looped, with_steps
+from chainrule.compiler.ir import Node, leaf, substitute, walk
+from chainrule.compiler.ops.convert import cast as convert, iota
+from chainrule.compiler.ops.phase import phase
+from chainrule.compiler.ops.reduce import sum as total
+from chainrule.compiler.ops.scan import scan as looped
 from chainrule.compiler.types import Dim, Size, TensorType, symbol
 
+from ..calls import LOOPS, Effects, Loop, Step, beside, tracing
 from ..tensor import DEFAULT_FLOAT, Tensor, as_tensor, public
 
 Nest = Any
@@ -31,7 +33,9 @@ def scan(
 
     The step is traced once, whatever the length, which need not be known: a loop of 10,000 steps
     compiles as fast as one of 10. It may use tensors from outside, be differentiated any number of
-    times, and hold other loops. Nests are tensors, or tuples, lists and dictionaries of them.
+    times, and hold other loops. It may call layers: they are the model's, as anywhere; each step
+    draws random numbers of its own, and starts from the states that the one before left behind.
+    Nests are tensors, or tuples, lists and dictionaries of them.
 
     Args:
         step: a function of carry and x that returns the next carry and y. A carry keeps its shape
@@ -46,8 +50,8 @@ def scan(
         The last carry, and ys: for each y a tensor with an axis of the length in front.
 
     Raises:
-        UsageError: the step returns no pair, a nest of another form than `init`, or draws random
-            numbers; or there is no length.
+        UsageError: the step returns no pair, or a nest of another form than `init`; or there is no
+            length.
         ShapeError: lengths differ, or a carry changes its shape.
         DTypeError: a carry changes its dtype.
 
@@ -73,23 +77,60 @@ def scan(
     weak = [t.weak for t in inits]
     starts = [t.node for t in inits]
     if any(weak):
-        _, results, _ = _traced(step, init, xs, starts, sequences, names, weak)
+        with tracing(steps):
+            _, results, _ = _traced(step, init, xs, starts, sequences, names, weak)
         starts = [
             convert(x, _strong(new)) if free else x
             for x, new, free in zip(starts, results, weak, strict=True)
         ]
-    inputs, results, ys = _traced(step, init, xs, starts, sequences, names)
+    with tracing(steps) as traced:
+        inputs, results, ys = _traced(step, init, xs, starts, sequences, names)
     carries = [
         _kept(x, old.type, new) for x, old, new in zip(inputs, starts, results, strict=False)
     ]
     stacked = [convert(y.node, _strong(y)) for y in map(as_tensor, _leaves(ys))]
-    outputs = [*carries, *stacked]
-    if not outputs:
+    if not (carries or stacked or traced.effects):
         return init, ys
-    made = looped(inputs, outputs, starts, [t.node for t in sequences], steps, bool(reverse))
-    _check_drawing(made[0])
+    made = _loop(
+        inputs, carries, stacked, starts, [t.node for t in sequences], steps, reverse, traced
+    )
     tensors = iter([Tensor(node) for node in made])
     return _like(init, tensors), _like(ys, tensors)
+
+
+def _loop(
+    inputs: list[Node],
+    carries: list[Node],
+    stacked: list[Node],
+    starts: list[Node],
+    sequences: list[Node],
+    length: Dim,
+    reverse: bool,
+    traced: Step,
+) -> list[Node]:
+    """The results of a loop, which also does what layers do beside their results in its step."""
+    n, new = len(starts), dict[Node, Node]()
+    for old, state in traced.updates:  # the calls of a shared layer, one after the other
+        (new[old],) = substitute([state], {old: new.get(old, old)})
+    own = {old: leaf(old.attr("name"), old.type, "placeholder") for old in new}
+    outputs = substitute([*carries, *new.values(), *stacked, *traced.losses], own)
+    for i, held in enumerate(own.values(), n):
+        outputs[i] = phase(outputs[i], held)
+    inputs = [*inputs[:n], *own.values(), *inputs[n:]]
+    if traced.own in walk(outputs):
+        inputs.append(traced.own)
+        sequences = [*sequences, iota(length)]
+    made = looped(inputs, outputs, [*starts, *own], sequences, length, bool(reverse))
+    states, ys = made[n : n + len(own)], made[n + len(own) :]
+    effects = beside(
+        Effects(
+            tuple(zip(own, states, strict=True)),
+            tuple(total(x, axes=(0,)) for x in ys[len(stacked) :]),
+        )
+    )
+    loop = Loop((*carries, *stacked, *new.values(), *traced.losses), effects)
+    LOOPS.update(dict.fromkeys(made, loop))
+    return [*made[:n], *ys[: len(stacked)]]
 
 
 def _sequence(x: Any) -> Tensor:
@@ -194,15 +235,6 @@ def _kept(x: Node, type: TensorType, new: Tensor) -> Node:
             "convert one of them with astype",
         )
     return new.node
-
-
-def _check_drawing(node: Node) -> None:
-    if node.op is SCAN and any(x.op in DRAWS for x in with_steps([node])):
-        raise UsageError(
-            "random numbers in the step of a loop",
-            "every step would draw the same ones",
-            "draw them outside, for all steps, and pass them as a sequence",
-        )
 
 
 # Nests

@@ -8,6 +8,7 @@ from typing import Any
 from chainrule.compiler.errors import DTypeError, ShapeError, UsageError
 from chainrule.compiler.types import Size
 
+from ..drawing import dropped
 from ..formula import Regularizer, regularizer as find_regularizer
 from ..functions.attention import attention_weights
 from ..functions.linear import einsum, matmul
@@ -15,7 +16,7 @@ from ..functions.shaping import expand_dims, reshape
 from ..initializers import Initializer, initializer as find_initializer
 from ..tensor import Tensor
 from .base import BaseLayer, in_phases
-from .core import dropped, probability
+from .core import probability
 from .embedding import count
 
 

@@ -8,7 +8,6 @@ add terms to the loss; and what it does in training may differ from what it does
 from __future__ import annotations
 
 import contextlib
-import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from chainrule.compiler.ir import Node, leaf
 from chainrule.compiler.ops.phase import phase
 from chainrule.compiler.types import Shape, TensorType
 
+from ..calls import CALLS, Call, Effects, beside
 from ..names import check_options, identifier
 from ..tensor import Tensor
 
@@ -44,21 +44,6 @@ class State:
     name: str
     node: Node
     initializer: Initializer
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Call:
-    """A layer was applied: to what, inner names, what its state becomes, terms of the loss."""
-
-    layer: BaseLayer
-    inputs: tuple[Node, ...]
-    inner: tuple[tuple[str, Node], ...]
-    updates: tuple[tuple[Node, Node], ...]
-    losses: tuple[Node, ...]
-
-
-# The calls whose result a node is. A node that nobody holds takes its calls with it.
-CALLS: weakref.WeakKeyDictionary[Node, list[Call]] = weakref.WeakKeyDictionary()
 
 
 class BaseLayer(ABC):
@@ -126,7 +111,8 @@ class BaseLayer(ABC):
         self._inner, self._updates, self._losses = [], [], []
         result = apply()
         inputs = tuple(dict.fromkeys(t.node for t in given))
-        call = Call(self, inputs, tuple(self._inner), tuple(self._updates), tuple(self._losses))
+        effects = beside(Effects(tuple(self._updates), tuple(self._losses)))
+        call = Call(self, inputs, tuple(self._inner), effects)
         calls = CALLS.setdefault(result.node, [])
         if not any(c.layer is self and c.inputs == call.inputs for c in calls):
             calls.append(call)

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import operator
 from collections.abc import Sequence
 
 from chainrule.compiler.errors import ShapeError, UsageError
-from chainrule.compiler.ir import leaf
-from chainrule.compiler.ops.random import DROPOUT
-from chainrule.compiler.types import TensorType, product, symbol
+from chainrule.compiler.types import product, symbol
 
+from ..drawing import dropped
 from ..formula import Activation as ActivationFormula, activation as find_activation
 from ..functions.shaping import concat, reshape
 from ..names import identifier, options
 from ..tensor import Tensor, tensor
 from .base import BaseLayer, in_phases
-
-# Where random numbers come from: a model puts its own seed and step counter in their place.
-SEED = leaf("seed", TensorType("int64"), "setting")
-STEP = leaf("draws", TensorType("int64"), "state")
-_streams = itertools.count()
 
 
 @options
@@ -255,16 +248,6 @@ class Dropout(BaseLayer):
         if self.rate == 0:
             return x
         return in_phases(dropped(x, self.rate), x)
-
-
-def stream() -> int:
-    """The number of a new stream; a model numbers its streams anew."""
-    return next(_streams)
-
-
-def dropped(x: Tensor, rate: float) -> Tensor:
-    """`x`, each element 0 with probability `rate`, else divided by 1 - rate."""
-    return Tensor(DROPOUT(x.node, SEED, STEP, rate=rate, stream=stream()))
 
 
 def probability(name: str, rate: float) -> float:

@@ -9,18 +9,15 @@ from __future__ import annotations
 import math
 
 from chainrule.compiler.errors import ShapeError, UsageError
-from chainrule.compiler.ops.random import normal, uniform
+from chainrule.compiler.ops.random import NORMAL, UNIFORM
 from chainrule.compiler.types import Shape
 
+from ..drawing import drawn, dropped
 from ..functions.creation import ones
 from ..functions.elementwise import where
 from ..tensor import Tensor
 from .base import BaseLayer, in_phases
-from .core import SEED, STEP, dropped, probability, stream
-
-
-def _normal(x: Tensor) -> Tensor:
-    return Tensor(normal(SEED, STEP, x.shape, x.dtype, stream()))
+from .core import probability
 
 
 class GaussianNoise(BaseLayer):
@@ -56,7 +53,7 @@ class GaussianNoise(BaseLayer):
     def apply(self, *inputs: Tensor) -> Tensor:
         """Of the shape of `x`."""
         (x,) = inputs
-        return x if self.stddev == 0 else in_phases(x + self.stddev * _normal(x), x)
+        return x if self.stddev == 0 else in_phases(x + self.stddev * drawn(NORMAL, x), x)
 
 
 class GaussianDropout(BaseLayer):
@@ -92,7 +89,7 @@ class GaussianDropout(BaseLayer):
         (x,) = inputs
         if self.rate == 0:
             return x
-        return in_phases(x * (1 + math.sqrt(self.rate / (1 - self.rate)) * _normal(x)), x)
+        return in_phases(x * (1 + math.sqrt(self.rate / (1 - self.rate)) * drawn(NORMAL, x)), x)
 
 
 class AlphaDropout(BaseLayer):
@@ -132,7 +129,7 @@ class AlphaDropout(BaseLayer):
         (x,) = inputs
         if self.rate == 0:
             return x
-        draw = Tensor(uniform(SEED, STEP, x.shape, x.dtype, stream()))
+        draw = drawn(UNIFORM, x)
         a = ((1 - self.rate) * (1 + self.rate * self.lowest**2)) ** -0.5
         b = -a * self.lowest * self.rate
         return in_phases(a * where(draw >= self.rate, x, self.lowest) + b, x)

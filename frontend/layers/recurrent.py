@@ -10,12 +10,13 @@ from typing import Any
 from chainrule.compiler.errors import DTypeError, ShapeError, UsageError
 from chainrule.compiler.types import Size
 
+from ..calls import CALLS
 from ..functions.creation import zeros
 from ..functions.elementwise import where
 from ..functions.loops import scan
 from ..functions.shaping import expand_dims, flip, permute_dims
 from ..tensor import Tensor
-from .base import CALLS, BaseLayer
+from .base import BaseLayer
 
 States = tuple[Tensor, ...]
 Elements = Mapping[str, Tensor]

@@ -176,11 +176,6 @@ X = cr.tensor("x", (3, 2))
         (lambda: cr.scan(lambda c, x: (c, x), 0.0, length=True), UsageError, "how many steps"),
         (lambda: cr.scan(lambda c, x: (c, x), 0.0, X, length=4), ShapeError, "lengths differ"),
         (lambda: cr.scan(lambda c, x: (c, x), 0.0, 1.0), ShapeError, "an axis of steps"),
-        (
-            lambda: cr.scan(lambda c, x: (c, cr.Dropout(0.5)(x)), 0.0, X),
-            UsageError,
-            "random numbers",
-        ),
     ],
 )
 def test_what_is_no_loop_is_refused(call: Any, error: type[Exception], message: str) -> None:

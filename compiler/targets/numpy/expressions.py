@@ -373,9 +373,9 @@ def _triangular(scope: Scope, node: Node) -> Code:
 
 
 def _uniform(scope: Scope, node: Node) -> Code:
-    seed, step = (operand(scope, x) for x in node.operands)
+    seed, step, *first = (operand(scope, x) for x in node.operands)
     where = str(node.attr("stream")), tuple_of(scope, node.shape), numpy_dtype(node.dtype)
-    return call(scope.use("uniform"), seed, step, *where)
+    return call(scope.use("uniform"), seed, step, *where, *first)
 
 
 REDUCTIONS: dict[object, str] = {

@@ -44,10 +44,10 @@ def log_softmax(x, axis):
     return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))'''
 
 UNIFORM = '''\
-def uniform(seed, step, stream, shape, dtype):
+def uniform(seed, step, stream, shape, dtype, first=0):
     """Numbers in [0, 1): Philox4x32-10 (Salmon et al. 2011) of position, step, stream and seed."""
     low, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
-    at = np.arange(int(np.prod(shape, dtype=np.int64)), dtype=np.uint64)
+    at = np.arange(int(np.prod(shape, dtype=np.int64)), dtype=np.uint64) + np.uint64(first)
     c0, c1 = at & low, at >> shift
     c2, c3 = np.uint64(int(step) & 0xFFFFFFFF), np.uint64(stream & 0xFFFFFFFF)
     k0, k1 = int(seed) & 0xFFFFFFFF, int(seed) >> 32 & 0xFFFFFFFF

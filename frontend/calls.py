@@ -1,0 +1,115 @@
+"""What layers leave behind: which gave which node, and what a training step does because of them.
+
+Inside the step of a loop a layer is applied to one step, and the loop is what a model holds. So
+what its layers do beside their results is noted while the step is traced (`tracing`), and the loop
+does it for all steps: states are carried along, terms of the loss are added up, and random numbers
+are drawn for the number of the step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from chainrule.compiler.ir import Node, leaf
+from chainrule.compiler.ops.convert import size
+from chainrule.compiler.types import Dim, TensorType
+
+if TYPE_CHECKING:
+    from .layers.base import BaseLayer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Effects:
+    """What happens beside a result: what states become in training, terms of the loss."""
+
+    updates: tuple[tuple[Node, Node], ...] = ()
+    losses: tuple[Node, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Call:
+    """A layer was applied: to what, what inner nodes are called, and what happens beside."""
+
+    layer: BaseLayer
+    inputs: tuple[Node, ...]
+    inner: tuple[tuple[str, Node], ...]
+    effects: Effects
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loop:
+    """A loop: what its step was made of, where its layers are, and what happens beside."""
+
+    traced: tuple[Node, ...]
+    effects: Effects
+
+
+# The calls whose result a node is. A node that nobody holds takes its calls with it.
+CALLS: weakref.WeakKeyDictionary[Node, list[Call]] = weakref.WeakKeyDictionary()
+# The loop whose result a node is.
+LOOPS: weakref.WeakKeyDictionary[Node, Loop] = weakref.WeakKeyDictionary()
+
+
+@dataclass(slots=True, eq=False)
+class Step:
+    """The step of a loop, while it is traced.
+
+    Attributes:
+        own: a leaf for the number of the step in its loop.
+        number: its number among the steps of all loops around it.
+        updates: what states become in this step, in the order of the calls.
+        losses: terms of the loss in this step.
+    """
+
+    own: Node
+    number: Node
+    updates: list[tuple[Node, Node]] = field(default_factory=list)
+    losses: list[Node] = field(default_factory=list)
+
+    @property
+    def effects(self) -> Effects:
+        """All that happens in the step beside its results."""
+        return Effects(tuple(self.updates), tuple(self.losses))
+
+    def note(self, effects: Effects) -> None:
+        """A layer's effects are this step's."""
+        self.updates += effects.updates
+        self.losses += effects.losses
+
+
+_STEP: ContextVar[Step | None] = ContextVar("step", default=None)
+
+
+def current() -> Step | None:
+    """The step that is being traced, the innermost."""
+    return _STEP.get()
+
+
+@contextlib.contextmanager
+def tracing(length: Dim) -> Iterator[Step]:
+    """Inside, a step is traced that is repeated `length` times (or at most so often)."""
+    own = number = leaf("t", TensorType("int64"), "placeholder")
+    outer = current()
+    if outer is not None:
+        number = outer.number * size(length, "int64") + own
+    token = _STEP.set(Step(own, number))
+    try:
+        step = _STEP.get()
+        assert step is not None
+        yield step
+    finally:
+        _STEP.reset(token)
+
+
+def beside(effects: Effects) -> Effects:
+    """What of these effects is left to whoever is not the step being traced: nothing inside one."""
+    step = current()
+    if step is None:
+        return effects
+    step.note(effects)
+    return Effects()
