@@ -13,6 +13,7 @@ from fractions import Fraction
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
+from .derivatives import known
 from .errors import UsageError
 from .ir import CONST, OPS, Node, Op, leaf, make, substitute, walk
 from .ops.base import Scalar
@@ -253,6 +254,8 @@ def _derivative(op: Op, index: int, at: Any) -> Expression:
 def derivatives(row: Scalar, node: Node) -> tuple[Node | None, ...]:
     """The derivative of a row for each operand: SymPy's derivative of its formula.
 
+    Where it is written down SymPy is not needed.
+
     Args:
         row: a row with a formula and without declared derivatives.
         node: the row applied to operands.
@@ -263,10 +266,19 @@ def derivatives(row: Scalar, node: Node) -> tuple[Node | None, ...]:
     Raises:
         NoExpressionError: the formula has no derivative that SymPy can take.
     """
+    written = known(row)
+    if written is not None:
+        assert written.grads is not None
+        return written.grads(node, *node.operands)
+    return taken(row, node)
+
+
+def taken(row: Scalar, node: Node) -> tuple[Node | None, ...]:
+    """The same, always by SymPy."""
     out, leaves, found = _templates(row, node.dtype)
     wanted = [d for d in found if d is not None]
-    known = {**dict(zip(leaves, node.operands, strict=True)), out: node}
-    filled = iter(substitute(wanted, known))
+    values = {**dict(zip(leaves, node.operands, strict=True)), out: node}
+    filled = iter(substitute(wanted, values))
     return tuple(None if d is None else next(filled) for d in found)
 
 

@@ -68,6 +68,13 @@ def show(graph: Graph) -> str:
     return "\n".join(lines) + "\n"
 
 
+def show_row(row: Scalar) -> str:
+    """The definition of a row as text, and those of the rows that it uses; it is the first."""
+    rows = _Rows()
+    rows.labels[row] = row.name
+    return "\n".join(rows.lines())
+
+
 class _Rows:
     """The user's rows that a graph uses, in the order in which they are met, with their labels."""
 

@@ -49,9 +49,7 @@ def parse(text: str) -> Graph:
     Raises:
         FileError: the text is not a graph; the message has the line's number.
     """
-    lines = [
-        _Line(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()
-    ]
+    lines = _lines(text)
     rows: dict[str, Op] = {}
     definitions = list(_definitions(lines, rows))
     for definition, body in definitions:
@@ -64,6 +62,26 @@ def parse(text: str) -> Graph:
     inside = {id(line) for _, block in (*definitions, *blocks) for line in block}
     rest = [line for line in lines if not (id(line) in inside or line.is_row or line.is_step)]
     return _graph(rest, rows, steps)
+
+
+def parse_row(text: str) -> Scalar:
+    """The row that `show_row` wrote, the first of the text.
+
+    Raises:
+        FileError: the text defines no row.
+    """
+    lines = _lines(text)
+    rows: dict[str, Op] = {}
+    definitions = list(_definitions(lines, rows))
+    for definition, body in definitions:
+        definition.read(body, rows)
+    if not definitions:
+        raise FileError("no row in a text", text[:60], "the text must be as show_row() writes it")
+    return definitions[0][0].row
+
+
+def _lines(text: str) -> list[_Line]:
+    return [_Line(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
 
 
 class _Line:
