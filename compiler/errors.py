@@ -98,8 +98,8 @@ FaultKind = Literal["index", "singular", "not positive definite"]
 _FAULTS: dict[FaultKind, tuple[type[ChainruleError], str, str]] = {
     "index": (
         IndexOutOfRange,
-        "the index is in an array that was passed",
-        "indices count from 0",
+        "it is less than 0, or not less than the size",
+        "positions count from 0; of x[i], negative ones come here with the size added to them",
     ),
     "singular": (
         MatrixError,
@@ -122,16 +122,27 @@ class Fault:
         kind: an index outside its axis, or what is the matter with a matrix.
         what: one line, as in the error.
         where: the user's line that asked for what goes wrong.
+        result: where the code tells results apart by their names, the one that cannot be computed.
     """
 
     kind: FaultKind
     what: str
     where: Where | None = None
+    result: str = ""
 
-    def error(self) -> ChainruleError:
-        """The error to raise."""
+    def error(self, found: str = "") -> ChainruleError:
+        """The error to raise.
+
+        Args:
+            found: what the program came upon, such as the position and the size.
+        """
         error, detail, hint = _FAULTS[self.kind]
-        return error(self.what, detail, hint, self.where)
+        return error(self.what, found or detail, hint, self.where)
+
+
+def position(index: int, size: int) -> str:
+    """What a program came upon that reports an index outside its axis."""
+    return f"position {index} on an axis of size {size}"
 
 
 _PINNED: ContextVar[Where | None] = ContextVar("pinned", default=None)

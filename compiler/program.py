@@ -16,9 +16,9 @@ On target `cpu` it has, to be compiled with Numba,
 
 where every buffer is a C-contiguous array; one of no axes comes as an array of one element, and a
 scratch buffer as a flat array that is large enough. Parameters and state are updated in place,
-outputs are written. `fault` is an int64 array of one element: a kernel that finds something wrong
-writes 1 + its position in `faults` there and goes on in bounds, such as with a valid index for one
-that lies outside its axis.
+outputs are written. `fault` is an int64 array of three elements: a kernel that finds something wrong
+writes 1 + its position in `faults` to the first, and goes on in bounds, such as with a valid index
+for one that lies outside its axis; that index and the size are the other two.
 
 `epoch` runs the batches `first ... last - 1`: batch `k` is the rows
 `order[k*batch_size : (k+1)*batch_size]` of every batched input (for which the whole data set is
@@ -40,7 +40,7 @@ from .errors import Fault
 from .types import Dim, FloorDiv, Shape, Size, TensorType, Where, value
 
 Role = Literal["input", "setting", "param", "state", "output", "scratch"]
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,9 @@ class Program:
             ),
             sizes=tuple(p["sizes"]),
             batch=p["batch"],
-            faults=tuple(Fault(f["kind"], f["what"], _where(f["where"])) for f in p["faults"]),
+            faults=tuple(
+                Fault(f["kind"], f["what"], _where(f["where"]), f["result"]) for f in p["faults"]
+            ),
             bounds=tuple(map(_dim, p["bounds"])),
             fingerprint=p["fingerprint"],
             products=tuple((_dim(m), _dim(k), _dim(n)) for m, k, n in p["products"]),

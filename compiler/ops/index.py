@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import DTypeError, ShapeError
+from ..errors import DTypeError, Fault, ShapeError
 from ..ir import Node, Op, const, make, register
 from ..types import Dim, Shape, TensorType, product
 from .arithmetic import equal
 from .broadcasting import aligned, broadcast_dims, shown_shape, unbroadcast
 from .convert import cast, iota
 from .shape import broadcast_to, reshape
+
+OUTSIDE = Fault("index", "an index lies outside its axis")
 
 
 def _check(name: str, index: Node) -> None:

@@ -7,7 +7,7 @@ ends at tensors that are stored.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..errors import Fault
 from ..ir import CONST, OPS, Node, const, make
@@ -165,9 +165,9 @@ class Puller:
 
     def checked(self, node: Node, position: Node, dim: Dim, guard: Node | None) -> Node:
         """A position, checked to be inside an axis of `node`."""
-        what = f"{node.op.name}: an index lies outside its axis of size {dim}"
         operands = (convert.cast(position, "int64"),) + (() if guard is None else (guard,))
-        return make(CHECKED, operands, dim=dim, code=self.fault(Fault("index", what, node.where)))
+        fault = replace(index.OUTSIDE, where=node.where)
+        return make(CHECKED, operands, dim=dim, code=self.fault(fault))
 
     def fault(self, fault: Fault) -> int:
         """The code by which a kernel reports a fault."""

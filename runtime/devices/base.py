@@ -15,6 +15,7 @@ from chainrule.compiler.errors import (
     IndexOutOfRange,
     ShapeError,
     UsageError,
+    position,
 )
 from chainrule.compiler.program import Buffer, Program
 from chainrule.compiler.types import SHORT, Size, TensorType, symbols, value
@@ -152,9 +153,10 @@ class Executable(ABC):
                 )
         return sizes
 
-    def fault(self, code: int) -> ChainruleError:
-        """The error that a kernel reported by its number."""
-        return self.program.faults[code - 1].error()
+    def fault(self, code: int, index: int, size: int) -> ChainruleError:
+        """The error that a kernel reported by its number; an index with the size of its axis."""
+        fault = self.program.faults[code - 1]
+        return fault.error(position(index, size) if fault.kind == "index" else "")
 
 
 def is_batched(buffer: Buffer, program: Program) -> bool:

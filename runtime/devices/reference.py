@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import traceback
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from chainrule.compiler.errors import ChainruleError, IndexOutOfRange
+from chainrule.compiler.errors import ChainruleError
 from chainrule.compiler.program import Program
 
 from ..cache import Cache
@@ -37,6 +37,7 @@ class ReferenceExecutable(Executable):
         """Import the module."""
         super().__init__(program)
         self._step = import_program(program, cache).step
+        self._file = self._step.__code__.co_filename
 
     def call(self, *arrays: Array) -> tuple[Array, ...]:
         """One step; see `Executable.call`."""
@@ -71,29 +72,26 @@ class ReferenceExecutable(Executable):
                 totals[position] += len(rows) * float(outputs[i])
         return last - first
 
-    def _out_of_range(self, error: IndexError) -> IndexOutOfRange:
-        """NumPy's error in our words; which index it was can be told where there is only one."""
-        hint = "the index is in an array that was passed; indices count from 0"
-        faults = [fault for fault in self.program.faults if fault.kind == "index"]
-        if len(faults) == 1:
-            return IndexOutOfRange(faults[0].what, str(error), hint, faults[0].where)
-        return IndexOutOfRange(f"{self.program.name}: an index is out of range", str(error), hint)
-
-    def _unfit(self, error: np.linalg.LinAlgError) -> ChainruleError:
-        """NumPy's error in our words; which matrix it was can be told where there is only one."""
-        kind = "not positive definite" if "definite" in str(error) else "singular"
+    def _fault(self, error: Exception) -> ChainruleError:
+        """NumPy's error in our words, which belongs to the statement that raised it."""
+        if isinstance(error, IndexError):
+            kind, found = "index", str(error)
+        else:
+            kind, found = "not positive definite" if "definite" in str(error) else "singular", ""
         faults = [fault for fault in self.program.faults if fault.kind == kind]
-        return (faults[0] if len(faults) == 1 else replace(faults[0], where=None)).error()
+        code, names = self.program.source.splitlines(), set()
+        for frame in traceback.extract_tb(error.__traceback__):
+            if frame.filename == self._file and frame.lineno is not None:
+                names.add(code[frame.lineno - 1].strip().partition(" = ")[0])
+        return next((f for f in faults if f.result in names), faults[0]).error(found)
 
     def _evaluate(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
         """The outputs as new arrays; new values are copied into parameters and state."""
         try:
             with np.errstate(all="ignore"), _quiet(arrays):
                 results: Any = self._step(*arrays)
-        except IndexError as error:
-            raise self._out_of_range(error) from None
-        except np.linalg.LinAlgError as error:
-            raise self._unfit(error) from None
+        except (IndexError, np.linalg.LinAlgError) as error:
+            raise self._fault(error) from None
         count = len(self.outputs)
         # Everything is copied before anything is written: a result may be a view of a parameter.
         values = [np.array(value) for value in results]

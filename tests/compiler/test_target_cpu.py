@@ -93,9 +93,7 @@ def test_an_index_out_of_range_is_an_error_and_touches_nothing_else(cpu: Any) ->
     executable = load(cpu.emit(graph))
     values = np.ones((4, 2), np.float32)
     for wrong in (4, -1, 2**40, -(2**63)):
-        with pytest.raises(
-            IndexOutOfRange, match="take: an index lies outside its axis of size 4"
-        ) as raised:
+        with pytest.raises(IndexOutOfRange, match="position .* on an axis of size 4") as raised:
             executable.call(values, np.array([0, wrong, 1]))
         assert len(str(raised.value).splitlines()) == 3
     (fine,) = executable.call(values, np.array([0, 3]))
@@ -106,7 +104,7 @@ def test_a_scatter_out_of_range_is_an_error(cpu: Any) -> None:
     g, i = tensor("g", "float32", BATCH), tensor("i", "int64", BATCH)
     graph = cpu.graph_of([("y", make(OPS["add_at"], (g, i), axis=0, dim=3))])
     executable = load(cpu.emit(graph))
-    with pytest.raises(IndexOutOfRange, match="add_at"):
+    with pytest.raises(IndexOutOfRange, match="position 3 on an axis of size 3"):
         executable.call(np.ones(2, np.float32), np.array([1, 3]))
     (y,) = executable.call(np.ones(3, np.float32), np.array([1, 1, 0]))
     assert y.tolist() == [1, 2, 0]

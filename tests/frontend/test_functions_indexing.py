@@ -134,5 +134,5 @@ def test_positions_out_of_range_are_told_when_run(target: str) -> None:
     values = np.array([1, 2, 3], np.float32)
     np.testing.assert_array_equal(f(values, [2, 0]), [3, 1])
     for wrong in ([3], [0, -1]):
-        with pytest.raises(IndexOutOfRange, match="take"):
+        with pytest.raises(IndexOutOfRange, match="an index lies outside its axis"):
             f(values, wrong)

@@ -222,9 +222,10 @@ class Body:
                     self.codes[x] = expression(self, x)
             code = expression(self, node)
         if node.op in FAULTS:
-            fault = replace(FAULTS[node.op], where=node.where)
-            if fault not in self.module.faults:
-                self.module.faults.append(fault)
+            # A statement of its own, so that the name of its result tells which fault it was.
+            self.stated.add(node)
+            name = self.module.identifier(node)
+            self.module.faults.append(replace(FAULTS[node.op], where=node.where, result=name))
         if self._trivial(node, code):
             self.stated.discard(node)
         if node in self.stated:
@@ -279,7 +280,7 @@ INDEXED = (
     index.SCATTER_ADD,
 )
 FAULTS: dict[object, Fault] = {
-    **{op: Fault("index", f"{op.name}: an index is out of range") for op in INDEXED},
+    **dict.fromkeys(INDEXED, index.OUTSIDE),
     **algebra.FAULTS,
 }
 

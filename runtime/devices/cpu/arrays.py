@@ -110,5 +110,5 @@ def checked(index: Any, size: Any, fault: Any, code: Any) -> Any:
     if 0 <= index < size:
         return index
     if fault[0] == 0:
-        fault[0] = code
+        fault[0], fault[1], fault[2] = code, index, size
     return 0

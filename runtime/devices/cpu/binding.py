@@ -79,7 +79,7 @@ class Binding:
 
     def __init__(self, program: Program, sizes: Mapping[str, int]) -> None:
         """Allocate scratch memory, small arrays and the block."""
-        self.fault: Array = np.zeros(1, np.int64)
+        self.fault: Array = np.zeros(3, np.int64)
         self._given: list[_Given] = []
         self._outputs: list[_Output] = []
         self._scratch: list[Array] = []

@@ -52,7 +52,7 @@ class NativeExecutable(Executable):
             with self._threads(binding.large):
                 self._step(binding.address)
             if binding.fault[0]:
-                raise self.fault(_cleared(binding.fault))
+                raise self.fault(*_cleared(binding.fault))
             return binding.results()
 
     def _threads(self, large: bool) -> contextlib.AbstractContextManager[None]:
@@ -99,7 +99,7 @@ class NativeExecutable(Executable):
             present = self._memory[1] | {
                 buffer.name: array for buffer, array in zip(self.given, data, strict=True)
             }
-            fault = np.zeros(1, np.int64)
+            fault = np.zeros(3, np.int64)
             contents = [first, last, batch_size, *words(order), *key, *words(totals)]
             for buffer in self.program.buffers:
                 contents += words(present[buffer.name])
@@ -107,7 +107,7 @@ class NativeExecutable(Executable):
             with self._threads(is_large(self.program, sizes)):
                 done: int = self._epoch(ctypes.addressof(packed))
         if fault[0]:
-            raise self.fault(_cleared(fault))
+            raise self.fault(*_cleared(fault))
         return done
 
 
@@ -124,8 +124,8 @@ def load_native(program: Program, cache: Cache) -> NativeLibrary:
     return NativeLibrary(stored[0], entries, stored[1])
 
 
-def _cleared(fault: Array) -> int:
-    """The fault's number; the array is clear again."""
-    code = int(fault[0])
-    fault[0] = 0
-    return code
+def _cleared(fault: Array) -> list[int]:
+    """The fault's number, and the index and the size; the array is clear again."""
+    found: list[int] = fault.tolist()
+    fault[:] = 0
+    return found

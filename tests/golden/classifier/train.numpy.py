@@ -14,9 +14,9 @@ from scipy import special
 
 def in_range(positions, size):
     """The positions, if all lie in 0 ... size - 1."""
-    if np.size(positions) and not 0 <= np.min(positions) <= np.max(positions) < size:
-        found = f"{np.min(positions)} to {np.max(positions)}"
-        raise IndexError(f"positions from {found} on an axis of size {size}")
+    wrong = np.extract((positions < 0) | (positions >= size), positions)
+    if wrong.size:
+        raise IndexError(f"position {wrong[0]} on an axis of size {size}")
     return positions
 
 

@@ -184,7 +184,7 @@ def test_an_index_out_of_range(target: str, buffer: MakeBuffer, piece: MakeExecu
 @pytest.mark.parametrize(
     ("kind", "wrong", "error", "hint"),
     [
-        ("index", "arange(3)[1 + int(x[0])]", IndexOutOfRange, "indices count from 0"),
+        ("index", "arange(3)[1 + int(x[0])]", IndexOutOfRange, "positions count from 0"),
         ("singular", "linalg.inv(x[:, None] * x)", MatrixError, "rows that depend on each other"),
         ("not positive definite", "linalg.cholesky(-x[:, None] * x)", MatrixError, "its diagonal"),
     ],
