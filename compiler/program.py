@@ -16,9 +16,9 @@ On target `cpu` it has, to be compiled with Numba,
 
 where every buffer is a C-contiguous array; one of no axes comes as an array of one element, and a
 scratch buffer as a flat array that is large enough. Parameters and state are updated in place,
-outputs are written. `fault` is an int64 array of three elements: a kernel that finds something wrong
-writes 1 + its position in `faults` to the first, and goes on in bounds, such as with a valid index
-for one that lies outside its axis; that index and the size are the other two.
+outputs are written. `fault` is an int64 array of three elements. A kernel that finds something
+wrong writes 1 + its position in `faults` to the first, and goes on in bounds, such as with a valid
+index for one that lies outside its axis; that index and the size are the other two.
 
 `epoch` runs the batches `first ... last - 1`: batch `k` is the rows
 `order[k*batch_size : (k+1)*batch_size]` of every batched input (for which the whole data set is

@@ -93,7 +93,7 @@ def test_an_index_out_of_range_is_an_error_and_touches_nothing_else(cpu: Any) ->
     executable = load(cpu.emit(graph))
     values = np.ones((4, 2), np.float32)
     for wrong in (4, -1, 2**40, -(2**63)):
-        with pytest.raises(IndexOutOfRange, match="position .* on an axis of size 4") as raised:
+        with pytest.raises(IndexOutOfRange, match=r"position .* on an axis of size 4") as raised:
             executable.call(values, np.array([0, wrong, 1]))
         assert len(str(raised.value).splitlines()) == 3
     (fine,) = executable.call(values, np.array([0, 3]))

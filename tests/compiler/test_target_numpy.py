@@ -284,7 +284,7 @@ def test_positions_out_of_range(case: str, position: int) -> None:
 def test_faults_say_where() -> None:
     with located(Where("net.py", 7)):
         node = make(index.TAKE, (Y, INDEX), axis=0)
-    fault = Fault("index", "take: an index is out of range", Where("net.py", 7))
+    fault = Fault("index", "an index lies outside its axis", Where("net.py", 7), "y0")
     assert emitted(graph(node)).faults == (fault,)
 
 
