@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chainrule.compiler.errors import UsageError
-from chainrule.compiler.types import Shape
+from chainrule.compiler.types import Dim, Shape
 
+from ..drawing import dropped
 from ..formula import Activation, activation as find_activation, regularizer as find_regularizer
+from ..functions.creation import ones
 from ..functions.shaping import part
 from ..initializers import Initializer, initializer as find_initializer
 from ..tensor import Tensor
+from .base import in_phases
+from .core import probability
 from .recurrent import Elements, Recurrent, States, Step
 
 if TYPE_CHECKING:
@@ -37,7 +41,14 @@ class ForgetBias(Initializer):
 
 
 class Gated(Recurrent):
-    """Weights side by side for each gate: `W` for the input, `U` for the state, `b`."""
+    """Weights side by side for each gate: `W` for the input, `U` for the state, `b`.
+
+    What dropout leaves is the same in all steps of a sequence.
+
+    Source:
+        Gal and Ghahramani 2016, "A theoretically grounded application of dropout in recurrent
+        neural networks", section 4.
+    """
 
     gates: tuple[str, ...]
 
@@ -48,9 +59,14 @@ class Gated(Recurrent):
         use_bias: bool,
         initializers: tuple[Any, Any, Any],
         regularizers: tuple[Any, Any, Any],
+        dropout: float,
+        recurrent_dropout: float,
         **options: Any,
     ) -> None:
         super().__init__(units, **options)
+        name = type(self).__name__
+        self.dropout = probability(f"{name} with dropout", dropout)
+        self.recurrent_dropout = probability(f"{name} with recurrent_dropout", recurrent_dropout)
         self.activation: Activation = find_activation(activation)
         self.use_bias = bool(use_bias)
         self._initializers = [find_initializer(x) for x in initializers]
@@ -63,7 +79,11 @@ class Gated(Recurrent):
             )
 
     def _options(self) -> str:
-        return "" if self.activation.name == "tanh" else f', activation="{self.activation.name}"'
+        said = "" if self.activation.name == "tanh" else f', activation="{self.activation.name}"'
+        for option in ("dropout", "recurrent_dropout"):
+            rate = getattr(self, option)
+            said += f", {option}={rate:g}" if rate else ""
+        return said
 
     def _weights(self, x: Tensor) -> tuple[list[Tensor], list[Tensor], list[Tensor] | None]:
         """W, U and b of each gate."""
@@ -86,10 +106,35 @@ class Gated(Recurrent):
 
     def _inputs(self, x: Tensor, w: list[Tensor], b: list[Tensor] | None) -> dict[str, Tensor]:
         """What the input contributes to each gate, for all steps at once."""
-        sums = [x @ weights for weights in w]
+        seen = self._seen(x, self._masks(x, x.shape[-1], self.dropout))
+        sums = [part @ weights for part, weights in zip(seen, w, strict=True)]
         if b is not None:
             sums = [total + bias for total, bias in zip(sums, b, strict=True)]
         return {f"x_{gate}": total for gate, total in zip(self.gates, sums, strict=True)}
+
+    def _masks(self, x: Tensor, width: Dim, rate: float) -> list[Tensor]:
+        """What to multiply with so that some of `width` columns are 0: the same in every step.
+
+        With `recurrent_dropout` each gate has a mask of its own, else one is for all; none if
+        nothing is dropped.
+        """
+        if not rate:
+            return []
+        whole, count = ones((x.shape[1], width), dtype=x.dtype), len(self.gates)
+        if self.recurrent_dropout:
+            return [dropped(whole, rate) for _ in range(count)]
+        return [dropped(whole, rate)] * count
+
+    def _states(self, x: Tensor) -> Callable[[Tensor], list[Tensor]]:
+        """What each gate sees of a state, given the sequence."""
+        masks = self._masks(x, self.units, self.recurrent_dropout)
+        return lambda state: self._seen(state, masks)
+
+    def _seen(self, x: Tensor, masks: list[Tensor]) -> list[Tensor]:
+        """What each gate sees of `x`: in training, what its mask leaves."""
+        if not masks:
+            return [x] * len(self.gates)
+        return [in_phases(x * mask, x) for mask in masks]
 
 
 class SimpleRNN(Gated):
@@ -105,6 +150,9 @@ class SimpleRNN(Gated):
         kernel_regularizer: a term added to the loss for `W`.
         recurrent_regularizer: a term added to the loss for `U`.
         bias_regularizer: a term added to the loss for `b`.
+        dropout: the probability, in training, that an input is 0 at all steps; the others are
+            divided by 1 - dropout.
+        recurrent_dropout: the same of what the gates see of the state `h`.
         return_sequences: whether the output is that of every step.
         return_state: whether the last state is returned too.
         go_backwards: whether to go from the last element to the first.
@@ -133,6 +181,8 @@ class SimpleRNN(Gated):
         kernel_regularizer: Any = None,
         recurrent_regularizer: Any = None,
         bias_regularizer: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
@@ -144,6 +194,8 @@ class SimpleRNN(Gated):
             use_bias,
             (kernel_initializer, recurrent_initializer, bias_initializer),
             (kernel_regularizer, recurrent_regularizer, bias_regularizer),
+            dropout,
+            recurrent_dropout,
             return_sequences=return_sequences,
             return_state=return_state,
             go_backwards=go_backwards,
@@ -153,9 +205,11 @@ class SimpleRNN(Gated):
     def begin(self, x: Tensor) -> tuple[Elements, Step]:
         """`x W + b` for all steps, and the formula."""
         w, (u,), b = self._weights(x)
+        seen = self._states(x)
 
         def step(states: States, now: Elements) -> States:
-            return (self.activation(now["x_h"] + states[0] @ u),)
+            (h,) = seen(states[0])
+            return (self.activation(now["x_h"] + h @ u),)
 
         return self._inputs(x, w, b), step
 
@@ -179,6 +233,9 @@ class LSTM(Gated):
         kernel_regularizer: a term added to the loss for `W`.
         recurrent_regularizer: a term added to the loss for `U`.
         bias_regularizer: a term added to the loss for `b`.
+        dropout: the probability, in training, that an input is 0 at all steps; the others are
+            divided by 1 - dropout.
+        recurrent_dropout: the same of what the gates see of the state `h`.
         return_sequences: whether the output is `h` of every step.
         return_state: whether the last `h` and `c` are returned too.
         go_backwards: whether to go from the last element to the first.
@@ -211,6 +268,8 @@ class LSTM(Gated):
         kernel_regularizer: Any = None,
         recurrent_regularizer: Any = None,
         bias_regularizer: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
@@ -227,6 +286,8 @@ class LSTM(Gated):
                 ForgetBias(bias) if unit_forget_bias else bias,
             ),
             (kernel_regularizer, recurrent_regularizer, bias_regularizer),
+            dropout,
+            recurrent_dropout,
             return_sequences=return_sequences,
             return_state=return_state,
             go_backwards=go_backwards,
@@ -237,14 +298,14 @@ class LSTM(Gated):
     def begin(self, x: Tensor) -> tuple[Elements, Step]:
         """`x W + b` of each gate for all steps, and the formula."""
         w, u, b = self._weights(x)
-        gate, activation = self.recurrent_activation, self.activation
+        gate, activation, seen = self.recurrent_activation, self.activation, self._states(x)
 
         def step(states: States, now: Elements) -> States:
-            h, c = states
-            i = gate(now["x_i"] + h @ u[0])
-            f = gate(now["x_f"] + h @ u[1])
-            g = activation(now["x_g"] + h @ u[2])
-            o = gate(now["x_o"] + h @ u[3])
+            h, c = seen(states[0]), states[1]
+            i = gate(now["x_i"] + h[0] @ u[0])
+            f = gate(now["x_f"] + h[1] @ u[1])
+            g = activation(now["x_g"] + h[2] @ u[2])
+            o = gate(now["x_o"] + h[3] @ u[3])
             c = f * c + i * g
             return o * activation(c), c
 
@@ -271,6 +332,9 @@ class GRU(Gated):
         kernel_regularizer: a term added to the loss for `W`.
         recurrent_regularizer: a term added to the loss for `U`.
         bias_regularizer: a term added to the loss for `b` and `d`.
+        dropout: the probability, in training, that an input is 0 at all steps; the others are
+            divided by 1 - dropout.
+        recurrent_dropout: the same of what the gates see of the state `h`.
         return_sequences: whether the output is that of every step.
         return_state: whether the last state is returned too.
         go_backwards: whether to go from the last element to the first.
@@ -301,6 +365,8 @@ class GRU(Gated):
         kernel_regularizer: Any = None,
         recurrent_regularizer: Any = None,
         bias_regularizer: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
@@ -313,6 +379,8 @@ class GRU(Gated):
             use_bias,
             (kernel_initializer, recurrent_initializer, bias_initializer),
             (kernel_regularizer, recurrent_regularizer, bias_regularizer),
+            dropout,
+            recurrent_dropout,
             return_sequences=return_sequences,
             return_state=return_state,
             go_backwards=go_backwards,
@@ -332,17 +400,18 @@ class GRU(Gated):
             b, d = [both[0] for both in bias], [both[1] for both in bias]
         elif bias is not None:
             b = bias
-        gate, activation = self.recurrent_activation, self.activation
+        gate, activation, seen = self.recurrent_activation, self.activation, self._states(x)
 
         def recurrent(h: Tensor, i: int) -> Tensor:
             return h @ u[i] if d is None else h @ u[i] + d[i]
 
         def step(states: States, now: Elements) -> States:
             (h,) = states
-            z = gate(now["x_z"] + recurrent(h, 0))
-            r = gate(now["x_r"] + recurrent(h, 1))
-            seen = r * recurrent(h, 2) if self.reset_after else recurrent(r * h, 2)
-            n = activation(now["x_n"] + seen)
+            for_z, for_r, for_n = seen(h)
+            z = gate(now["x_z"] + recurrent(for_z, 0))
+            r = gate(now["x_r"] + recurrent(for_r, 1))
+            back = r * recurrent(for_n, 2) if self.reset_after else recurrent(r * for_n, 2)
+            n = activation(now["x_n"] + back)
             return (z * h + (1 - z) * n,)
 
         return self._inputs(x, w, b), step
