@@ -81,7 +81,12 @@ def gradient(y: Node, x: Node, cotangent: Node) -> Node:
 def taylor(y: Node, x: Node, direction: Node, order: int) -> Node:
     """The Taylor coefficients of `y` along `x + h direction`, to be found later."""
     replaced, variable = _variable(y, x)
-    return _of(y, make(TAYLOR, (replaced, variable, direction, x), order=order))
+    return _of(y, series(replaced, variable, direction, x, order))
+
+
+def series(y: Node, variable: Node, direction: Node, value: Node, order: int) -> Node:
+    """The same for a leaf `variable` that stands for a value."""
+    return make(TAYLOR, (y, variable, direction, value), order=order)
 
 
 def original(node: Node) -> Node | None:

@@ -63,7 +63,7 @@ FUNCTIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any], float]] =
 def test_the_coefficients_are_exact(name: str) -> None:
     f, exact, at = FUNCTIONS[name]
     x = cr.tensor("x", (), "float64")
-    found = cr.function([x], cr.taylor(f, x, ORDER), "numpy")(at)
+    found = cr.function([x], cr.taylor(f, ORDER)(x), "numpy")(at)
     with mpmath.workdps(50):
         expected = np.array([float(mpmath.re(c)) for c in mpmath.taylor(exact, at, ORDER)])
     np.testing.assert_allclose(found, expected, rtol=2e-13, atol=1e-15)
@@ -135,13 +135,32 @@ def test_coefficients_are_differentiated_again_on_both_targets() -> None:
         np.testing.assert_allclose(slopes[:-1], np.arange(1, 7) * values[1:], rtol=1e-12)
 
 
+def test_of_a_function_at_any_point() -> None:
+    """A number, an inner tensor, a direction; what is closed over stays as it is."""
+    x, v = (cr.tensor(name, (3,), "float64") for name in "xv")
+    a, d = np.array([0.3, -1.0, 2.0]), np.array([1.0, -2.0, 0.5])
+    of = cr.taylor(lambda t: t**2 * x, order=2)
+    found, along, number, graph = cr.function(
+        [x, v],
+        [of(x), of(2 * x, v), cr.taylor(cr.exp, 3)(0.5), cr.taylor(4 * x**3, 2 * x, 2, v)],
+        "numpy",
+    )(a, d)
+    np.testing.assert_allclose(found, [a**3, 2 * a**2, a], rtol=1e-15)
+    np.testing.assert_allclose(along, [4 * a**3, 4 * a**2 * d, a * d**2], rtol=1e-15)
+    np.testing.assert_allclose(number, np.exp(0.5) / np.array([1, 1, 2, 6]), rtol=1e-15)
+    np.testing.assert_array_equal(graph, [4 * a**3, 0 * a, 0 * a])
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
+        (lambda x: cr.taylor(cr.exp, -1), UsageError, "taylor of order -1"),
+        (lambda x: cr.taylor(cr.exp, x, 2), UsageError, "taylor of a function takes an order"),  # type: ignore[call-overload]
+        (lambda x: cr.taylor(cr.exp, 2)(x, np.ones(2)), ShapeError, "a direction of"),
         (lambda x: cr.taylor(x, x, -1), UsageError, "taylor of order -1"),
-        (lambda x: cr.taylor(x, x, 1.5), UsageError, "taylor of order 1.5"),  # type: ignore[arg-type]
+        (lambda x: cr.taylor(x, x, 1.5), UsageError, "taylor of order 1.5"),  # type: ignore[call-overload]
         (lambda x: cr.taylor(x, x, 2, direction=np.ones(2)), ShapeError, "a direction of"),
-        (lambda x: cr.taylor(1.0, x, 2), UsageError, "y is float"),  # type: ignore[arg-type]
+        (lambda x: cr.taylor(1.0, x, 2), UsageError, "y is float"),  # type: ignore[call-overload]
     ],
 )
 def test_mistakes(make: Any, error: type[ChainruleError], message: str) -> None:
