@@ -32,6 +32,21 @@ class Gradient(Op):
         return TensorType(x.dtype, lead + x.shape)
 
 
+class Jacobian(Op):
+    """The derivatives of all elements of y for all of a leaf x, in as few sweeps as it needs.
+
+    operands: y, x, and the value that x stands for. attrs: symmetric, whether it is a Hessian, so
+    that an entry is known from its row or from its column.
+    """
+
+    name = "jacobian"
+
+    def infer(self, operands: tuple[Node, ...], **attrs: Any) -> TensorType:
+        """The axes of y, then those of x."""
+        y, x, _ = operands
+        return TensorType(x.dtype, y.shape + x.shape)
+
+
 class Taylor(Op):
     """The Taylor coefficients of y along a line x + h d, of order 0 to `order`, a leading axis.
 
@@ -66,7 +81,10 @@ class StopGradient(Op):
 
 
 GRADIENT = register(Gradient())
+JACOBIAN = register(Jacobian())
 TAYLOR = register(Taylor())
+# What is still to be taken.
+WANTED = frozenset({GRADIENT, JACOBIAN, TAYLOR})
 # Layers are found by the nodes that they gave, which must live as long as what was made of them.
 _ORIGINALS: weakref.WeakKeyDictionary[Node, Node] = weakref.WeakKeyDictionary()
 STOP_GRADIENT = register(StopGradient())
@@ -74,13 +92,19 @@ STOP_GRADIENT = register(StopGradient())
 
 def gradient(y: Node, x: Node, cotangent: Node) -> Node:
     """The gradient of `sum(cotangent * y)` for `x`, to be taken later."""
-    replaced, variable = _variable(y, x)
+    replaced, variable = stand_in(y, x)
     return _of(y, make(GRADIENT, (replaced, variable, cotangent, x)))
+
+
+def jacobian(y: Node, x: Node, symmetric: bool = False) -> Node:
+    """The Jacobian of `y` for `x`, to be taken later."""
+    replaced, variable = stand_in(y, x)
+    return _of(y, make(JACOBIAN, (replaced, variable, x), symmetric=symmetric))
 
 
 def taylor(y: Node, x: Node, direction: Node, order: int) -> Node:
     """The Taylor coefficients of `y` along `x + h direction`, to be found later."""
-    replaced, variable = _variable(y, x)
+    replaced, variable = stand_in(y, x)
     return _of(y, series(replaced, variable, direction, x, order))
 
 
@@ -100,10 +124,10 @@ def _of(y: Node, node: Node) -> Node:
     return node
 
 
-def _variable(y: Node, x: Node) -> tuple[Node, Node]:
+def stand_in(y: Node, x: Node) -> tuple[Node, Node]:
     """`y` in terms of a leaf that stands for `x`, and the leaf."""
     if is_leaf(x):
         return y, x
-    stand_in = leaf("x", x.type, "placeholder", x.where)
-    (replaced,) = substitute([y], {x: stand_in})
-    return replaced, stand_in
+    variable = leaf("x", x.type, "placeholder", x.where)
+    (replaced,) = substitute([y], {x: variable})
+    return replaced, variable

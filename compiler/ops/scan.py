@@ -30,7 +30,7 @@ from ..ir import (
 from ..types import TensorType
 from .broadcasting import broadcast_dims
 from .convert import CAST
-from .gradient import GRADIENT
+from .gradient import WANTED
 from .shape import BROADCAST_TO, RESHAPE, TRANSPOSE, broadcast_to, transpose
 
 # What only looks at a tensor in another way goes into the loop; its operand stays outside.
@@ -218,7 +218,7 @@ def from_outside(inputs: Sequence[Node], outputs: Sequence[Node]) -> tuple[Node,
             inside.add(node)
         if is_leaf(node) or any(x in grounded for x in node.operands):
             grounded.add(node)
-    whole = any(node.op is GRADIENT for node in order if node in inside)
+    whole = any(node.op in WANTED for node in order if node in inside)
     found: dict[Node, None] = {}
     seen: set[Node] = set()
     stack = list(reversed(outputs))

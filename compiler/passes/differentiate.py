@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from ..autodiff import backward
 from ..ir import Graph, Node, is_const, is_leaf, leaf, substitute, transform, walk
+from ..jacobians import jacobian
 from ..lifting import lifted
 from ..ops.broadcasting import zeros_like
 from ..ops.custom import CUSTOM, declared, unruled
-from ..ops.gradient import GRADIENT, TAYLOR
+from ..ops.gradient import JACOBIAN, TAYLOR, WANTED
 from ..ops.shape import broadcast_to
 from ..taylor import coefficients
 from ..trace import Trace
@@ -18,7 +19,7 @@ from ..trace import Trace
 
 @dataclass(frozen=True, slots=True)
 class Differentiate:
-    """Replace every gradient node by the gradient, and Taylor series by their coefficients.
+    """Replace every gradient node by the gradient, Jacobians by gradients, series by coefficients.
 
     Gradients of one result share one sweep. Each gradient of a named node is named after both:
     `dL_dh1`. A result that does not depend on `x` has a gradient of zeros. Gradients for many
@@ -46,6 +47,9 @@ class Differentiate:
                     y, x, direction, value = node.operands
                     series = coefficients(y, x, direction, node.attr("order"))
                     known[node] = _at(series, x, value)
+                elif node.op is JACOBIAN:
+                    y, x, value = node.operands
+                    known[node] = _at(jacobian(y, x, node.attr("symmetric")), x, value)
                 else:
                     y, x, cotangent, _ = node.operands
                     sweeps[y, cotangent].append(node)
@@ -108,7 +112,7 @@ def innermost(nodes: list[Node]) -> list[Node]:
     found = []
     for node in nodes:
         inside = any(x in holds for x in node.operands)
-        wanted = node.op in (GRADIENT, TAYLOR)
+        wanted = node.op in WANTED
         if wanted and not inside:
             found.append(node)
         if inside or wanted:
@@ -120,7 +124,7 @@ def bound(nodes: list[Node]) -> set[Node]:
     """The leaves that belong to a derivative or a declaration: no value comes from outside."""
     found: set[Node] = set()
     for node in nodes:
-        if node.op in (GRADIENT, TAYLOR):
+        if node.op in WANTED:
             found.add(node.operands[1])
         elif node.op is CUSTOM:
             known = declared(node)

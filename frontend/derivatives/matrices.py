@@ -8,19 +8,21 @@ elements than what it is differentiated for, the derivative along all one-hot di
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, overload
+from typing import Any, Literal, overload
 
-from chainrule.compiler.errors import ShapeError
-from chainrule.compiler.ir import Node, const, leaf
-from chainrule.compiler.ops.arithmetic import equal
-from chainrule.compiler.ops.convert import cast, iota
-from chainrule.compiler.ops.gradient import gradient
+from chainrule.compiler.errors import ShapeError, UsageError
+from chainrule.compiler.ir import Node, const, walk
+from chainrule.compiler.jacobians import one_hots
+from chainrule.compiler.ops.custom import CUSTOM
+from chainrule.compiler.ops.gradient import STOP_GRADIENT, gradient, jacobian as wanted
 from chainrule.compiler.ops.reduce import sum as summed
-from chainrule.compiler.ops.shape import broadcast_to, reshape, transpose
-from chainrule.compiler.types import Dim, Shape, divide, product
+from chainrule.compiler.ops.scan import with_steps
+from chainrule.compiler.ops.shape import broadcast_to, reshape
+from chainrule.compiler.types import product
 
 from ..tensor import Like, Tensor, public
 from .gradients import Tensors, floats, grad, hvp, jvp, matching, tensors, vjp
+from .sparse import SparseMatrix, sparse_matrix
 
 
 @overload
@@ -31,24 +33,30 @@ def jacobian(ys: Tensor, xs: Tensors) -> list[Tensor]: ...
 def jacobian(ys: Tensors, xs: Tensor) -> list[Tensor]: ...
 @overload
 def jacobian(ys: Tensors, xs: Tensors) -> list[list[Tensor]]: ...
+@overload
+def jacobian(ys: Tensor, xs: Tensor, sparse: Literal[True]) -> SparseMatrix: ...
 @public
-def jacobian(
-    ys: Tensor | Tensors, xs: Tensor | Tensors
-) -> Tensor | list[Tensor] | list[list[Tensor]]:
+def jacobian(ys: Tensor | Tensors, xs: Tensor | Tensors, sparse: bool = False) -> Any:
     """The Jacobian, dy[i]/dx[j] for every element of y and of x.
 
-    It is one sweep for all elements of y side by side, or for all of x where these are fewer.
+    It is one sweep for all elements of y side by side, or for all of x where these are fewer. Where
+    sizes are numbers and the operations show that most of it is 0, as for elementwise functions,
+    stencils and blocks of samples, fewer are enough: rows that share no column go together, or
+    columns that share no row. A tridiagonal Jacobian of any size takes 3.
 
     Args:
         ys: a float tensor, or a list of them.
         xs: a float tensor that they depend on, or a list of them.
+        sparse: whether only the entries that may differ from 0 are wanted; for one y and one x.
 
     Returns:
         A tensor of shape `y.shape + x.shape`; a list where one of the two is a list; for two lists
-        a list for each y of one for each x.
+        a list for each y of one for each x. If sparse, a `SparseMatrix`, with the number of sweeps.
 
     Raises:
         DTypeError: a tensor is not of floats.
+        ShapeError: a sparse one is wanted, and a size is not a number.
+        UsageError: a sparse one is wanted of lists, or there are more than 32,768 entries.
 
     Example:
         >>> import chainrule as cr
@@ -58,31 +66,45 @@ def jacobian(
         array([[3., 2.],
                [1., 0.],
                [0., 6.]])
+
+    Source:
+        Gebremedhin, Manne and Pothen 2005, "What color is your Jacobian? Graph coloring for
+        computing derivatives", section 3.
     """
     results, points = tensors("y", ys), tensors("x", xs)
     floats("jacobian", [*results, *points])
+    if sparse:
+        return _sparse("jacobian", ys, xs, symmetric=False)
     rows: Any = [_several(xs, [Tensor(_jacobian(y.node, x.node)) for x in points]) for y in results]
-    return rows if isinstance(ys, list | tuple) else rows[0]  # type: ignore[no-any-return]
+    return rows if isinstance(ys, list | tuple) else rows[0]
 
 
 @overload
 def hessian(y: Tensor, xs: Tensor) -> Tensor: ...
 @overload
 def hessian(y: Tensor, xs: Tensors) -> list[list[Tensor]]: ...
+@overload
+def hessian(y: Tensor, xs: Tensor, sparse: Literal[True]) -> SparseMatrix: ...
 @public
-def hessian(y: Tensor, xs: Tensor | Tensors) -> Tensor | list[list[Tensor]]:
+def hessian(y: Tensor, xs: Tensor | Tensors, sparse: bool = False) -> Any:
     """The Hessian of a number, d2y/(dx[i] dx[j]): the Jacobian of the gradient.
+
+    Where the operations show that most of it is 0, it takes few sweeps, as a Jacobian does, and
+    fewer still, since an entry may be read in its row or in its column.
 
     Args:
         y: a float tensor of no axes.
         xs: a float tensor that y depends on, or a list of them.
+        sparse: whether only the entries that may differ from 0 are wanted; for one x.
 
     Returns:
-        A tensor of shape `x.shape + x.shape`; for a list, a list for each x of one for each x.
+        A tensor of shape `x.shape + x.shape`; for a list, a list for each x of one for each x. If
+        sparse, a `SparseMatrix`, with the number of sweeps.
 
     Raises:
-        ShapeError: y has axes.
+        ShapeError: y has axes; or a sparse one is wanted, and a size is not a number.
         DTypeError: a tensor is not of floats.
+        UsageError: a sparse one is wanted of lists, or there are more than 32,768 entries.
 
     Example:
         >>> import chainrule as cr
@@ -90,8 +112,27 @@ def hessian(y: Tensor, xs: Tensor | Tensors) -> Tensor | list[list[Tensor]]:
         >>> cr.function([x], cr.hessian(x[0] ** 2 * x[1], x), "numpy")([2.0, 3.0])
         array([[6., 4.],
                [4., 0.]])
+        >>> t = cr.tensor("t", (100,), "float64")
+        >>> rosenbrock = cr.sum(100 * (t[1:] - t[:-1] ** 2) ** 2 + (1 - t[:-1]) ** 2)
+        >>> hessian = cr.hessian(rosenbrock, t, sparse=True)
+        >>> len(hessian.rows), hessian.colors
+        (298, 3)
+
+    Source:
+        Gebremedhin, Manne and Pothen 2005, "What color is your Jacobian? Graph coloring for
+        computing derivatives", section 4.
     """
-    return jacobian(grad(y, xs), xs)  # type: ignore[return-value]
+    slopes, points = grad(y, xs), tensors("x", xs)
+    # What is declared of a derivative need not be the gradient of anything.
+    true = not any(n.op in (CUSTOM, STOP_GRADIENT) for n in with_steps(walk([y.node])))
+    if sparse:
+        return _sparse("hessian", slopes, xs, symmetric=true)
+    if isinstance(slopes, Tensor):
+        return Tensor(_jacobian(slopes.node, points[0].node, true))
+    return [
+        [Tensor(_jacobian(row.node, x.node, true and i == j)) for j, x in enumerate(points)]
+        for i, row in enumerate(slopes)
+    ]
 
 
 @overload
@@ -217,42 +258,21 @@ def gauss_newton_vp(
     return _several(xs, vjp(results, points, curved))
 
 
-def _jacobian(y: Node, x: Node) -> Node:
+def _jacobian(y: Node, x: Node, symmetric: bool = False) -> Node:
     if y.type.size == 1:
         one = broadcast_to(const(1, y.dtype), shape=y.shape)
         return reshape(gradient(y, x, one), shape=y.shape + x.shape)
-    return by_columns(y, x) if _fewer(x.type.size, y.type.size) else by_rows(y, x)
+    return wanted(y, x, symmetric)
 
 
-def by_rows(y: Node, x: Node) -> Node:
-    """The Jacobian as the gradients of all elements of `y`."""
-    return reshape(gradient(y, x, _one_hots(y.shape, y.dtype)), shape=y.shape + x.shape)
-
-
-def by_columns(y: Node, x: Node) -> Node:
-    """The Jacobian as the changes of `y` with each element of `x`.
-
-    A gradient is linear in its cotangent; the gradient of that is its transpose.
-    """
-    u = leaf("cotangent", y.type, "placeholder")
-    columns = gradient(gradient(y, x, u), u, _one_hots(x.shape, x.dtype))
-    k, rank = x.type.ndim, x.type.ndim + y.type.ndim
-    return transpose(reshape(columns, shape=x.shape + y.shape), (*range(k, rank), *range(k)))
-
-
-def _fewer(m: Dim, n: Dim) -> bool:
-    """Whether m is known to be the smaller; a number is taken to be smaller than a symbol."""
-    if isinstance(m, int) or isinstance(n, int):
-        return isinstance(m, int) and (not isinstance(n, int) or m < n)
-    return divide(n, m) not in (None, 1)
-
-
-def _one_hots(shape: Shape, dtype: str) -> Node:
-    """Every tensor of this shape with a single one, side by side."""
-    n = product(shape)
-    places = iota(n)
-    diagonal = cast(equal(reshape(places, shape=(n, 1)), places), dtype)
-    return reshape(diagonal, shape=(n, *shape))
+def _sparse(name: str, y: Any, x: Any, symmetric: bool) -> SparseMatrix:
+    if not isinstance(y, Tensor) or not isinstance(x, Tensor):
+        raise UsageError(
+            f"a sparse {name} of lists",
+            "its rows and columns are those of one tensor each",
+            "ask for one at a time",
+        )
+    return sparse_matrix(name, y.node, x.node, symmetric)
 
 
 def _curvatures(y: Node, x: Node) -> Node:
@@ -262,7 +282,7 @@ def _curvatures(y: Node, x: Node) -> Node:
     if product(own) == 1:
         ones = broadcast_to(const(1, x.dtype), shape=x.shape)
         return reshape(gradient(slope, x, ones), shape=(1, *x.shape))
-    hots = _one_hots(own, x.dtype)
+    hots = one_hots(own, x.dtype)
     spread = reshape(hots, shape=(hots.shape[0], *(1,) * len(samples), *own))
     directions = broadcast_to(spread, shape=(hots.shape[0], *x.shape))
     return gradient(slope, x, directions) * directions

@@ -40,6 +40,7 @@ from chainrule.frontend.derivatives.matrices import (
     laplacian as laplacian,
 )
 from chainrule.frontend.derivatives.series import taylor as taylor
+from chainrule.frontend.derivatives.sparse import SparseMatrix as SparseMatrix
 from chainrule.frontend.formula import (
     PerInput as PerInput,
     Scalar as Scalar,

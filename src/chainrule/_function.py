@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.compiler.errors import DTypeError, UnknownNameError, UsageError
 from chainrule.compiler.ir import Graph, Node, is_leaf, walk
-from chainrule.compiler.ops.gradient import GRADIENT
+from chainrule.compiler.ops.gradient import GRADIENT, WANTED
 from chainrule.compiler.types import SHORT
 from chainrule.frontend.names import identifier
 from chainrule.frontend.tensor import Tensor
@@ -264,7 +264,7 @@ def _names(taken: Sequence[str], nodes: Sequence[Node]) -> list[tuple[str, Node]
         y = nodes[0]
         while _is_gradient(y):
             y = y.operands[0]
-        if not any(x.op is GRADIENT for x in walk([y])):
+        if not any(x.op in WANTED for x in walk([y])):
             called[y] = "y"
     for node in nodes:
         if node not in labels:

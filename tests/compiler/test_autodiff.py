@@ -13,12 +13,12 @@ import pytest
 import chainrule.compiler.ops as ops
 from chainrule.compiler.autodiff import backward
 from chainrule.compiler.ir import OPS, Node, const, evaluate, leaf, make
+from chainrule.compiler.jacobians import by_columns, by_rows
 from chainrule.compiler.ops import algebra, elementary as e, index, linear, reduce, shape
 from chainrule.compiler.ops.arithmetic import maximum, square, where
 from chainrule.compiler.ops.convert import cast, iota
 from chainrule.compiler.passes.differentiate import derived
 from chainrule.compiler.types import TensorType, symbol
-from chainrule.frontend.derivatives.matrices import by_columns, by_rows
 
 assert ops
 BATCH = symbol("batch")

@@ -165,7 +165,7 @@ def test_no_op_is_left_out() -> None:
     # Matrices, sorting and running values, in test_linalg, test_ordering and test_gathering there.
     arrays = {name for name, op in OPS.items() if type(op).__module__.endswith(ARRAYS)}
     # What the passes take away before a target sees it.
-    taken = {"gradient", "taylor", "custom", "phase"}
+    taken = {"gradient", "jacobian", "taylor", "custom", "phase"}
     assert {*OPS} - tested - scalar - space - arrays == taken
 
 
