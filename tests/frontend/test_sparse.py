@@ -13,6 +13,8 @@ import chainrule as cr
 from chainrule._function import Function
 from chainrule.compiler import jacobians
 from chainrule.compiler.errors import ChainruleError, ShapeError, UsageError
+from chainrule.compiler.ir import Node, evaluate, is_leaf, walk
+from chainrule.compiler.passes.differentiate import derived
 from chainrule.compiler.types import value
 
 
@@ -80,22 +82,29 @@ def work(function: Function) -> int:
     return sum(int(value(x.type.size, {})) for x in nodes if x.type.is_float)
 
 
+def only_leaf(node: Node) -> Node:
+    (found,) = (x for x in walk([node]) if is_leaf(x))
+    return found
+
+
 @pytest.mark.parametrize("which", ["jacobian", "hessian"])
 def test_few_sweeps_are_little_work(which: str) -> None:
     """Three instead of 200: beside the matrix itself hardly anything is computed."""
 
-    def made() -> Function:
+    def made() -> tuple[int, Any]:
         x = vector(200)
-        if which == "jacobian":
-            return cr.function([x], cr.jacobian(residual(x), x), "numpy")
-        return cr.function([x], cr.hessian(rosenbrock(x), x), "numpy")
+        dense = cr.jacobian(residual(x), x) if which == "jacobian" else cr.hessian(rosenbrock(x), x)
+        function = cr.function([x], dense, "numpy")
+        return work(function), derived(dense.node)
 
-    small, a = made(), np.linspace(0.5, 1.5, 200)
+    few, small = made()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jacobians, "WORTHWHILE", 1000)
-        dense = made()
-        assert work(small) < 100_000 < 250_000 < work(dense)
-        np.testing.assert_allclose(small(a), dense(a), rtol=1e-12, atol=1e-12)
+        many, dense = made()
+    assert few < 100_000 < 250_000 < many
+    points = [{leaf: np.linspace(0.5, 1.5, 200)} for leaf in map(only_leaf, (small, dense))]
+    for one, other in zip(evaluate([small], points[0]), evaluate([dense], points[1]), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
 
 
 def test_derivatives_of_sparse_derivatives() -> None:
