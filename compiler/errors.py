@@ -80,6 +80,10 @@ class MatrixError(ChainruleError, ArithmeticError):
     """A matrix that is singular, or not positive definite."""
 
 
+class LoopError(ChainruleError, ArithmeticError):
+    """A loop that still goes on after the most steps that it may take."""
+
+
 class DivergenceError(ChainruleError, ArithmeticError):
     """A loss that became NaN or infinite."""
 
@@ -92,7 +96,7 @@ class UsageError(ChainruleError, ValueError):
     """A call that does not make sense as it stands."""
 
 
-FaultKind = Literal["index", "singular", "not positive definite"]
+FaultKind = Literal["index", "singular", "not positive definite", "bound"]
 
 # For each kind of fault, the error, what led to it, and what to do about it.
 _FAULTS: dict[FaultKind, tuple[type[ChainruleError], str, str]] = {
@@ -111,6 +115,11 @@ _FAULTS: dict[FaultKind, tuple[type[ChainruleError], str, str]] = {
         "the pivots of its Cholesky factorization are not all above 0",
         "add a small multiple of the identity to its diagonal",
     ),
+    "bound": (
+        LoopError,
+        "its condition still holds, and it may take no more",
+        "give more max_steps; at_bound='stop' takes the carry as it is then",
+    ),
 }
 
 
@@ -119,7 +128,7 @@ class Fault:
     """What can go wrong while a program runs.
 
     Attributes:
-        kind: an index outside its axis, or what is the matter with a matrix.
+        kind: an index outside its axis, what is the matter with a matrix, or a loop without end.
         what: one line, as in the error.
         where: the user's line that asked for what goes wrong.
         result: where the code tells results apart by their names, the one that cannot be computed.
@@ -129,6 +138,11 @@ class Fault:
     what: str
     where: Where | None = None
     result: str = ""
+
+    @property
+    def located(self) -> str:
+        """What is wrong, behind the user's line."""
+        return f"{self.where}: {self.what}" if self.where else self.what
 
     def error(self, found: str = "") -> ChainruleError:
         """The error to raise.

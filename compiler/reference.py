@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -245,17 +246,37 @@ def _iota(node: Node, sizes: Mapping[str, int]) -> Array:
 
 
 def _scan(node: Node, sizes: Mapping[str, int], *args: Array) -> Array:
-    n, m = node.attr("carries"), node.attr("sequences")
-    carries, sequences, constants = list(args[:n]), args[n : n + m], args[n + m :]
-    body, length, index = node.attr("body"), value(node.attr("length"), sizes), node.attr("index")
-    stack = np.zeros((length, *shape_of(body.outputs[index].shape, sizes)), node.dtype)
-    steps = range(length)
+    loop, n, index = scan.parts(node), len(scan.parts(node).inits), node.attr("index")
+    outputs, m, k = loop.body.outputs, n + len(loop.sequences), len(loop.body.inputs)
+    carries, sequences, constants = list(args[:n]), args[n:m], args[m:k]
+    length = None if node.attr("length") is None else value(node.attr("length"), sizes)
+    stacks = n <= index < len(outputs)
+    stack = np.zeros(shape_of(node.shape, sizes) if stacks else (), node.dtype)
+    steps: Any = itertools.count() if length is None else range(length)
+    if loop.steps is not None:
+        steps = steps[: int(args[k])]
+    taken = 0
+
+    def compute(roots: Sequence[Node], *elements: Array) -> list[Array]:
+        given = [*carries, *elements, *constants]
+        return run(roots, dict(zip(loop.body.inputs, given, strict=True)), sizes)
+
+    def goes_on() -> bool:
+        return loop.condition is None or bool(compute(loop.condition.outputs)[0])
+
     for t in reversed(steps) if node.attr("reverse") else steps:
-        given = [*carries, *(x[t] for x in sequences), *constants]
-        results = run(body.outputs, dict(zip(body.inputs, given, strict=True)), sizes)
-        carries = results[:n]
-        if index >= n:
+        if not goes_on():
+            break
+        results = compute(outputs, *(x[t] for x in sequences))
+        carries[:] = results[:n]
+        if stacks:
             stack[t] = results[index]
+        taken += 1
+    fault = loop.fault()
+    if fault is not None and taken == length and goes_on():
+        raise fault.error()
+    if index == len(outputs):
+        return np.asarray(taken)
     return carries[index] if index < n else stack
 
 

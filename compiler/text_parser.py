@@ -298,7 +298,7 @@ class _Scope:
         while not line.skip(":"):
             key = line.next("word")
             line.expect("=")
-            attrs[key] = self.step(line) if key == "body" else line.value()
+            attrs[key] = self.step(line) if line.peek()[1].startswith("step#") else line.value()
         declared = line.type()
         try:
             return make(op, operands, where, **attrs), declared

@@ -5,6 +5,12 @@
 A node has one value, so a loop with several results is several nodes that differ in `index` alone:
 first the carries at the end, then the stacked results. Whoever carries a loop out does so once for
 all of them. The reverse of a loop is a loop: `unwound.py` has the rule.
+
+A loop may end early. One with a condition goes on while that holds of the carries, for `length`
+steps at most, or for as long as it takes if there is no length; one more result is the number of
+steps that it took. One that is counted has that number as its last operand: so is the reverse of
+a loop with a condition, which starts at the last step that was taken. What would be stacked in the
+steps that are not taken is 0.
 """
 
 from __future__ import annotations
@@ -13,7 +19,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ShapeError
+from ..errors import Fault, ShapeError
 from ..ir import (
     LEAF,
     Graph,
@@ -31,7 +37,7 @@ from ..types import TensorType
 from .broadcasting import broadcast_dims
 from .convert import CAST
 from .gradient import WANTED
-from .shape import BROADCAST_TO, RESHAPE, TRANSPOSE, broadcast_to, transpose
+from .shape import BROADCAST_TO, RESHAPE, TRANSPOSE, broadcast_to, reshape, transpose
 
 # What only looks at a tensor in another way goes into the loop; its operand stays outside.
 VIEWS = (BROADCAST_TO, RESHAPE, TRANSPOSE, CAST)
@@ -68,6 +74,8 @@ class Parts:
         inits: first values of the carries.
         sequences: tensors with an element for every step.
         constants: tensors that are the same in every step.
+        condition: whether to take another step, in terms of the step's leaves; None: always.
+        steps: how many steps are taken, if the loop is counted.
     """
 
     node: Node
@@ -75,6 +83,8 @@ class Parts:
     inits: tuple[Node, ...]
     sequences: tuple[Node, ...]
     constants: tuple[Node, ...]
+    condition: Body | None = None
+    steps: Node | None = None
 
     @property
     def carries(self) -> tuple[Node, ...]:
@@ -96,28 +106,63 @@ class Parts:
         """What is stacked, in terms of the step's leaves."""
         return self.body.outputs[len(self.inits) :]
 
+    @property
+    def ends_early(self) -> bool:
+        """Whether fewer steps may be taken than there is room for."""
+        return self.condition is not None or self.steps is not None
+
+    def result(self, index: int) -> Node:
+        """One of the loop's nodes."""
+        attrs = {**dict(self.node.attrs), "index": index}
+        return make(SCAN, self.node.operands, self.node.where, **attrs)
+
     def results(self) -> tuple[Node, ...]:
-        """The loop's nodes, all of them."""
-        attrs = dict(self.node.attrs)
-        return tuple(
-            make(SCAN, self.node.operands, self.node.where, **{**attrs, "index": i})
-            for i in range(len(self.body.outputs))
-        )
+        """The loop's nodes: the carries at the end, then the stacks."""
+        return tuple(map(self.result, range(len(self.body.outputs))))
+
+    def taken(self) -> Node | None:
+        """How many steps are taken, where that is not always the length."""
+        return self.result(len(self.body.outputs)) if self.condition is not None else self.steps
+
+    def fault(self) -> Fault | None:
+        """What is wrong where the condition still holds at the end, if that is wrong."""
+        if not self.node.attr("strict"):
+            return None
+        length = self.node.attr("length")
+        return Fault("bound", f"while_loop is still going after {length} steps", self.node.where)
+
+    def again(
+        self,
+        body: Body,
+        inits: Sequence[Node],
+        sequences: Sequence[Node],
+        constants: Sequence[Node],
+        condition: Body | None,
+        steps: Node | None,
+    ) -> tuple[Node, ...]:
+        """The results of a loop of another step that takes as many, the same way round."""
+        length, reverse, strict = (self.node.attr(k) for k in ("length", "reverse", "strict"))
+        return looped(body, inits, sequences, constants, length, reverse, condition, steps, strict)
 
 
 class Scan(Op):
-    """Repeat a step. operands: first carries, sequences, constants.
+    """Repeat a step. operands: first carries, sequences, constants, the number of steps if counted.
 
     attrs: body, carries and sequences (how many), length, reverse (from the last element to the
-    first), index (which result).
+    first), index (which result), condition, strict (whether it is a fault if the condition holds
+    after the last step), counted.
     """
 
     name = "scan"
 
     def infer(self, operands: tuple[Node, ...], **attrs: Any) -> TensorType:
-        """A carry's type, or a stack of `length` of what is stacked."""
+        """A carry's type, or a stack of `length` of what is stacked; a number of steps."""
         body: Body = attrs["body"]
         n, m, length, index = (attrs[k] for k in ("carries", "sequences", "length", "index"))
+        if attrs["counted"]:
+            *operands_, steps = operands
+            operands = tuple(operands_)
+            _check("the number of steps", steps.type, "int64")
         for i, (x, own) in enumerate(zip(operands, body.inputs, strict=True)):
             shape = (length, *own.shape) if n <= i < n + m else own.shape
             if x.type != TensorType(own.dtype, shape):
@@ -133,7 +178,31 @@ class Scan(Op):
                     "it keeps its shape and dtype from step to step",
                     "cast or reshape what the step returns to the type of what it was given",
                 )
+        condition: Body | None = attrs["condition"]
+        if condition is not None:
+            (holds,) = condition.outputs
+            _check("the condition", holds.type, "bool")
+            if condition.inputs != body.inputs or m or attrs["reverse"] or attrs["counted"]:
+                raise ShapeError(
+                    "scan: a condition is of the carries of a loop without sequences",
+                    f"it is of {len(condition.inputs)} tensors, the step of {len(body.inputs)}",
+                    "sequences have a length, which says when the loop ends",
+                )
+        elif length is None or attrs["strict"]:
+            raise ShapeError(
+                "scan: a loop without an end",
+                "there is neither a length nor a condition",
+                "a loop ends at its length, or when its condition no longer holds",
+            )
+        if condition is not None and index == len(body.outputs):
+            return TensorType("int64")
         result = body.outputs[index].type
+        if index >= n and length is None:
+            raise ShapeError(
+                "scan: a stack of unknown size",
+                f"a loop without a length stacks {result}",
+                "say how many steps it takes at most",
+            )
         return result if index < n else TensorType(result.dtype, (length, *result.shape))
 
     def family(self, node: Node) -> Hashable:
@@ -151,10 +220,24 @@ class Scan(Op):
         return self.vjp_of({node: out_grad})
 
     def lift(self, node: Node, operands: tuple[Node, ...], lead: int) -> Node:
-        """The loop of the lifted step; time stays the first axis of sequences."""
+        """The loop of the lifted step; time stays the first axis of sequences.
+
+        Loops that do not end together are taken one by one.
+        """
         from ..lifting import lifted
+        from .lanes import one_by_one
 
         loop, n, m = parts(node), node.attr("carries"), node.attr("sequences")
+        steps = None
+        if loop.steps is not None:
+            *others, last = operands
+            operands = tuple(others)
+            steps = reshape(last, shape=()) if set(last.shape) <= {1} else None
+        if loop.condition is not None or (loop.steps is not None and steps is None):
+            names = [x.attr("name") for x in loop.body.inputs]
+            if loop.steps is not None:
+                operands, names = (*operands, last), [*names, "steps"]
+            return one_by_one(node, operands, lead, names)
         front = broadcast_dims("scan", tuple(x.shape[:lead] for x in operands))
         inits = [broadcast_to(x, shape=front + x.shape[lead:]) for x in operands[:n]]
         sequences = [_moved(x, lead, 0) for x in operands[n : n + m]]
@@ -170,9 +253,8 @@ class Scan(Op):
         for x in loop.body.outputs:
             wide = lifted(x, known, lead)
             outputs.append(broadcast_to(wide, shape=front + wide.shape[lead:]))
-        length, reverse = node.attr("length"), node.attr("reverse")
         constants = operands[n + m :]
-        made = looped(step(leaves, outputs), inits, sequences, constants, length, reverse)
+        made = loop.again(step(leaves, outputs), inits, sequences, constants, None, steps)
         result = made[node.attr("index")]
         return result if node.attr("index") < n else _moved(result, 0, lead)
 
@@ -187,11 +269,22 @@ def _moved(x: Node, old: int, new: int) -> Node:
     return transpose(x, axes=tuple(axes))
 
 
+def _check(what: str, came: TensorType, dtype: str) -> None:
+    if came != TensorType(dtype):
+        raise ShapeError(
+            f"scan: {what} is {came}", f"expected {TensorType(dtype)}", "it has no axes"
+        )
+
+
 def parts(node: Node) -> Parts:
     """What a loop is made of."""
     n, m = node.attr("carries"), node.attr("sequences")
-    x = node.operands
-    return Parts(node, node.attr("body"), x[:n], x[n : n + m], x[n + m :])
+    x, steps = node.operands, None
+    if node.attr("counted"):
+        *others, steps = x
+        x = tuple(others)
+    body, condition = node.attr("body"), node.attr("condition")
+    return Parts(node, body, x[:n], x[n : n + m], x[n + m :], condition, steps)
 
 
 def stand_in(position: int, name: str, type: TensorType) -> Node:
@@ -241,8 +334,10 @@ def scan(
     sequences: Sequence[Node],
     length: Any,
     reverse: bool,
+    condition: Node | None = None,
+    strict: bool = False,
 ) -> tuple[Node, ...]:
-    """The results of a loop: the last carries, then what is stacked.
+    """The results of a loop: the last carries, then what is stacked, then the number of steps.
 
     Args:
         inputs: leaves for the carries and for the sequences' elements.
@@ -251,12 +346,16 @@ def scan(
         sequences: tensors with an axis of `length` in front.
         length: how many steps.
         reverse: whether the steps go from the last element to the first.
+        condition: whether to take another step; only then the number of steps is a result.
+        strict: whether it is a fault if the condition holds after `length` steps.
     """
-    outside = from_outside(inputs, outputs)
+    tests = () if condition is None else (condition,)
+    outside = from_outside(inputs, (*outputs, *tests))
     leaves = tuple(_inner(x) for x in outside)
-    own = substitute(outputs, dict(zip(outside, leaves, strict=True)))
-    body = step((*inputs, *leaves), own)
-    return looped(body, inits, sequences, outside, length, reverse)
+    own = substitute((*outputs, *tests), dict(zip(outside, leaves, strict=True)))
+    body = step((*inputs, *leaves), own[: len(outputs)])
+    test = step((*inputs, *leaves), own[len(outputs) :]) if tests else None
+    return looped(body, inits, sequences, outside, length, reverse, test, None, strict)
 
 
 def looped(
@@ -266,20 +365,26 @@ def looped(
     constants: Sequence[Node],
     length: Any,
     reverse: bool,
+    condition: Body | None = None,
+    steps: Node | None = None,
+    strict: bool = False,
 ) -> tuple[Node, ...]:
-    """All results of a step that is repeated."""
+    """All results of a step that is repeated; see `scan`. `steps` says how many are taken."""
     return tuple(
         make(
             SCAN,
-            (*inits, *sequences, *constants),
+            (*inits, *sequences, *constants, *(() if steps is None else (steps,))),
             body=body,
             carries=len(inits),
             sequences=len(sequences),
             length=length,
             reverse=reverse,
+            condition=condition,
+            strict=strict,
+            counted=steps is not None,
             index=i,
         )
-        for i in range(len(body.outputs))
+        for i in range(len(body.outputs) + (condition is not None))
     )
 
 
@@ -287,20 +392,26 @@ def _inner(x: Node) -> Node:
     return leaf(x.attr("name") if is_leaf(x) else "k", x.type, "placeholder", x.where)
 
 
+def bodies(node: Node) -> dict[str, Body]:
+    """The graphs inside a node, by the names of the attributes that hold them."""
+    return {key: value for key, value in node.attrs if isinstance(value, Body)}
+
+
 def everywhere(change: Callable[[Graph], Graph], graph: Graph) -> Graph:
     """A pass over the steps of all loops of a graph, innermost first, then over the graph."""
-    if not any(node.op is SCAN for node in graph.nodes()):
+    if not any(bodies(node) for node in graph.nodes()):
         return change(graph)
     done: dict[Body, Body] = {}
 
     def visit(node: Node) -> Node:
-        if node.op is not SCAN:
+        own = bodies(node)
+        for body in own.values():
+            if body not in done:
+                done[body] = body.map(lambda inner: everywhere(change, inner))
+        if not own:
             return node
-        body = node.attr("body")
-        if body not in done:
-            done[body] = body.map(lambda inner: everywhere(change, inner))
-        attrs = {**dict(node.attrs), "body": done[body]}
-        return make(SCAN, node.operands, node.where, **attrs)
+        attrs = {**dict(node.attrs), **{key: done[body] for key, body in own.items()}}
+        return make(node.op, node.operands, node.where, **attrs)
 
     roots = (*graph.leaves, *graph.roots, *graph.names)
     return change(graph.map(transform(roots, visit)))
@@ -311,7 +422,7 @@ def throughout(visit: Callable[[Node], Node]) -> Callable[[Node], Node]:
     done: dict[Body, Body] = {}
 
     def both(node: Node) -> Node:
-        own = {key: x for key, x in node.attrs if isinstance(x, Body)}
+        own = bodies(node)
         for body in own.values():
             if body not in done:
                 mapped = transform(body.outputs, both)
@@ -329,15 +440,15 @@ def trimmed(node: Node) -> Node:
     if node.op is not SCAN:
         return node
     loop = parts(node)
-    used = set(walk(loop.body.outputs))
+    tests = () if loop.condition is None else loop.condition.outputs
+    used = set(walk((*loop.body.outputs, *tests)))
     kept = [(own, x) for own, x in zip(loop.fixed, loop.constants, strict=True) if own in used]
     if len(kept) == len(loop.fixed):
         return node
     inputs = (*loop.carries, *loop.elements, *(own for own, _ in kept))
+    body, test = step(inputs, loop.body.outputs), step(inputs, tests) if tests else None
     constants = [x for _, x in kept]
-    length, reverse = node.attr("length"), node.attr("reverse")
-    body = step(inputs, loop.body.outputs)
-    made = looped(body, loop.inits, loop.sequences, constants, length, reverse)
+    made = loop.again(body, loop.inits, loop.sequences, constants, test, loop.steps)
     index: int = node.attr("index")
     return made[index]
 
@@ -346,14 +457,15 @@ def with_steps(nodes: Iterable[Node]) -> Iterator[Node]:
     """Nodes, and all that stand in the steps of loops among them."""
     for node in nodes:
         yield node
-        if node.op is SCAN:
-            body = node.attr("body")
+        for body in bodies(node).values():
             yield from with_steps(walk((*body.inputs, *body.outputs)))
 
 
 def noun(node: Node) -> str:
     """A word for a loop's result: a carry's own, and the plural of what is stacked."""
     loop, index = parts(node), node.attr("index")
+    if index == len(loop.body.outputs):
+        return "steps"
     if index < len(loop.inits):
         return str(loop.carries[index].attr("name"))
     x = loop.body.outputs[index]

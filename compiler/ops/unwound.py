@@ -3,7 +3,8 @@
 The forward loop stacks what the reverse one needs: the carries before each step, and values that
 are expensive. Cheap ones are computed again. A gradient for what is the same in every step is a sum
 over the steps; where each step's share is a contraction, the sum is one contraction of the stacked
-operands behind the loop, else it is carried along.
+operands behind the loop, else it is carried along. A loop that ends early goes backwards from the
+step at which it ended.
 
 Source: Werbos 1990, "Backpropagation through time: what it does and how to do it".
 """
@@ -14,6 +15,7 @@ import string
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..autodiff import backward_from
+from ..errors import UsageError
 from ..ir import Node, is_leaf, leaf, substitute, walk
 from ..types import Dim, TensorType
 from .base import Scalar
@@ -50,7 +52,16 @@ def unwound(grads: Mapping[Node, Node]) -> tuple[Node | None, ...]:
     Args:
         grads: the gradients of those of its results that have one.
     """
-    return _Reverse(parts(next(iter(grads))), {x.attr("index"): g for x, g in grads.items()}).run()
+    loop = parts(next(iter(grads)))
+    if loop.node.attr("length") is None:
+        raise UsageError(
+            "the gradient of a while_loop without max_steps",
+            "its reverse needs the values of every step, and room for them; "
+            "how many there may be is not known",
+            "give cr.while_loop the most steps that it may take: max_steps=100",
+            loop.node.where,
+        )
+    return _Reverse(loop, {x.attr("index"): g for x, g in grads.items()}).run()
 
 
 def stacked(x: Node, length: Dim) -> TensorType:
@@ -114,6 +125,7 @@ class _Reverse:
             loop.constants,
             length,
             not loop.node.attr("reverse"),
+            steps=loop.taken(),
         )
         count = len(self.floats)
         known = {**forward}
@@ -126,7 +138,7 @@ class _Reverse:
         found += [
             substitute([sums[k]], {**known, **outer})[0] if k in sums else None for k in loop.fixed
         ]
-        return tuple(found)
+        return tuple(found if loop.steps is None else [*found, None])
 
     def _grad(self, x: Node) -> Node:
         return self.slopes.get(x) or zeros_like(x)
@@ -231,8 +243,9 @@ class _Reverse:
         loop = self.loop
         outputs = [*loop.body.outputs, *(x for x in self.saved if x not in loop.stacked)]
         body = Body(loop.body.inputs, tuple(outputs))
-        reverse = loop.node.attr("reverse")
-        made = looped(body, loop.inits, loop.sequences, loop.constants, self.length, reverse)
+        made = loop.again(
+            body, loop.inits, loop.sequences, loop.constants, loop.condition, loop.steps
+        )
         places = {x: i for i, x in enumerate(outputs) if i >= len(loop.inits)}
         sequences = dict(zip(loop.elements, loop.sequences, strict=True))
         return {

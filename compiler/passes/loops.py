@@ -267,40 +267,89 @@ class Routine:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """A graph inside a node, as kernels of its own.
+
+    Attributes:
+        graph: what is computed.
+        planned: its kernels.
+        given: the tensors outside that its inputs and its state are; one that has an axis more is
+            a stack of them.
+        made: the tensors outside that its outputs are, or are stacked in.
+    """
+
+    graph: Graph
+    planned: Schedule
+    given: tuple[Node, ...]
+    made: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Repeat:
     """A step that is repeated: kernels of its own, called for one element of the stacks at a time.
 
     Attributes:
-        node: the last of the loop's results.
-        work: the other results. Those that carry hold the first values before.
+        results: the carries, which hold the first values before, then the stacks.
         sequences: tensors of which each step reads an element.
         constants: tensors that each step reads.
-        carries: how many of the results are carried.
-        graph: the step, with the carries as state, and what is stacked as outputs.
-        planned: its kernels.
-        length: how many steps.
+        step: the step, with the carries as state, and what is stacked as outputs.
+        length: how many steps there are at most, if that is known.
         reverse: whether they go from the last element to the first.
+        steps: the number of steps that are taken, if the loop is counted.
+        test: whether to take another step, if that is a condition.
+        holds: the condition, which the test computes.
+        taken: the number of steps that were taken, if it is wanted.
+        code: the fault if the condition holds after the last step, or 0.
     """
 
-    node: Node
-    work: tuple[Node, ...]
+    results: tuple[Node, ...]
     sequences: tuple[Node, ...]
     constants: tuple[Node, ...]
-    carries: int
-    graph: Graph
-    planned: Schedule
-    length: Dim
+    step: Part
+    length: Dim | None
     reverse: bool
+    steps: Node | None = None
+    test: Part | None = None
+    holds: Node | None = None
+    taken: Node | None = None
+    code: int = 0
 
     @property
     def operands(self) -> tuple[Node, ...]:
         """The tensors that are read."""
-        return (*self.sequences, *self.constants)
+        steps = () if self.steps is None else (self.steps,)
+        return (*self.sequences, *self.constants, *steps)
 
     @property
-    def results(self) -> tuple[Node, ...]:
-        """The carries, then the stacks."""
-        return (*self.work, self.node)
+    def made(self) -> tuple[Node, ...]:
+        """The tensors that are written."""
+        more = (self.holds, self.taken)
+        return (*(x for x in more if x is not None), *self.results)
+
+    @property
+    def node(self) -> Node:
+        """The last of the tensors that are written."""
+        return self.made[-1]
+
+    @property
+    def work(self) -> tuple[Node, ...]:
+        """The others."""
+        return self.made[:-1]
+
+    @property
+    def stacks(self) -> tuple[Node, ...]:
+        """What has an element for every step."""
+        return self.step.made
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether fewer steps may be taken than the stacks have room for."""
+        return self.steps is not None or self.test is not None
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The graphs inside."""
+        return (self.step,) if self.test is None else (self.test, self.step)
 
     @property
     def product(self) -> None:
@@ -308,13 +357,23 @@ class Repeat:
         return None
 
     def __str__(self) -> str:
-        made = ", ".join(map(label, self.results))
-        inner = "\n".join(f"    {line}" for line in str(self.planned).splitlines())
-        return f"repeat {self.length}: {made}\n{inner}"
+        made = ", ".join(map(label, self.made))
+        length = "" if self.length is None else f" {self.length}"
+        test = "" if self.test is None else f"while\n{_indented(self.test)}\n"
+        return f"repeat{length}: {made}\n{test}{_indented(self.step)}"
+
+
+def _indented(part: Part) -> str:
+    return "\n".join(f"    {line}" for line in str(part.planned).splitlines())
 
 
 # What computes whole tensors at once.
 Whole: TypeAlias = Core | Routine | Repeat
+
+
+def parts_of(core: Whole | None) -> tuple[Part, ...]:
+    """The graphs inside."""
+    return core.parts if isinstance(core, Repeat) else ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

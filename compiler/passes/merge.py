@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from ..ir import Graph, Node, is_leaf, rebuilt, substitute, walk
-from ..ops.scan import SCAN, Parts, everywhere, looped, parts, step
+from ..ops.scan import SCAN, Parts, everywhere, parts, step
 from ..trace import Trace
 
 
@@ -33,23 +33,24 @@ class _Group:
     loop: Parts
     carries: set[int] = field(default_factory=set)
     stacks: dict[Node, None] = field(default_factory=dict)
-    results: dict[int | Node, Node] = field(default_factory=dict)
+    results: dict[int | Node | None, Node] = field(default_factory=dict)
 
     def want(self, loop: Parts) -> None:
         """One result more."""
-        index = loop.node.attr("index")
-        if index < len(loop.inits):
-            self.carries.add(index)
-        else:
-            self.stacks[loop.body.outputs[index]] = None
+        wanted = _which(loop)
+        if isinstance(wanted, int):
+            self.carries.add(wanted)
+        elif wanted is not None:
+            self.stacks[wanted] = None
 
     def make(self, mapped: dict[Node, Node]) -> None:
         """The loop, of operands that are mapped already."""
         loop = self.loop
         live = set(self.carries)
+        tests = () if loop.condition is None else loop.condition.outputs
         while True:
             wanted = [*(loop.body.outputs[i] for i in sorted(live)), *self.stacks]
-            below = set(walk(wanted))
+            below = set(walk((*wanted, *tests)))
             more = {i for i, c in enumerate(loop.carries) if c in below} - live
             if not more:
                 break
@@ -68,21 +69,30 @@ class _Group:
             if own in below
         ]
         inputs = [*(loop.carries[i] for i in kept), *(own for own, _ in sequences + constants)]
-        results = looped(
+        results = loop.again(
             step(inputs, substitute(wanted, numbers)),
             [mapped[loop.inits[i]] for i in kept],
             [x for _, x in sequences],
             [x for _, x in constants],
-            loop.node.attr("length"),
-            loop.node.attr("reverse"),
+            step(inputs, substitute(tests, numbers)) if tests else None,
+            None if loop.steps is None else mapped[loop.steps],
         )
         self.results = {**dict(zip(kept, results, strict=False))}
-        self.results.update(zip(self.stacks, results[len(kept) :], strict=True))
+        self.results.update(zip(self.stacks, results[len(kept) :], strict=False))
+        self.results[None] = results[-1]
+
+
+def _which(loop: Parts) -> int | Node | None:
+    """Which result a loop's node is: a carry, by its number, a stack, or the number of steps."""
+    index, outputs = loop.node.attr("index"), loop.body.outputs
+    if index < len(loop.inits):
+        return int(index)
+    return outputs[index] if index < len(outputs) else None
 
 
 def _key(loop: Parts) -> Hashable:
     n = len(loop.inits)
-    attrs = tuple(loop.node.attr(k) for k in ("carries", "sequences", "length", "reverse"))
+    attrs = tuple(pair for pair in loop.node.attrs if pair[0] not in ("body", "index"))
     return loop.node.operands, loop.body.inputs, loop.body.outputs[:n], attrs
 
 
@@ -110,9 +120,8 @@ def _once(graph: Graph) -> Graph:
         if node not in of:
             mapped[node] = rebuilt(node, tuple(mapped[x] for x in node.operands))
             continue
-        group, index = of[node], node.attr("index")
+        group = of[node]
         if not group.results:
             group.make(mapped)
-        carry = index < node.attr("carries")
-        mapped[node] = group.results[index if carry else node.attr("body").outputs[index]]
+        mapped[node] = group.results[_which(parts(node))]
     return graph.map(mapped)

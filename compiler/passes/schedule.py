@@ -17,9 +17,9 @@ from ..ops.base import Scalar
 from ..types import Dim, Shape, Size, divide, product, sub
 from .contractions import Kind, core, kind_of, standard
 from .fuse import fuse
-from .loops import Combine, Repeat, Schedule, Statement, Whole, axis, given, load
+from .loops import Combine, Part, Repeat, Schedule, Statement, Whole, axis, given, load
 from .pull import Index, Puller, aligned, factors, number, plus, scaled
-from .routines import ROUTINES, routine
+from .routines import ROUTINES, room, routine
 from .updates import arranged
 
 # What a row costs where it is computed again, in additions; everything not named here is a call.
@@ -100,7 +100,7 @@ class _Scheduler:
         for node in self.nodes:
             if node.op is scan.SCAN and node not in self.repeats:
                 found = self._repeat(scan.parts(node))
-                self.repeats.update(dict.fromkeys(found.results, found))
+                self.repeats.update(dict.fromkeys(found.made, found))
 
     def run(self) -> Schedule:
         """Decide, write, fuse."""
@@ -227,22 +227,47 @@ class _Scheduler:
         known = {x: leaf(x.attr("name"), x.type, "input", x.where) for x in loop.body.inputs}
         known |= {x: leaf(x.attr("name"), x.type, "state", x.where) for x in loop.carries}
         outputs = substitute(loop.body.outputs, known)
-        n = len(loop.inits)
+        n, results = len(loop.inits), loop.results()
         carries = tuple(known[x] for x in loop.carries)
-        stacked = tuple((f"stacked_{i}", x) for i, x in enumerate(outputs[n:], 1))
         graph = Graph(
             "step",
             inputs=tuple(known[x] for x in loop.elements + loop.fixed),
             state=carries,
-            outputs=stacked,
+            outputs=tuple((f"stacked_{i}", x) for i, x in enumerate(outputs[n:], 1)),
             updates=tuple(zip(carries, outputs, strict=False)),
         )
-        *others, last = loop.results()
-        planned = _planned(graph, self.pull.faults)
-        length, reverse = loop.node.attr("length"), loop.node.attr("reverse")
+        given = (*loop.sequences, *loop.constants, *results[:n])
+        test, holds = self._test(loop)
+        taken = None if loop.condition is None else loop.taken()
+        fault = loop.fault()
         return Repeat(
-            last, tuple(others), loop.sequences, loop.constants, n, graph, planned, length, reverse
+            results,
+            loop.sequences,
+            loop.constants,
+            self._part(graph, given, results[n:]),
+            loop.node.attr("length"),
+            loop.node.attr("reverse"),
+            loop.steps,
+            test,
+            holds,
+            taken if taken in self.nodes else None,
+            0 if fault is None else self.pull.fault(fault),
         )
+
+    def _test(self, loop: scan.Parts) -> tuple[Part | None, Node | None]:
+        """Whether to take another step, as kernels, and the tensor that they put it in."""
+        if loop.condition is None:
+            return None, None
+        inputs = loop.fixed + loop.carries
+        known = {x: leaf(x.attr("name"), x.type, "input", x.where) for x in inputs}
+        (holds,) = substitute(loop.condition.outputs, known)
+        graph = Graph("test", inputs=tuple(known.values()), outputs=(("goes_on", holds),))
+        tensor = room("goes_on", "bool")
+        given = loop.constants + loop.results()[: len(loop.carries)]
+        return self._part(graph, given, (tensor,)), tensor
+
+    def _part(self, graph: Graph, given: tuple[Node, ...], made: tuple[Node, ...]) -> Part:
+        return Part(graph, _planned(graph, self.pull.faults), given, made)
 
     def _starts(self, loop: scan.Parts, repeat: Repeat) -> Iterator[Statement]:
         """The first values, put where the carries are."""
@@ -401,9 +426,9 @@ class _Scheduler:
             elif node.op is windows.WINDOWS:
                 found.update(dict.fromkeys(windows.beyond(node)))
             elif node in self.repeats:
-                found.update(
-                    dict.fromkeys((node.attr("length"), *self.repeats[node].planned.bounds))
-                )
+                parts = self.repeats[node].parts
+                bounds = (bound for part in parts for bound in part.planned.bounds)
+                found.update(dict.fromkeys((node.attr("length"), *bounds)))
             for dim in node.shape:
                 found[dim] = None
         return tuple(dim for dim in found if isinstance(dim, Size) and _may_be_negative(dim))

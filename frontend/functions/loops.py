@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from chainrule.compiler.errors import DTypeError, ShapeError, UsageError
+from chainrule.compiler.errors import ShapeError, UsageError
 from chainrule.compiler.ir import Node, leaf, substitute, walk
 from chainrule.compiler.ops.convert import cast as convert, iota
 from chainrule.compiler.ops.phase import phase
@@ -15,10 +15,8 @@ from chainrule.compiler.ops.scan import scan as looped
 from chainrule.compiler.types import Dim, Size, TensorType, symbol
 
 from ..calls import LOOPS, Effects, Loop, Step, beside, tracing
-from ..tensor import DEFAULT_FLOAT, Tensor, as_tensor, public
-
-Nest = Any
-"""A tensor, or a tuple, list or dictionary of nests; None holds nothing."""
+from ..tensor import Tensor, as_tensor, public
+from .nests import Nest, form, kept, leaves, like, numbered, strong
 
 
 @public
@@ -69,9 +67,9 @@ def scan(
     Source:
         Bradbury et al. 2018, JAX, `jax.lax.scan`, whose conventions these are.
     """
-    sequences = [_sequence(x) for x in _leaves(xs)]
+    sequences = [_sequence(x) for x in leaves(xs)]
     steps = _length(sequences, length)
-    inits = [as_tensor(x) for x in _leaves(init)]
+    inits = [as_tensor(x) for x in leaves(init)]
     names = _names(step)
     # A number takes the dtype that the step makes of it, which a first trace shows.
     weak = [t.weak for t in inits]
@@ -80,22 +78,22 @@ def scan(
         with tracing(steps):
             _, results, _ = _traced(step, init, xs, starts, sequences, names, weak)
         starts = [
-            convert(x, _strong(new)) if free else x
+            convert(x, strong(new)) if free else x
             for x, new, free in zip(starts, results, weak, strict=True)
         ]
     with tracing(steps) as traced:
         inputs, results, ys = _traced(step, init, xs, starts, sequences, names)
     carries = [
-        _kept(x, old.type, new) for x, old, new in zip(inputs, starts, results, strict=False)
+        kept("scan", x, old.type, new) for x, old, new in zip(inputs, starts, results, strict=False)
     ]
-    stacked = [convert(y.node, _strong(y)) for y in map(as_tensor, _leaves(ys))]
+    stacked = [convert(y.node, strong(y)) for y in map(as_tensor, leaves(ys))]
     if not (carries or stacked or traced.effects):
         return init, ys
     made = _loop(
         inputs, carries, stacked, starts, [t.node for t in sequences], steps, reverse, traced
     )
     tensors = iter([Tensor(node) for node in made])
-    return _like(init, tensors), _like(ys, tensors)
+    return like(init, tensors), like(ys, tensors)
 
 
 def _loop(
@@ -141,11 +139,7 @@ def _sequence(x: Any) -> Tensor:
             "a sequence has an axis of steps in front",
             "what is the same in every step, the step may use as it is",
         )
-    return Tensor(convert(found.node, _strong(found)))
-
-
-def _strong(t: Tensor) -> str:
-    return DEFAULT_FLOAT if t.weak and t.dtype == "float64" else t.dtype
+    return Tensor(convert(found.node, strong(found)))
 
 
 def _length(sequences: list[Tensor], length: int | str | Size | None) -> Dim:
@@ -193,15 +187,15 @@ def _traced(
     """The leaves of the step, the carries that it returns, and its ys."""
     carried = [
         leaf(name, x.type, "placeholder")
-        for name, x in zip(_numbered(names[0], init), starts, strict=True)
+        for name, x in zip(numbered(names[0], init), starts, strict=True)
     ]
     elements = [
         leaf(name, TensorType(t.dtype, t.shape[1:]), "placeholder")
-        for name, t in zip(_numbered(names[1], xs), sequences, strict=True)
+        for name, t in zip(numbered(names[1], xs), sequences, strict=True)
     ]
     free = weak or [False] * len(carried)
-    carry = _like(init, iter([Tensor(x, w) for x, w in zip(carried, free, strict=True)]))
-    result = step(carry, _like(xs, map(Tensor, elements)))
+    carry = like(init, iter([Tensor(x, w) for x, w in zip(carried, free, strict=True)]))
+    result = step(carry, like(xs, map(Tensor, elements)))
     if not isinstance(result, tuple) or len(result) != 2:
         raise UsageError(
             f"a step of scan returned {type(result).__name__}",
@@ -209,83 +203,10 @@ def _traced(
             "return carry, None where nothing is stacked",
         )
     new, ys = result
-    if _form(new) != _form(init):
+    if form(new) != form(init):
         raise UsageError(
             "a step of scan returned a carry of another form",
-            f"it began as {_form(init)} and became {_form(new)}",
+            f"it began as {form(init)} and became {form(new)}",
             "return what init is, in the same order",
         )
-    return [*carried, *elements], [as_tensor(x) for x in _leaves(new)], ys
-
-
-def _kept(x: Node, type: TensorType, new: Tensor) -> Node:
-    """A new carry, if it has the type of the old one."""
-    if new.shape != type.shape:
-        raise ShapeError(
-            f"a carry of scan changes its shape: {x.attr('name')}",
-            f"it begins as {type} and becomes {new.node.type}",
-            "begin with the shape that it has later: cr.zeros, cr.zeros_like",
-        )
-    if new.weak:
-        return convert(new.node, type.dtype)
-    if new.dtype != type.dtype:
-        raise DTypeError(
-            f"a carry of scan changes its dtype: {x.attr('name')}",
-            f"it begins as {type} and becomes {new.node.type}",
-            "convert one of them with astype",
-        )
-    return new.node
-
-
-# Nests
-
-
-def _leaves(nest: Nest) -> Iterator[Any]:
-    """The tensors of a nest, in order."""
-    if nest is None:
-        return
-    if isinstance(nest, tuple | list):
-        for item in nest:
-            yield from _leaves(item)
-    elif isinstance(nest, Mapping):
-        for key in nest:
-            yield from _leaves(nest[key])
-    else:
-        yield nest
-
-
-def _like(nest: Nest, values: Iterator[Any]) -> Nest:
-    """A nest of the same form with other tensors."""
-    if nest is None:
-        return None
-    if isinstance(nest, tuple) and hasattr(nest, "_fields"):
-        return type(nest)(*(_like(item, values) for item in nest))
-    if isinstance(nest, tuple | list):
-        return type(nest)(_like(item, values) for item in nest)
-    if isinstance(nest, Mapping):
-        return {key: _like(item, values) for key, item in nest.items()}
-    return next(values)
-
-
-def _form(nest: Nest) -> str:
-    """The form of a nest, as text."""
-    if nest is None:
-        return "None"
-    if isinstance(nest, Mapping):
-        return f"{{{', '.join(f'{key!r}: {_form(item)}' for key, item in nest.items())}}}"
-    if isinstance(nest, tuple | list):
-        inner = ", ".join(map(_form, nest))
-        return f"({inner})" if isinstance(nest, tuple) else f"[{inner}]"
-    return "x"
-
-
-def _numbered(name: str, nest: Nest) -> list[str]:
-    """A name for each tensor of a nest: keys of dictionaries, else numbers."""
-    if isinstance(nest, Mapping):
-        found = []
-        for key, item in nest.items():
-            own = key if isinstance(key, str) and key.isidentifier() else name
-            found += _numbered(own, item)
-        return found
-    count = len(list(_leaves(nest)))
-    return [name] if count == 1 else [f"{name}{i + 1}" for i in range(count)]
+    return [*carried, *elements], [as_tensor(x) for x in leaves(new)], ys

@@ -85,6 +85,11 @@ class ReferenceExecutable(Executable):
                 names.add(code[frame.lineno - 1].strip().partition(" = ")[0])
         return next((f for f in faults if f.result in names), faults[0]).error(found)
 
+    def _unended(self, error: RuntimeError) -> Exception:
+        """The error of a loop, which the module raises in the words of the fault, in our words."""
+        found = [fault for fault in self.program.faults if fault.located == str(error)]
+        return found[0].error() if found else error
+
     def _evaluate(self, arrays: Sequence[Array]) -> tuple[Array, ...]:
         """The outputs as new arrays; new values are copied into parameters and state."""
         try:
@@ -92,6 +97,8 @@ class ReferenceExecutable(Executable):
                 results: Any = self._step(*arrays)
         except (IndexError, np.linalg.LinAlgError) as error:
             raise self._fault(error) from None
+        except RuntimeError as error:
+            raise self._unended(error) from None
         count = len(self.outputs)
         # Everything is copied before anything is written: a result may be a view of a parameter.
         values = [np.array(value) for value in results]

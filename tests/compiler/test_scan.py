@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from chainrule.compiler.autodiff import backward
-from chainrule.compiler.errors import FileError, ShapeError
-from chainrule.compiler.ir import Graph, Node, const, evaluate, leaf
+from chainrule.compiler.errors import FileError, LoopError, ShapeError
+from chainrule.compiler.ir import OPS, Graph, Node, const, evaluate, leaf
 from chainrule.compiler.ops.elementary import tanh
 from chainrule.compiler.ops.linear import matmul
 from chainrule.compiler.ops.reduce import sum as total
-from chainrule.compiler.ops.scan import SCAN, Body, looped, scan
+from chainrule.compiler.ops.scan import SCAN, Body, looped, scan, step
 from chainrule.compiler.passes.merge import Merge
 from chainrule.compiler.pipeline import derive, lower
 from chainrule.compiler.text import parse, show
@@ -76,17 +76,17 @@ def test_a_loop_is_what_python_would_do(reverse: bool, time: int) -> None:
 def test_derivatives_are_slopes(reverse: bool, order: int) -> None:
     graph = recurrent(reverse)
     values, sizes = drawn(graph, 2, 3)
-    random, step = np.random.default_rng(1), 1e-6
+    random, by = np.random.default_rng(1), 1e-6
     results = evaluate(graph.roots, values, sizes)
     count = len(graph.inputs)
     gradients = results[2 + order * count : 2 + (order + 1) * count]
     way = {x: random.normal(size=np.shape(values[x])) for x in graph.inputs}
     above, below = (
         evaluate([graph.roots[order]], {x: values[x] + s * way[x] for x in values}, sizes)[0]
-        for s in (step, -step)
+        for s in (by, -by)
     )
     slope = sum(np.sum(g * way[x]) for g, x in zip(gradients, graph.inputs, strict=True))
-    np.testing.assert_allclose(slope, (above - below) / (2 * step), rtol=1e-7)
+    np.testing.assert_allclose(slope, (above - below) / (2 * by), rtol=1e-7)
 
 
 @pytest.mark.parametrize("target", ["numpy", "cpu"])
@@ -175,6 +175,70 @@ def test_sums_of_products_over_the_steps_are_one_product_behind_the_loop() -> No
     gradient = dict(graph.outputs)["d_w"]
     assert gradient.op.name == "contract"
     assert gradient.operands[0] is graph.inputs[1]
+
+
+def halving(strict: bool = True) -> tuple[Graph, Node]:
+    """Halve x while it is above k, for 8 steps at most: a loop with a condition."""
+    x, k = tensor("x"), tensor("k")
+    c = tensor("c", role="placeholder")
+    above = OPS["greater"](c, k)
+    half, steps = scan([c], [c * 0.5], [x], [], 8, False, above, strict)
+    slope = backward(half, [x], const(1, "float64"))[x]
+    outputs = (("half", half), ("steps", steps), ("slope", slope))
+    return Graph("halving", inputs=(x, k), outputs=outputs), half
+
+
+@pytest.mark.parametrize("x", [0.3, 1.0, 3.0, 100.0])
+def test_a_loop_ends_where_its_condition_no_longer_holds(x: float) -> None:
+    graph, _ = halving()
+    values = dict(zip(graph.inputs, np.array([x, 1.0]), strict=True))
+    count = max(0, int(np.ceil(np.log2(x))))
+    for changed in (graph, derive(graph), Merge()(graph), lower(derive(graph), "cpu")):
+        assert evaluate(changed.roots, values) == [x / 2**count, count, 0.5**count]
+    assert show(parse(show(graph))) == show(graph)
+
+
+def test_at_its_bound_it_is_a_fault_or_ends() -> None:
+    graph, half = halving()
+    values = dict(zip(graph.inputs, np.array([1e9, 1.0]), strict=True))
+    with pytest.raises(LoopError, match="still going after 8 steps"):
+        evaluate([half], values)
+    graph, half = halving(strict=False)
+    values = dict(zip(graph.inputs, np.array([1e9, 1.0]), strict=True))
+    assert evaluate(graph.roots, values) == [1e9 / 256, 8, 1 / 256]
+
+
+def test_stacks_are_zero_behind_the_end() -> None:
+    x, c = tensor("x"), tensor("c", role="placeholder")
+    low = OPS["less"](c, const(10, "float64"))
+    _, stack, steps = scan([c], [c * 2, c], [x], [], 6, False, low)
+    assert evaluate([stack], {x: np.array(2.0)})[0].tolist() == [2, 4, 8, 0, 0, 0]
+    body = Body(stack.attr("body").inputs, stack.attr("body").outputs)
+    back = looped(body, [x], [], [], 6, True, steps=steps)
+    assert evaluate(back, {x: np.array(2.0)})[1].tolist() == [8, 4, 2, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"length": None}, "without an end"),
+        ({"strict": True}, "without an end"),
+        ({"steps": const(2, "float64")}, "number of steps is f64"),
+        ({"condition": (0,)}, "the condition is f64"),
+        ({"condition": (1,), "length": None}, "a stack of unknown size"),
+        ({"condition": (1,), "reverse": True}, "a loop without sequences"),
+        ({"condition": (1,), "steps": const(2, "int64")}, "a loop without sequences"),
+    ],
+)
+def test_a_loop_has_one_end(how: dict[str, Any], message: str) -> None:
+    c = tensor("c", role="placeholder")
+    body = step([c], [c, OPS["isnan"](c)])
+    chosen = tuple(body.outputs[i] for i in how.pop("condition", ()))
+    how = {"length": 5, "reverse": False, **how}
+    if chosen:
+        how["condition"] = Body(body.inputs, chosen)
+    with pytest.raises(ShapeError, match=message):
+        looped(body, [tensor("x")], [], [], **how)
 
 
 def test_a_carry_keeps_its_type() -> None:

@@ -32,6 +32,7 @@ MODULES = (
     "functions.ordering",
     "derivatives.gradients",
     "functions.loops",
+    "functions.control",
     "derivatives.matrices",
     "derivatives.series",
     "derivatives.custom",

@@ -15,6 +15,7 @@ from ...passes.loops import (
     Finish,
     Kernel,
     Loop,
+    Part,
     Repeat,
     Routine,
     Start,
@@ -27,6 +28,7 @@ from ...types import FLOATS, Dim, product
 from .expressions import ATOMS, Expressions, Piece, Scope
 from .spelling import ATOM, PRODUCT, SUM, UNARY, within
 
+MARGIN = "    "
 # What is there before the first value, by dtype.
 LOWEST = {"int32": -(2**31), "int64": -(2**63), "float32": float("-inf"), "float64": float("-inf")}
 HIGHEST = {"int32": 2**31 - 1, "int64": 2**63 - 1, "float32": float("inf"), "float64": float("inf")}
@@ -61,7 +63,7 @@ class KernelWriter(Expressions):
         labels: what scalar values are called.
         sizes: the text of each size symbol.
         reserved: names that are taken.
-        call: the lines that call a step of the loop that the kernel is, given what counts them.
+        call: the lines that call a graph inside the kernel, given what counts steps, and a margin.
     """
 
     def __init__(
@@ -72,7 +74,7 @@ class KernelWriter(Expressions):
         labels: Mapping[Node, str],
         sizes: Mapping[str, str],
         reserved: Iterable[str],
-        call: Callable[[str], str] | None = None,
+        call: Callable[[Part, str, str], str] | None = None,
     ) -> None:
         """Write the body."""
         super().__init__(arrays, labels, sizes, reserved)
@@ -258,13 +260,62 @@ class KernelWriter(Expressions):
 
     # What the library computes
 
-    def _repeat(self, repeat: Repeat, call: Callable[[str], str]) -> None:
+    def _repeat(self, repeat: Repeat, call: Callable[[Part, str, str], str]) -> None:
         """A loop over kernels of its own."""
-        count, turn = self.size(repeat.length)[0], self.identifiers.new("turn")
-        steps = f"range({count} - 1, -1, -1)" if repeat.reverse else f"range({count})"
-        self.lines += [f"    for {turn} in {steps}:", call(turn)]
         self.symbols |= set(self.sizes)
         self.faults = True
+        turn = self.identifiers.new("turn")
+        if repeat.test is not None:
+            taken = turn
+            self._while(repeat, turn, call)
+        else:
+            assert repeat.length is not None
+            count = taken = self.size(repeat.length)[0]
+            if repeat.steps is not None:
+                taken = self.identifiers.new("taken")
+                number = f"{self.arrays[repeat.steps]}[0]"
+                self.lines.append(f"    {taken} = max(0, min({number}, {count}))")
+            steps = f"range({taken} - 1, -1, -1)" if repeat.reverse else f"range({taken})"
+            self.lines += [f"    for {turn} in {steps}:", call(repeat.step, turn, MARGIN * 2)]
+        if repeat.ends_early and repeat.stacks:
+            self._rest(repeat, taken)
+
+    def _while(self, repeat: Repeat, turn: str, call: Callable[[Part, str, str], str]) -> None:
+        """A loop that goes on while a condition holds, and nothing is wrong."""
+        assert repeat.test is not None
+        assert repeat.holds is not None
+        tests = ["fault[0] == 0", f"{self.arrays[repeat.holds]}[0]"]
+        first: list[str] = []
+        if repeat.length is not None:
+            count = self.size(repeat.length)[0]
+            if repeat.code:
+                first = [f"        if {turn} == {count}:", f"            fault[0] = {repeat.code}"]
+                first.append("            break")
+            else:
+                tests.append(f"{turn} < {count}")
+        self.lines += [
+            f"    {turn} = 0",
+            call(repeat.test, turn, MARGIN),
+            f"    while {' and '.join(tests)}:",
+            *first,
+            call(repeat.step, turn, MARGIN * 2),
+            f"        {turn} += 1",
+            call(repeat.test, turn, MARGIN * 2),
+        ]
+        if repeat.taken is not None:
+            self.lines.append(f"    {self.arrays[repeat.taken]}[0] = {turn}")
+
+    def _rest(self, repeat: Repeat, taken: str) -> None:
+        """Zeros in the stacks, for the steps that were not taken."""
+        assert repeat.length is not None
+        self.lines.append(f"    for {LETTERS[0]} in range({taken}, {self.size(repeat.length)[0]}):")
+        for stack in repeat.stacks:
+            margin, index = MARGIN * 2, [LETTERS[0]]
+            for level, dim in enumerate(stack.shape[1:], 1):
+                self._for(level, dim, margin)
+                margin, index = margin + MARGIN, [*index, LETTERS[level]]
+            zero = self.number(0, stack.dtype)[0]
+            self.lines.append(f"{margin}{self.element(stack, index)} = {zero}")
 
     def _routine(self, routine: Routine) -> None:
         """A call of one of the library's routines."""

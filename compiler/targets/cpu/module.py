@@ -14,12 +14,13 @@ from ...passes.alike import Pattern, pattern
 from ...passes.loops import (
     LETTERS,
     Kernel as Nest,
+    Part,
     Repeat,
     Schedule,
-    Whole,
     given,
     in_place,
     loops,
+    parts_of,
 )
 from ...passes.memory import plan
 from ...passes.schedule import schedule
@@ -36,7 +37,7 @@ RESERVED = {
     *CALLS,
     *"accumulate checked constant f32 f64 i32 i64 gather_rows inf nan kernel program view".split(),
     *"matmul matmul_nt matmul_tn matmul_tt philox_uniform_f32 philox_uniform_f64".split(),
-    *"range bool min step epoch fault order totals first last batch_size".split(),
+    *"range bool min max step epoch fault order totals first last batch_size".split(),
     *"rows start done number".split(),
     *"argsort cholesky pivots searchsorted solve solve_triangular".split(),
 }
@@ -74,7 +75,7 @@ class _Function:
 
 
 class _Module:
-    """A program, or the step of a loop in one: then `outer` is the module around it."""
+    """A program, or a graph inside one, such as a loop's step: `outer` is the module around it."""
 
     def __init__(self, graph: Graph, planned: Schedule, outer: _Module | None = None) -> None:
         self.graph, self.schedule, self.outer = graph, planned, outer
@@ -96,10 +97,10 @@ class _Module:
         self.gathered: dict[Node, str] = {}
         self.title = "step"
         self._arguments()
-        self.steps: dict[Whole | None, _Module] = {
-            nest.core: _Module(nest.core.graph, nest.core.planned, self)
+        self.parts: dict[Part, _Module] = {
+            part: _Module(part.graph, part.planned, self)
             for nest in planned.kernels
-            if isinstance(nest.core, Repeat)
+            for part in parts_of(nest.core)
         }
 
     # Names and buffers
@@ -221,13 +222,15 @@ class _Module:
         parts: list[str] = []
         inner: list[Kernel] = []
         constants = [f"{self.arrays[x]} = {self._constant(x)}" for x in self._literals()]
-        for core, step in self.steps.items():
-            assert isinstance(core, Repeat)
-            step.title = self.identifiers.new(f"step_of_{self.arrays[core.node]}")
-            texts, kernels, more = step._parts()
-            parts += texts
-            inner += kernels
-            constants += more
+        for nest in self.schedule.kernels:
+            for part in parts_of(nest.core):
+                assert nest.core is not None
+                module, of = self.parts[part], self.arrays[nest.core.node]
+                module.title = self.identifiers.new(f"{part.graph.name}_of_{of}")
+                texts, kernels, more = module._parts()
+                parts += texts
+                inner += kernels
+                constants += more
         kernels, calls = self._kernels()
         parts += [*dict.fromkeys(kernel.source for kernel in kernels), self._step(calls)]
         return parts, inner + kernels, constants
@@ -235,8 +238,8 @@ class _Module:
     def _products(self) -> tuple[tuple[Dim, Dim, Dim], ...]:
         cores = [nest.core for nest in self.schedule.kernels if nest.core is not None]
         found = [core.product for core in cores if core.product is not None]
-        for step in self.steps.values():
-            found += step._products()
+        for part in self.parts.values():
+            found += part._products()
         return tuple(found)
 
     def _imports(self) -> str:
@@ -264,20 +267,17 @@ class _Module:
         self.library |= {name for name in ("inf", "nan") if name in values}
         return f'constant("{node.dtype}", {shape_text(node.shape, {})}, [{values}])'
 
-    def _called(self, repeat: Repeat, turn: str) -> str:
-        """The lines that call a step of a loop."""
-        step, carries = self.steps[repeat], repeat.results[: repeat.carries]
-        given = {step.arrays[x]: x for x in (*step.graph.inputs, *step.graph.state)}
-        whole = (*repeat.operands, *carries)
-        outside = {text: self.arrays[x] for text, x in zip(given, whole, strict=True)}
-        stacks = repeat.results[repeat.carries :]
-        rows = list(zip(step.graph.inputs, repeat.sequences, strict=False))
-        rows += zip(step.schedule.outputs, stacks, strict=True)
-        for x, stack in rows:
-            place = turn if x.shape else f"{turn}:{turn} + 1"
-            outside[step.arrays[x]] = f"{self.arrays[stack]}[{place}]"
-        texts = [outside.get(argument.text, argument.text) for argument in step.arguments]
-        return _call(f"        {step.title}", [*self.sizes.values(), *texts, "fault"], "")
+    def _called(self, part: Part, turn: str, margin: str) -> str:
+        """The lines that call a graph inside a kernel; of stacks it gets the element `turn`."""
+        module, outside = self.parts[part], {}
+        own = (*part.graph.inputs, *part.graph.state, *module.schedule.outputs)
+        for x, tensor in zip(own, (*part.given, *part.made), strict=True):
+            text = self.arrays[tensor]
+            if tensor.type.ndim > x.type.ndim:
+                text += f"[{turn}]" if x.shape else f"[{turn}:{turn} + 1]"
+            outside[module.arrays[x]] = text
+        texts = [outside.get(argument.text, argument.text) for argument in module.arguments]
+        return _call(f"{margin}{module.title}", [*self.sizes.values(), *texts, "fault"], "")
 
     def _kernels(self) -> tuple[list[Kernel], list[str]]:
         """A kernel and a call for each nest; nests that are alike have one function."""
@@ -321,14 +321,14 @@ class _Module:
             self.schedule.names,
             self.sizes,
             [*self.reserved, *self.arrays.values(), *self.sizes.values()],
-            lambda turn: self._called(nest.core, turn) if isinstance(nest.core, Repeat) else "",
+            self._called,
         )
         self.library |= writer.library
         reads, writes = self._traffic(nest)
         sizes = tuple(self.sizes[name] for name in self.symbols if name in writer.symbols)
         arrays = tuple(dict.fromkeys(self.arrays[x] for x in (*reads, *writes)))
         name = self.identifiers.new(f"k{place}_{self.arrays[self._main(writes)]}")
-        room = self.steps[nest.core].arguments if nest.core in self.steps else []
+        room = [x for part in parts_of(nest.core) for x in self.parts[part].arguments]
         last = [argument.text for argument in room if argument.buffer.role == "scratch"]
         last += ["fault"] if writer.faults else []
         head = _call(f"def {name}", (*sizes, *arrays, *last), ":")
@@ -393,8 +393,11 @@ class _Module:
 def _deepest(planned: Schedule) -> int:
     """How many loops stand inside each other, at most; those of steps stand alone."""
     found = [loops(nest.body) for nest in planned.kernels]
-    cores = [nest.core for nest in planned.kernels if isinstance(nest.core, Repeat)]
-    return max([*found, *(_deepest(core.planned) for core in cores)], default=0)
+    for nest in planned.kernels:
+        found += [_deepest(part.planned) for part in parts_of(nest.core)]
+        if isinstance(nest.core, Repeat) and nest.core.ends_early:
+            found += [stack.type.ndim for stack in nest.core.stacks]
+    return max(found, default=0)
 
 
 def _call(head: str, given: Sequence[str], tail: str) -> str:

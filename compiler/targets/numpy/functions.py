@@ -139,13 +139,20 @@ def described(node: Node, names: Mapping[Node, str]) -> str:
 class Body:
     """Writes the statements of one function. It is the scope of their expressions."""
 
-    def __init__(self, module: Module, known: Iterable[Node], roots: Sequence[Node]) -> None:
+    def __init__(
+        self,
+        module: Module,
+        known: Iterable[Node],
+        roots: Sequence[Node],
+        stated: bool = True,
+    ) -> None:
         """Decide which nodes are statements.
 
         Args:
             module: the module's names.
             known: nodes that have a name in the function from the start.
             roots: nodes that it returns.
+            stated: whether the roots are statements even where they are needed only once.
         """
         self.module, self.known = module, set(known)
         self.statements: list[Statement] = []
@@ -154,7 +161,8 @@ class Body:
         self.codes: dict[Node, Code] = {}
         order = walk(roots, frozenset(self.known))
         uses = Counter(x for node in order if node not in self.known for x in node.operands)
-        named = {*module.display, *roots}
+        uses.update(roots)
+        named = {*module.display, *(roots if stated else ())}
         self.stated = {
             node
             for node in order

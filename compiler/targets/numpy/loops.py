@@ -1,11 +1,13 @@
-"""A loop of the graph as a `for` statement, with the statements of its step inside."""
+"""A loop of the graph as a `for` or `while` statement, with the statements of its step inside."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...ir import Node, leaf, substitute
-from ...ops.scan import Parts, noun, parts
+from ...ops.scan import Body as Step, Parts, noun, parts
 from ..spelling import comment
 from .code import numpy_dtype, typed
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from .functions import Body
 
 LINE_WIDTH = 100
+CODE_WIDTH = 64  # what is longer together is split into statements
 MARGIN = "    "
 
 
@@ -33,8 +36,14 @@ class _Loop:
         self.results = made_of.results()
         self.before: list[str] = []
         self.inside: list[str] = []
-        self.length = outer.size(made_of.node.attr("length")).text
-        self.t = self.module.identifiers.new("t")
+        length = made_of.node.attr("length")
+        self.length = "" if length is None else outer.size(length).text
+        taken = made_of.taken() if made_of.condition is not None else None
+        self.wanted = taken if taken in outer.stated else None
+        if self.wanted is None:
+            self.t = self.module.identifiers.new("t")
+        else:
+            self.t = self._named(self.wanted, "steps")
         self.leaves: dict[Node, Node] = {}
         for x, result in zip(made_of.carries, self.results, strict=False):
             self._leaf(x, self._named(result, x.attr("name")))
@@ -70,8 +79,6 @@ class _Loop:
 
     def text(self) -> str:
         """All lines, those inside the loop indented."""
-        from .functions import Body
-
         made_of, n = self.parts, len(self.parts.inits)
         for x, init in zip(self.results, made_of.inits, strict=False):
             start = typed(self.outer.code(init), init.dtype).text
@@ -81,18 +88,11 @@ class _Loop:
             name = self._named(x, noun(x))
             sizes = ", ".join(self.outer.size(dim).text for dim in x.shape)
             shape = f"({sizes}{',' if len(x.shape) == 1 else ''})"
-            self.before.append(f"{name} = np.empty({shape}, {numpy_dtype(x.dtype)})")
+            new = "zeros" if made_of.ends_early else "empty"
+            self.before.append(f"{name} = np.{new}({shape}, {numpy_dtype(x.dtype)})")
             stacks.append(name)
         outputs = substitute(made_of.body.outputs, self.leaves)
-        own = set(self.leaves.values())
-        body = Body(self.module, own, outputs)
-        self.outer.leaves |= body.leaves - own
-        for statement in body.statements:
-            line = f"{MARGIN}{statement.code}  # {comment(statement.formula)}"
-            fits = statement.formula and "\n" not in line and len(line) < LINE_WIDTH - len(MARGIN)
-            # A statement's further lines stand as deep as a function's first.
-            first, *more = (line[len(MARGIN) :] if fits else statement.code).split("\n")
-            self.inside += [first, *(text.removeprefix(MARGIN) for text in more)]
+        body = self._statements(outputs, self.inside)
         for name, x in zip(stacks, outputs[n:], strict=True):
             self.inside.append(f"{name}[{self.t}] = {body.result(x)}")
         left = [self.module.names[x] for x in self.results[:n]]
@@ -101,10 +101,57 @@ class _Loop:
         if changed:
             names, values = (", ".join(side) for side in zip(*changed, strict=True))
             self.inside.append(f"{names} = {values}")
-        steps = f"range({self.length})"
-        if made_of.node.attr("reverse"):
-            steps = f"reversed({steps})"
+        head = self._for() if made_of.condition is None else self._while(made_of.condition)
         inside = [f"{MARGIN}{line}" for line in self.inside or ["pass"]]
         # A function's statements stand indented: what follows the first line does so here.
-        lines = [*self.before, f"for {self.t} in {steps}:", *inside]
+        lines = [*self.before, head, *inside]
         return "\n".join([lines[0], *(MARGIN + line for line in lines[1:])])
+
+    def _statements(self, roots: Sequence[Node], lines: list[str]) -> Body:
+        """Write what is needed for the roots, as lines."""
+        from .functions import Body
+
+        own = set(self.leaves.values())
+        body = Body(self.module, own, roots, stated=False)
+        self.outer.leaves |= body.leaves - own
+        if sum(len(body.result(x)) for x in roots) > CODE_WIDTH:
+            for x in dict.fromkeys(roots):
+                if body.inlined(x) and not body.result(x).isidentifier():
+                    body.state(x, body.codes[x])
+        for statement in body.statements:
+            line = f"{MARGIN}{statement.code}  # {comment(statement.formula)}"
+            fits = statement.formula and "\n" not in line and len(line) < LINE_WIDTH - len(MARGIN)
+            # A statement's further lines stand as deep as a function's first.
+            first, *more = (line[len(MARGIN) :] if fits else statement.code).split("\n")
+            lines += [first, *(text.removeprefix(MARGIN) for text in more)]
+        return body
+
+    def _for(self) -> str:
+        """The first line of a loop of known length."""
+        made_of = self.parts
+        length = self.length if made_of.steps is None else self._outside(made_of.steps)
+        steps = f"range({length})"
+        return f"for {self.t} in {f'reversed({steps})' if made_of.node.attr('reverse') else steps}:"
+
+    def _while(self, condition: Step) -> str:
+        """The first line of a loop with a condition; what belongs to it is put in and before it."""
+        (root,) = substitute(condition.outputs, self.leaves)
+        tests: list[str] = []
+        holds = self._statements([root], tests).result(root)
+        fault, t = self.parts.fault(), self.t
+        head = [f"{t} < {self.length}"] if self.length and fault is None else []
+        first: list[str] = []
+        if tests:
+            first = [*tests, f"if not {holds}:", f"{MARGIN}break"]
+        else:
+            head.append(holds)
+        if fault is not None:
+            if fault not in self.module.faults:
+                self.module.faults.append(fault)
+            raised = f"raise RuntimeError({json.dumps(fault.located)})"
+            first += [f"if {t} == {self.length}:", f"{MARGIN}{raised}"]
+        if self.length or self.wanted is not None:
+            self.before.append(f"{t} = {'0' if self.wanted is None else 'np.int64(0)'}")
+            self.inside.append(f"{t} += 1")
+        self.inside[:0] = first
+        return f"while {' and '.join(head) or 'True'}:"

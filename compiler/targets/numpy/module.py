@@ -27,7 +27,7 @@ FORMULA_WIDTH = 80
 RESERVED = (
     "np", "scipy", "special", "step", "forward", "gradient", "update", "predict", *HELPERS,
     "slice", "tuple", "list", "zip", "range", "reversed", "int", "float", "bool",
-    "IndexError",
+    "IndexError", "RuntimeError",
 )  # fmt: skip
 IMPORTS = (
     ("np.", "import numpy as np"),
