@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 from ..ir import Node
 from ..ops.convert import LITERAL
-from .loops import LOAD, Entry, Finish, Kernel, Loop, Start, Statement, Whole, in_place, scalars
+from .loops import LOAD, Entry, Finish, Kernel, Loop, Start, Statement, in_place, scalars
+from .wholes import Whole
 
 Pattern: TypeAlias = "tuple[Hashable, ...]"
 

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from ..ir import Node
 from ..ops import linear, shape
 from ..types import FLOATS, Dim, product
-from .loops import Core
+from .wholes import Core
 
 Kind: TypeAlias = Literal["gemm", "loops", "elementwise"]
 

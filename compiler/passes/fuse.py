@@ -15,18 +15,8 @@ from typing import TypeAlias
 from ..ir import Node
 from ..ops.convert import LITERAL
 from .flatten import flatten
-from .loops import (
-    Entry,
-    Finish,
-    Kernel,
-    Loop,
-    Start,
-    Statement,
-    Whole,
-    axis,
-    in_place,
-    positions,
-)
+from .loops import Entry, Finish, Kernel, Loop, Start, Statement, axis, in_place, positions
+from .wholes import Whole
 
 Group: TypeAlias = "list[Statement]"
 

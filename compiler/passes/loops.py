@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ..errors import Fault
-from ..ir import CONST, LEAF, Graph, Node, Op, make
+from ..ir import CONST, LEAF, Node, Op, make
 from ..ops.convert import LITERAL, SIZE
 from ..types import Dim, Shape, TensorType, Where
+
+if TYPE_CHECKING:
+    from .wholes import Whole
 
 LETTERS = "ijklmnpqrstuvw"
 
@@ -190,190 +193,6 @@ class Loop:
 
 
 Entry: TypeAlias = Statement | Start | Finish | Loop
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Core:
-    """A contraction as batches of matrix products, made by a routine that is named by `kind`.
-
-    `out[b] = left[b] @ right[b]`, each matrix transposed where it says so.
-
-    Attributes:
-        kind: which routine; `gemm` is the library's.
-        node: the contraction.
-        left, right: tensors in memory.
-        batch: sizes of the axes that the three share, in front.
-        m, k, n: rows of the result, the length of the sum, columns of the result.
-    """
-
-    kind: Literal["gemm"]
-    node: Node
-    left: Node
-    right: Node
-    left_transposed: bool
-    right_transposed: bool
-    batch: Shape
-    m: Dim
-    k: Dim
-    n: Dim
-
-    @property
-    def operands(self) -> tuple[Node, ...]:
-        """The tensors that are read."""
-        return (self.left, self.right)
-
-    @property
-    def work(self) -> tuple[Node, ...]:
-        """No tensors to work in."""
-        return ()
-
-    @property
-    def product(self) -> tuple[Dim, Dim, Dim]:
-        """Rows, length of the sums and columns."""
-        return (self.m, self.k, self.n)
-
-    def __str__(self) -> str:
-        t = ("'" if self.left_transposed else "", "'" if self.right_transposed else "")
-        sides = f"{label(self.left)}{t[0]} {label(self.right)}{t[1]}"
-        return f"{self.kind}: {label(self.node)} = {sides}"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Routine:
-    """A call of the library's that computes a whole tensor from whole tensors.
-
-    Attributes:
-        kind: the routine's name.
-        node: the tensor that is computed.
-        operands: tensors in memory.
-        views: the shape in which the routine sees each operand, and the result.
-        work: tensors that only the routine uses, as they are.
-        options: more arguments.
-        code: the fault that it may set, or 0.
-        product: the sizes of a matrix product that costs as much, if it is such a routine.
-    """
-
-    kind: str
-    node: Node
-    operands: tuple[Node, ...]
-    views: tuple[Shape, ...]
-    work: tuple[Node, ...] = ()
-    options: tuple[bool, ...] = ()
-    code: int = 0
-    product: tuple[Dim, Dim, Dim] | None = None
-
-    def __str__(self) -> str:
-        return f"{self.kind}: {label(self.node)} of {', '.join(map(label, self.operands))}"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Part:
-    """A graph inside a node, as kernels of its own.
-
-    Attributes:
-        graph: what is computed.
-        planned: its kernels.
-        given: the tensors outside that its inputs and its state are; one that has an axis more is
-            a stack of them.
-        made: the tensors outside that its outputs are, or are stacked in.
-    """
-
-    graph: Graph
-    planned: Schedule
-    given: tuple[Node, ...]
-    made: tuple[Node, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Repeat:
-    """A step that is repeated: kernels of its own, called for one element of the stacks at a time.
-
-    Attributes:
-        results: the carries, which hold the first values before, then the stacks.
-        sequences: tensors of which each step reads an element.
-        constants: tensors that each step reads.
-        step: the step, with the carries as state, and what is stacked as outputs.
-        length: how many steps there are at most, if that is known.
-        reverse: whether they go from the last element to the first.
-        steps: the number of steps that are taken, if the loop is counted.
-        test: whether to take another step, if that is a condition.
-        holds: the condition, which the test computes.
-        taken: the number of steps that were taken, if it is wanted.
-        code: the fault if the condition holds after the last step, or 0.
-    """
-
-    results: tuple[Node, ...]
-    sequences: tuple[Node, ...]
-    constants: tuple[Node, ...]
-    step: Part
-    length: Dim | None
-    reverse: bool
-    steps: Node | None = None
-    test: Part | None = None
-    holds: Node | None = None
-    taken: Node | None = None
-    code: int = 0
-
-    @property
-    def operands(self) -> tuple[Node, ...]:
-        """The tensors that are read."""
-        steps = () if self.steps is None else (self.steps,)
-        return (*self.sequences, *self.constants, *steps)
-
-    @property
-    def made(self) -> tuple[Node, ...]:
-        """The tensors that are written."""
-        more = (self.holds, self.taken)
-        return (*(x for x in more if x is not None), *self.results)
-
-    @property
-    def node(self) -> Node:
-        """The last of the tensors that are written."""
-        return self.made[-1]
-
-    @property
-    def work(self) -> tuple[Node, ...]:
-        """The others."""
-        return self.made[:-1]
-
-    @property
-    def stacks(self) -> tuple[Node, ...]:
-        """What has an element for every step."""
-        return self.step.made
-
-    @property
-    def ends_early(self) -> bool:
-        """Whether fewer steps may be taken than the stacks have room for."""
-        return self.steps is not None or self.test is not None
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """The graphs inside."""
-        return (self.step,) if self.test is None else (self.test, self.step)
-
-    @property
-    def product(self) -> None:
-        """Matrix products are in the step, if there are any."""
-        return None
-
-    def __str__(self) -> str:
-        made = ", ".join(map(label, self.made))
-        length = "" if self.length is None else f" {self.length}"
-        test = "" if self.test is None else f"while\n{_indented(self.test)}\n"
-        return f"repeat{length}: {made}\n{test}{_indented(self.step)}"
-
-
-def _indented(part: Part) -> str:
-    return "\n".join(f"    {line}" for line in str(part.planned).splitlines())
-
-
-# What computes whole tensors at once.
-Whole: TypeAlias = Core | Routine | Repeat
-
-
-def parts_of(core: Whole | None) -> tuple[Part, ...]:
-    """The graphs inside."""
-    return core.parts if isinstance(core, Repeat) else ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

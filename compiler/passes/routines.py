@@ -8,8 +8,8 @@ from dataclasses import replace
 from ..ir import Node, leaf
 from ..ops import algebra, order
 from ..types import Dim, Shape, TensorType, product
-from .loops import Routine
 from .pull import Puller
+from .wholes import Routine
 
 
 def room(name: str, dtype: str, *dims: Dim) -> Node:

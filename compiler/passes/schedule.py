@@ -17,10 +17,11 @@ from ..ops.base import Scalar
 from ..types import Dim, Shape, Size, divide, product, sub
 from .contractions import Kind, core, kind_of, standard
 from .fuse import fuse
-from .loops import Combine, Part, Repeat, Schedule, Statement, Whole, axis, given, load
+from .loops import Combine, Schedule, Statement, axis, given, load
 from .pull import Index, Puller, aligned, factors, number, plus, scaled
 from .routines import ROUTINES, room, routine
 from .updates import arranged
+from .wholes import Part, Repeat, Whole
 
 # What a row costs where it is computed again, in additions; everything not named here is a call.
 CHEAP = {

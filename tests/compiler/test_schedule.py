@@ -20,7 +20,6 @@ from chainrule.compiler.passes.loops import (
     CHECKED,
     DRAW,
     LOAD,
-    Core,
     Entry,
     Kernel,
     Loop,
@@ -35,6 +34,7 @@ from chainrule.compiler.passes.loops import (
 from chainrule.compiler.passes.lower import Lower
 from chainrule.compiler.passes.memory import Life, Slot, check, larger, lives, plan
 from chainrule.compiler.passes.schedule import schedule
+from chainrule.compiler.passes.wholes import Core
 from chainrule.compiler.reference import function, uniform
 from chainrule.compiler.targets.cpu import TARGET
 from chainrule.compiler.types import TensorType, mul, symbol, value

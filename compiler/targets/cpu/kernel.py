@@ -10,20 +10,17 @@ from ...passes.loops import (
     AXIS,
     LETTERS,
     LOAD,
-    Core,
     Entry,
     Finish,
     Kernel,
     Loop,
-    Part,
-    Repeat,
-    Routine,
     Start,
     Statement,
     in_place,
     inner,
     statements,
 )
+from ...passes.wholes import Core, Part, Repeat, Routine
 from ...types import FLOATS, Dim, product
 from .expressions import ATOMS, Expressions, Piece, Scope
 from .spelling import ATOM, PRODUCT, SUM, UNARY, within

@@ -11,19 +11,10 @@ from ...ops.convert import LITERAL
 from ...ops.linear import CONTRACT
 from ...ops.scan import SCAN, noun, with_steps
 from ...passes.alike import Pattern, pattern
-from ...passes.loops import (
-    LETTERS,
-    Kernel as Nest,
-    Part,
-    Repeat,
-    Schedule,
-    given,
-    in_place,
-    loops,
-    parts_of,
-)
+from ...passes.loops import LETTERS, Kernel as Nest, Schedule, given, in_place, loops
 from ...passes.memory import plan
 from ...passes.schedule import schedule
+from ...passes.wholes import Part, Repeat, parts_of
 from ...program import Buffer, Kernel, Program, Role
 from ...types import Dim, Size, TensorType, Where, symbols
 from ..spelling import Identifiers, comment
