@@ -82,6 +82,7 @@ class Step:
         self.losses += effects.losses
 
 
+MANY = 2**20
 _STEP: ContextVar[Step | None] = ContextVar("step", default=None)
 
 
@@ -91,12 +92,15 @@ def current() -> Step | None:
 
 
 @contextlib.contextmanager
-def tracing(length: Dim) -> Iterator[Step]:
-    """Inside, a step is traced that is repeated `length` times (or at most so often)."""
+def tracing(length: Dim | None) -> Iterator[Step]:
+    """Inside, a step is traced that is repeated `length` times (or at most so often).
+
+    A loop of no known length is numbered as if it took MANY steps.
+    """
     own = number = leaf("t", TensorType("int64"), "placeholder")
     outer = current()
     if outer is not None:
-        number = outer.number * size(length, "int64") + own
+        number = outer.number * size(MANY if length is None else length, "int64") + own
     token = _STEP.set(Step(own, number))
     try:
         step = _STEP.get()

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from chainrule.compiler.errors import UsageError
-from chainrule.compiler.ir import Node, leaf
+from chainrule.compiler.ir import Node, const, leaf, substitute, walk
+from chainrule.compiler.ops.broadcasting import zeros_like
 from chainrule.compiler.ops.convert import cast as convert
+from chainrule.compiler.ops.phase import phase
 from chainrule.compiler.ops.scan import scan
 from chainrule.compiler.types import Dim, Size, symbol
 
+from ..calls import Effects, Step, tracing
 from ..tensor import Tensor, as_tensor, public
-from .loops import check_drawing
+from .loops import hold, states
 from .nests import Nest, form, kept, leaves, like, numbered, strong
 
 
@@ -29,8 +32,8 @@ def while_loop(
     """Repeat a step for as long as a condition holds: while cond(c): c = body(c).
 
     Both functions are traced once; the loop is a loop of the program, and takes as many steps as it
-    needs. They may use tensors from outside, and hold other loops. Nests are tensors, or tuples,
-    lists and dictionaries of them.
+    needs. They may use tensors from outside, hold other loops, and call layers, as the step of
+    `scan` may. Nests are tensors, or tuples, lists and dictionaries of them.
 
     With `max_steps` the loop may be differentiated any number of times, for as many steps as it has
     taken; the number of steps counts as a constant. What the reverse needs of each step is kept in
@@ -55,7 +58,7 @@ def while_loop(
 
     Raises:
         UsageError: the condition is no bool of no axes, the step returns a nest of another form
-            than `init` or draws random numbers, or `max_steps` is no number of steps.
+            than `init`, or `max_steps` is no number of steps.
         ShapeError: a carry changes its shape.
         DTypeError: a carry changes its dtype.
         LoopError: when the program runs, the condition still holds after `max_steps`.
@@ -87,20 +90,53 @@ def while_loop(
     weak = [t.weak for t in inits]
     if any(weak):
         _, carry = _carry(body, init, starts, weak)
-        results = [as_tensor(x) for x in leaves(_stepped(body, carry, init))]
+        with tracing(bound):
+            results = [as_tensor(x) for x in leaves(_stepped(body, carry, init))]
         starts = [
             convert(x, strong(new)) if free else x
             for x, new, free in zip(starts, results, weak, strict=True)
         ]
     inputs, carry = _carry(body, init, starts, [False] * len(starts))
-    results = [as_tensor(x) for x in leaves(_stepped(body, carry, init))]
+    with tracing(bound) as traced:
+        holds = condition("while_loop", "condition", cond(carry))
+        results = [as_tensor(x) for x in leaves(_stepped(body, carry, init))]
     outputs = [kept("while_loop", x, x.type, new) for x, new in zip(inputs, results, strict=True)]
-    holds = condition("while_loop", "condition", cond(carry))
     strict = bound is not None and at_bound == "error"
-    made = scan(inputs, outputs, starts, [], bound, False, holds, strict)
-    check_drawing(made[0])
+    made = _loop(inputs, outputs, holds, starts, bound, strict, traced)
     last = like(init, iter([Tensor(node) for node in made]))
     return (last, Tensor(made[-1])) if return_steps else last
+
+
+def _loop(
+    inputs: list[Node],
+    carries: list[Node],
+    holds: Node,
+    starts: list[Node],
+    bound: Dim | None,
+    strict: bool,
+    traced: Step,
+) -> tuple[Node, ...]:
+    """The results of a loop, which also carries along what layers do beside their results."""
+    n, terms = len(starts), traced.losses
+    own, new = states(traced)
+    sums = [leaf("loss", x.type, "placeholder") for x in terms]
+    inputs = [*inputs, *own.values(), *sums]
+    outputs = substitute([*carries, *new.values(), *terms, holds], own)
+    holds = outputs.pop()
+    for i, held in enumerate(own.values(), n):
+        outputs[i] = phase(outputs[i], held)
+    for i, so_far in enumerate(sums, n + len(own)):
+        outputs[i] = so_far + outputs[i]
+    starts = [*starts, *own, *map(zeros_like, terms)]
+    if traced.own in walk([*outputs, holds]):
+        inputs.append(traced.own)
+        outputs.append(traced.own + 1)
+        starts.append(const(0, "int64"))
+    made = scan(inputs, outputs, starts, [], bound, False, holds, strict)
+    after, added = made[n : n + len(own)], made[n + len(own) : n + len(own) + len(terms)]
+    inside = (*carries, *new.values(), *terms, holds)
+    hold(made, inside, Effects(tuple(zip(own, after, strict=True)), added))
+    return made
 
 
 def _bound(max_steps: int | str | Size | None, at_bound: str) -> Dim | None:

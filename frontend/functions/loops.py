@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from chainrule.compiler.errors import ShapeError, UsageError
@@ -107,10 +107,8 @@ def _loop(
     traced: Step,
 ) -> list[Node]:
     """The results of a loop, which also does what layers do beside their results in its step."""
-    n, new = len(starts), dict[Node, Node]()
-    for old, state in traced.updates:  # the calls of a shared layer, one after the other
-        (new[old],) = substitute([state], {old: new.get(old, old)})
-    own = {old: leaf(old.attr("name"), old.type, "placeholder") for old in new}
+    n = len(starts)
+    own, new = states(traced)
     outputs = substitute([*carries, *new.values(), *stacked, *traced.losses], own)
     for i, held in enumerate(own.values(), n):
         outputs[i] = phase(outputs[i], held)
@@ -119,16 +117,24 @@ def _loop(
         inputs.append(traced.own)
         sequences = [*sequences, iota(length)]
     made = looped(inputs, outputs, [*starts, *own], sequences, length, bool(reverse))
-    states, ys = made[n : n + len(own)], made[n + len(own) :]
-    effects = beside(
-        Effects(
-            tuple(zip(own, states, strict=True)),
-            tuple(total(x, axes=(0,)) for x in ys[len(stacked) :]),
-        )
-    )
-    loop = Loop((*carries, *stacked, *new.values(), *traced.losses), effects)
-    LOOPS.update(dict.fromkeys(made, loop))
+    after, ys = made[n : n + len(own)], made[n + len(own) :]
+    terms = [total(x, axes=(0,)) for x in ys[len(stacked) :]]
+    inside = (*carries, *stacked, *new.values(), *traced.losses)
+    hold(made, inside, Effects(tuple(zip(own, after, strict=True)), tuple(terms)))
     return [*made[:n], *ys[: len(stacked)]]
+
+
+def states(traced: Step) -> tuple[dict[Node, Node], dict[Node, Node]]:
+    """For each state that a step changes, a leaf for what it is before, and what it becomes."""
+    new: dict[Node, Node] = {}
+    for old, state in traced.updates:  # the calls of a shared layer, one after the other
+        (new[old],) = substitute([state], {old: new.get(old, old)})
+    return {old: leaf(old.attr("name"), old.type, "placeholder") for old in new}, new
+
+
+def hold(made: Sequence[Node], inside: tuple[Node, ...], effects: Effects) -> None:
+    """Remember of a loop's results what its step was made of, and what happens beside them."""
+    LOOPS.update(dict.fromkeys(made, Loop(inside, beside(effects))))
 
 
 def _sequence(x: Any) -> Tensor:

@@ -234,3 +234,31 @@ def test_a_gradient_for_an_inner_tensor_sees_the_mask_that_was_drawn() -> None:
     dropped, slopes = evaluate([derived(node) for node in graph.roots[:2]], values)
     np.testing.assert_array_equal(dropped == 0, slopes == 0)
     assert 0 < np.mean(slopes == 0) < 1
+
+
+def test_a_loop_with_a_condition_does_beside_its_results_what_a_scan_does() -> None:
+    def fitted(conditional: bool) -> tuple[Any, Any]:
+        x = cr.Input((3,))
+        norm, penalty = cr.BatchNormalization(), Penalty()
+        dense, dropout = cr.Dense(3, activation="tanh"), cr.Dropout(0.3)
+
+        def step(h: Any) -> Any:
+            return dropout(dense(penalty(norm(h))) + x)
+
+        if conditional:
+            init = (x, 0)
+            h, _ = cr.while_loop(lambda c: c[1] < 4, lambda c: (step(c[0]), c[1] + 1), init, 9)
+        else:
+            h, _ = cr.scan(lambda h, _: (step(h), None), x, length=4)
+        model = cr.Model(x, cr.Dense(1)(h), seed=0)
+        model.compile("mse", optimizer=cr.SGD(1e-2))
+        history = model.fit(DATA[:, 0], LABELS, epochs=3, batch_size=4, seed=3, verbose=0).history
+        return history["loss"], model
+
+    (by_scan, scan), (by_while, loop) = fitted(False), fitted(True)
+    np.testing.assert_allclose(by_while, by_scan, rtol=1e-6)
+    assert len(scan.state) == 2
+    for name, array in {**scan.parameters, **scan.state}.items():
+        found = {**loop.parameters, **loop.state}[name]
+        np.testing.assert_allclose(found, array, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(loop.predict(DATA[:, 0]), scan.predict(DATA[:, 0]), rtol=1e-5)

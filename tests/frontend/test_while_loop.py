@@ -288,11 +288,6 @@ def less(c: Any) -> Any:
         (lambda: cr.while_loop(less, lambda c: c, X, -1), UsageError, "how many steps"),
         (lambda: cr.while_loop(less, lambda c: c, X, True), UsageError, "how many steps"),
         (lambda: cr.while_loop(less, lambda c: c, X, 2, WRONG), UsageError, "'error' or 'stop'"),
-        (
-            lambda: cr.while_loop(less, lambda c: cr.Dropout(0.5)(c), X),
-            UsageError,
-            "random numbers",
-        ),
     ],
 )
 def test_what_is_no_loop_is_refused(call: Any, error: type[Exception], message: str) -> None:
