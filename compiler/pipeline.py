@@ -16,6 +16,7 @@ from .passes.merge import Merge
 from .passes.rewrite import Rewrite
 from .program import Program
 from .rules import ALGEBRA, FINISH, STABILIZE
+from .stopwatch import phase
 from .targets import target as find_target
 from .trace import Trace
 
@@ -34,27 +35,33 @@ def derive(request: Graph, trace: Trace | None = None) -> Graph:
         return everywhere(lambda inner: change(inner, trace), graph)
 
     stabilize = Rewrite(ALGEBRA + STABILIZE)
-    graph = each(stabilize, request)  # a formula stabilized first has a stable gradient
-    graph = each(Contractions(), graph)
-    graph = Merge()(each(Differentiate(), graph), trace)
-    graph = each(Rewrite(ALGEBRA + FINISH), each(stabilize, graph))
-    graph = each(Fold(), graph)
-    return each(Contractions(), graph)
+    with phase("rules"):
+        graph = each(stabilize, request)  # a formula stabilized first has a stable gradient
+        graph = each(Contractions(), graph)
+    with phase("gradient"):
+        graph = Merge()(each(Differentiate(), graph), trace)
+    with phase("rules"):
+        graph = each(Rewrite(ALGEBRA + FINISH), each(stabilize, graph))
+        graph = each(Fold(), graph)
+        return each(Contractions(), graph)
 
 
 def lower(derived: Graph, target: str) -> Graph:
     """The derived graph in the ops that a target spells: what is emitted."""
     spells = find_target(target).spells
-    # Formulas of the user's are opened first, so that the rules see inside them.
-    graph = everywhere(Lower(lambda op: built_in(op) and op is not STOP_GRADIENT), derived)
-    graph = everywhere(Rewrite(ALGEBRA + STABILIZE), graph)
-    graph = everywhere(Fold(rounds=True), graph)
-    graph = everywhere(Contractions(), graph)
-    graph = everywhere(Lower(spells), graph)
-    return Merge()(everywhere(Fold(rounds=True), graph))
+    with phase("rules"):
+        # Formulas of the user's are opened first, so that the rules see inside them.
+        graph = everywhere(Lower(lambda op: built_in(op) and op is not STOP_GRADIENT), derived)
+        graph = everywhere(Rewrite(ALGEBRA + STABILIZE), graph)
+        graph = everywhere(Fold(rounds=True), graph)
+        graph = everywhere(Contractions(), graph)
+        graph = everywhere(Lower(spells), graph)
+        return Merge()(everywhere(Fold(rounds=True), graph))
 
 
 def compile(request: Graph, target: str, environment: str = "") -> Program:
     """The program that computes a request on a target."""
     name = fingerprint(request, target, environment)
-    return find_target(target).emit(lower(derive(request), target), name)
+    lowered = lower(derive(request), target)
+    with phase("emission"):
+        return find_target(target).emit(lowered, name)

@@ -30,6 +30,7 @@ from pathlib import Path
 from chainrule.compiler.program import FORMAT, Program
 
 from .files import replace_file
+from .versions import version
 
 CACHE_FORMAT = 1
 SHAPED_BY = ("chainrule", "numba", "llvmlite", "numpy", "scipy", "sympy")
@@ -182,18 +183,13 @@ def fingerprint_of_environment() -> str:
     The versions of the packages, the text of the compiler and of the devices (of an editable
     install, it changes while the version stays), and the formats of the files.
     """
-    from importlib.metadata import PackageNotFoundError, version
-
     from chainrule.compiler import program
 
     digest = hashlib.sha256(f"{CACHE_FORMAT} {FORMAT} {sys.version_info[:2]}".encode())
     for package in SHAPED_BY:
-        try:
-            digest.update(f" {package} {version(package)}".encode())
-        except PackageNotFoundError:
-            digest.update(f" {package} -".encode())
+        digest.update(f" {package} {version(package)}".encode())
     for folder in (Path(program.__file__).parent, Path(__file__).parent / "devices"):
-        for path in sorted(folder.rglob("*.py")):
+        for path in sorted((*folder.rglob("*.py"), *folder.rglob("*.ir"))):
             digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()
 

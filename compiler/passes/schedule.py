@@ -14,6 +14,7 @@ from ..errors import Fault
 from ..ir import CONST, OPS, Graph, Node, const, leaf, substitute, transform
 from ..ops import convert, elementary, index, linear, random, reduce, running, scan, shape, windows
 from ..ops.base import Scalar
+from ..stopwatch import phase
 from ..types import Dim, Shape, Size, divide, product, sub
 from .contractions import Kind, core, kind_of, standard
 from .fuse import fuse
@@ -58,7 +59,8 @@ RUNNING = (
 
 def schedule(graph: Graph) -> Schedule:
     """The kernels of a graph whose ops a target spells itself."""
-    return _planned(graph, [])
+    with phase("schedule"):
+        return _planned(graph, [])
 
 
 def _planned(graph: Graph, faults: list[Fault]) -> Schedule:

@@ -7,7 +7,6 @@ is a new sibling of the folders here, or another package's module.
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import UnknownNameError, nearest
@@ -38,6 +37,8 @@ class Target(Protocol):
 
 def known() -> list[str]:
     """The names of all targets that are installed."""
+    from importlib.metadata import entry_points
+
     return sorted({*BUILT_IN, *(found.name for found in entry_points(group=GROUP))})
 
 
@@ -57,7 +58,9 @@ def target(name: str) -> Target:
     if name in BUILT_IN:
         module = importlib.import_module(BUILT_IN[name])
     else:
-        found: list[EntryPoint] = list(entry_points(group=GROUP, name=name))
+        from importlib.metadata import entry_points
+
+        found = list(entry_points(group=GROUP, name=name))
         if not found:
             raise UnknownNameError(
                 f"unknown target {name!r}",

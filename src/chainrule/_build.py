@@ -9,6 +9,7 @@ from chainrule.compiler.errors import UnknownNameError, nearest
 from chainrule.compiler.fingerprint import fingerprint
 from chainrule.compiler.ir import Graph
 from chainrule.compiler.program import Program
+from chainrule.compiler.stopwatch import phase
 from chainrule.compiler.targets import BUILT_IN, known
 from chainrule.runtime.cache import Cache, fingerprint_of_environment
 from chainrule.runtime.devices import compiled, load
@@ -34,19 +35,24 @@ def check_target(name: str) -> str:
 
 def program(request: Graph, target: str) -> Program:
     """The program of a request: the one in the cache, or a new one, which is then kept there."""
-    store, environment = Cache.open(), _environment()
-    found = store.load_program(fingerprint(request, target, environment))
+    with phase("cache"):
+        store, environment = Cache.open(), _environment()
+        found = store.load_program(fingerprint(request, target, environment))
     if found is None:
-        from chainrule.compiler.pipeline import compile
+        with phase("import"):
+            from chainrule.compiler.pipeline import compile
 
         found = compile(request, target, environment)
-        store.store_program(found)
+        with phase("cache"):
+            store.store_program(found)
     return found
 
 
 def executable(request: Graph, target: str) -> Executable:
     """The request, ready to be called."""
-    return load(program(request, target))
+    found = program(request, target)
+    with phase("native"):
+        return load(found)
 
 
 def is_compiled(request: Graph, target: str) -> bool:

@@ -9,10 +9,8 @@ from __future__ import annotations
 import functools
 import gzip
 import hashlib
-import http.client
 import os
 import sys
-import urllib.request
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -111,9 +109,11 @@ def fetch(remote: Remote) -> Path:
         return path
     path = _cache(os.environ.get("CHAINRULE_CACHE_DIR")).folder / "datasets" / remote.name
     if not path.is_file():
+        from http.client import HTTPException
+
         try:
             _download(remote, path)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, HTTPException) as error:
             raise FileError(
                 f"{remote.name} cannot be downloaded",
                 f"{remote.url}: {error}",
@@ -129,6 +129,8 @@ def _cache(folder: str | None) -> Cache:
 
 
 def _download(remote: Remote, path: Path) -> None:
+    import urllib.request
+
     print(f"downloading {remote.name} (once, {remote.size / 1e6:.0f} MB)", file=sys.stderr)
     with urllib.request.urlopen(remote.url, timeout=_TIMEOUT) as response:
         content = response.read(remote.size + 1)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from chainrule.compiler.program import Program
 
+from ...versions import version
+
 
 def object_key(program: Program) -> str:
     """The name of a program's native code in the cache.
@@ -37,8 +39,6 @@ def _statements(source: str) -> str:
 @cache
 def _toolchain() -> bytes:
     """A hash of what turns source into native code: packages, our own library, the processor."""
-    from importlib.metadata import version
-
     import llvmlite.binding as llvm
 
     digest = hashlib.sha256(repr(sys.version_info[:3]).encode())

@@ -1,0 +1,1 @@
+"""What compiling costs, measured: run `python -m benchmarks compile` in a checkout."""
