@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 
-from chainrule.compiler.ir import Node, Op, leaf, make
+from chainrule.compiler.ir import Node, Op, const, leaf, make, transform
 from chainrule.compiler.ops.convert import size
-from chainrule.compiler.ops.random import DROPOUT
+from chainrule.compiler.ops.random import DRAWS, DROPOUT
+from chainrule.compiler.ops.scan import throughout, with_steps
 from chainrule.compiler.types import Shape, TensorType, product
 
 from .calls import current
@@ -18,10 +19,36 @@ STEP = leaf("draws", TensorType("int64"), "state")
 _streams = itertools.count()
 
 
-def drawn(op: Op, like: Tensor) -> Tensor:
-    """Numbers that an op of `compiler/ops/random.py` draws, of the shape and dtype of a tensor."""
-    source, stream = _source(like.shape), next(_streams)
-    return Tensor(make(op, source, shape=like.shape, dtype=like.dtype, stream=stream))
+def numbered(nodes: list[Node]) -> list[Node]:
+    """The nodes with their streams numbered anew, so that they do not depend on others."""
+    if not any(node.op in DRAWS for node in with_steps(nodes)):
+        return nodes
+    mapped = transform(nodes, throughout(Streams()))
+    return [mapped[node] for node in nodes]
+
+
+class Streams:
+    """Numbers the streams of random numbers in the order of the graph."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[int, int] = {}
+
+    def __call__(self, node: Node) -> Node:
+        """The node with its stream's number."""
+        if node.op not in DRAWS:
+            return node
+        # A gradient for an inner tensor holds what was drawn once more.
+        number = self.numbers.setdefault(node.attr("stream"), len(self.numbers))
+        attrs = {**dict(node.attrs), "stream": number}
+        return make(node.op, node.operands, node.where, **attrs)
+
+
+def drawn(op: Op, shape: Shape, dtype: str, seed: Node | None = None) -> Tensor:
+    """Numbers that an op of `compiler/ops/random.py` draws; without a seed, a model's."""
+    source, stream = _source(shape), next(_streams)
+    if seed is not None:
+        source = (seed, const(0, "int64"), *source[2:])
+    return Tensor(make(op, source, shape=shape, dtype=dtype, stream=stream))
 
 
 def dropped(x: Tensor, rate: float) -> Tensor:

@@ -8,16 +8,15 @@ from dataclasses import dataclass, replace
 
 from chainrule.compiler.errors import UsageError, pinned
 from chainrule.compiler.explain.formulas import text
-from chainrule.compiler.ir import Graph, Node, is_leaf, leaf, make, substitute, transform, walk
+from chainrule.compiler.ir import Graph, Node, const, is_leaf, leaf, substitute, transform, walk
 from chainrule.compiler.ops.gradient import original
 from chainrule.compiler.ops.phase import in_training, outside_training
-from chainrule.compiler.ops.random import DRAWS
 from chainrule.compiler.ops.scan import throughout, trimmed
 from chainrule.compiler.passes.contract import Contractions
 from chainrule.compiler.types import Where
 
 from .calls import CALLS, LOOPS, Call, Effects
-from .drawing import SEED, STEP
+from .drawing import SEED, STEP, Streams
 from .initializers import Initializer
 from .layers.base import BaseLayer, Parameter, State
 from .tensor import Tensor
@@ -40,7 +39,7 @@ class Network:
 
     Attributes:
         graph: in training: inputs, parameters, named outputs, and what layers' states become.
-        inference: outside training: nothing is random, nothing changes.
+        inference: outside training: what is random is the same every time, nothing changes.
         terms: what regularizers and layers add to the loss, in training and outside.
         rows: the layers in order.
         initializers: of parameters and states by name; none where the arrays are there already.
@@ -114,8 +113,12 @@ def network(inputs: Sequence[Tensor], outputs: Sequence[Tensor], name: str) -> N
             leaf(namer("draws"), STEP.type, "state"),
         )
         renamed |= {SEED: draws[0], STEP: draws[1]}
-    both = transform(order, throughout(_Streams()), renamed)
-    training, outside = (_phase(both, chosen) for chosen in (in_training, outside_training))
+    both = transform(order, throughout(Streams()), renamed)
+    training, outside = _phase(both, in_training), _phase(both, outside_training)
+    if draws is not None:
+        # Outside training the same numbers every time: those of seed 0 and step 0.
+        same = substitute([*outside.values()], dict.fromkeys(draws, const(0, SEED.dtype)))
+        outside = dict(zip(outside, same, strict=True))
 
     results = [t.node for t in outputs]
     labels = [namer(label) for label in _outputs(results, calls)]
@@ -181,21 +184,6 @@ def _updates(
             state = training[old]
             (found[state],) = substitute([training[new]], {state: found.get(state, state)})
     return tuple(found.items())
-
-
-class _Streams:
-    """Numbers the streams of random numbers in the order of the graph."""
-
-    def __init__(self) -> None:
-        self.numbers: dict[int, int] = {}
-
-    def __call__(self, node: Node) -> Node:
-        if node.op not in DRAWS:
-            return node
-        # A gradient for an inner tensor holds what was drawn once more.
-        number = self.numbers.setdefault(node.attr("stream"), len(self.numbers))
-        attrs = {**dict(node.attrs), "stream": number}
-        return make(node.op, node.operands, node.where, **attrs)
 
 
 def _calls(

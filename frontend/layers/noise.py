@@ -53,7 +53,11 @@ class GaussianNoise(BaseLayer):
     def apply(self, *inputs: Tensor) -> Tensor:
         """Of the shape of `x`."""
         (x,) = inputs
-        return x if self.stddev == 0 else in_phases(x + self.stddev * drawn(NORMAL, x), x)
+        return (
+            x
+            if self.stddev == 0
+            else in_phases(x + self.stddev * drawn(NORMAL, x.shape, x.dtype), x)
+        )
 
 
 class GaussianDropout(BaseLayer):
@@ -89,7 +93,9 @@ class GaussianDropout(BaseLayer):
         (x,) = inputs
         if self.rate == 0:
             return x
-        return in_phases(x * (1 + math.sqrt(self.rate / (1 - self.rate)) * drawn(NORMAL, x)), x)
+        return in_phases(
+            x * (1 + math.sqrt(self.rate / (1 - self.rate)) * drawn(NORMAL, x.shape, x.dtype)), x
+        )
 
 
 class AlphaDropout(BaseLayer):
@@ -129,7 +135,7 @@ class AlphaDropout(BaseLayer):
         (x,) = inputs
         if self.rate == 0:
             return x
-        draw = drawn(UNIFORM, x)
+        draw = drawn(UNIFORM, x.shape, x.dtype)
         a = ((1 - self.rate) * (1 + self.rate * self.lowest**2)) ** -0.5
         b = -a * self.lowest * self.rate
         return in_phases(a * where(draw >= self.rate, x, self.lowest) + b, x)

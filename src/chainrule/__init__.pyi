@@ -54,7 +54,7 @@ from chainrule.frontend.formula import (
     regularizer as regularizer,
 )
 from chainrule.frontend.formulas.signature import PerUnit as PerUnit
-from chainrule.frontend.functions import linalg as linalg
+from chainrule.frontend.functions import linalg as linalg, random as random
 from chainrule.frontend.functions.attention import (
     scaled_dot_product_attention as scaled_dot_product_attention,
 )

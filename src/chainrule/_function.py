@@ -12,6 +12,7 @@ from chainrule.compiler.errors import DTypeError, UnknownNameError, UsageError
 from chainrule.compiler.ir import Graph, Node, is_leaf, walk
 from chainrule.compiler.ops.gradient import GRADIENT, WANTED
 from chainrule.compiler.types import SHORT
+from chainrule.frontend.drawing import SEED, numbered
 from chainrule.frontend.names import identifier
 from chainrule.frontend.tensor import Tensor
 
@@ -204,11 +205,13 @@ def _request(inputs: Any, outputs: Any, name: str) -> tuple[Graph, list[int]]:
             f"{name} has no outputs", "expected at least one tensor", "cr.function([x], [y])"
         )
     nodes = list(dict.fromkeys(result.node for result in results))
+    places = [nodes.index(result.node) for result in results]
     _check_complete(name, leaves, nodes)
+    nodes = numbered(nodes)
     named = _names([x.attr("name") for x in leaves], nodes)
     inner = {node: label for label, node in named if not is_leaf(node)}
     graph = Graph(name, inputs=tuple(leaves), outputs=tuple(named), names=inner)
-    return graph, [nodes.index(result.node) for result in results]
+    return graph, places
 
 
 def _inputs(inputs: Any) -> list[Node]:
@@ -238,6 +241,12 @@ def _check_complete(name: str, leaves: Sequence[Node], nodes: Sequence[Node]) ->
         x for x in walk(nodes) if is_leaf(x) and x not in leaves and x.attr("role") != "placeholder"
     ]
     if missing:
+        if SEED in missing:
+            raise UsageError(
+                f"{name}: random numbers without a seed",
+                "a model has one, a function has not",
+                "cr.random takes a seed, which may be an input; a layer's noise is for models",
+            )
         x = missing[0]
         made = f", made at {x.where}" if x.where else ""
         raise UsageError(

@@ -27,6 +27,7 @@ MODULES = (
     "functions.convolution",
     "functions.attention",
     "functions.creation",
+    "functions.random",
     "functions.indexing",
     "functions.gathering",
     "functions.ordering",
@@ -49,11 +50,13 @@ This page is made from the functions' own tables and docstrings, by
 
 
 def functions(module: str) -> Iterator[tuple[str, Callable[..., Any]]]:
-    if module == "functions.linalg":
+    if module in ("functions.linalg", "functions.random"):
         # What is also a function of `cr` is told there.
-        for name in cr.linalg.__all__:
+        folder = module.removeprefix("functions.")
+        home = getattr(cr, folder)
+        for name in home.__all__:
             if not hasattr(cr, name):
-                yield f"linalg.{name}", getattr(cr.linalg, name)
+                yield f"{folder}.{name}", getattr(home, name)
         return
     home = f"chainrule.frontend.{module}"
     face: Any = cr
