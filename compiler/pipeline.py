@@ -39,7 +39,7 @@ def derive(request: Graph, trace: Trace | None = None) -> Graph:
         graph = each(stabilize, request)  # a formula stabilized first has a stable gradient
         graph = each(Contractions(), graph)
     with phase("gradient"):
-        graph = Merge()(each(Differentiate(), graph), trace)
+        graph = Merge()(Differentiate()(graph, trace), trace)
     with phase("rules"):
         graph = each(Rewrite(ALGEBRA + FINISH), each(stabilize, graph))
         graph = each(Fold(), graph)

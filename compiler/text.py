@@ -54,7 +54,7 @@ def show(graph: Graph) -> str:
     rows = _Rows()
     nodes = graph.nodes()
     listing = _Listing(nodes, graph.names, rows)
-    body = listing.lines("")
+    body = listing.lines(None)
     lines = [f"graph {_word(graph.name)}", *rows.lines(), *rows.steps, *body]
     for title, leaves in (
         ("inputs", graph.inputs),
@@ -87,7 +87,7 @@ class _Rows:
         """What the step of a loop is called in the text; those inside it come before it."""
         if body not in self._steps:
             listing = _Listing(walk([*body.inputs, *body.outputs]), {}, self)
-            lines = listing.lines("  ", places=True)
+            lines = listing.lines(body.inputs, places=True)
             label = self._steps[body] = f"step#{len(self._steps)}"
             given = ", ".join(map(listing.given, body.inputs))
             self.steps += [f"{label}({given}) {{", *lines]
@@ -143,7 +143,7 @@ class _Rows:
         title = "" if label == row.name else f" name={json.dumps(row.name)}"
         title += "" if row.kind == "float" else f" kind={row.kind}"
         title += f" numpy={row.numpy}" if row.numpy else ""
-        lines = [f"row {label}({given}){title} {{", *listing.lines("  ")]
+        lines = [f"row {label}({given}){title} {{", *listing.lines(xs)]
         for name, nodes in parts:
             lines.append(f"  {name} {listing.refs(nodes)}")
         return [*lines, "}"]
@@ -184,15 +184,15 @@ class _Listing:
         own = "" if self.ids[x] == f"%{name}" else f" {_word(name)}"
         return f"{self.ids[x]}{own}: {shown_type(x.type)}"
 
-    def lines(self, indent: str, places: bool = False) -> list[str]:
-        """A line a node; placeholders stand in the heading."""
-        places = places or not indent
+    def lines(self, heading: Sequence[Node] | None, places: bool = False) -> list[str]:
+        """A line a node but for those in the heading, if it has one."""
+        places, indent = places or heading is None, "" if heading is None else "  "
         outside: set[Node] = set()
         lines = []
         for node in self.nodes:
             if is_leaf(node) or any(x in outside for x in node.operands):
                 outside.add(node)
-            if not (is_leaf(node) and node.attr("role") == "placeholder" and indent):
+            if node not in (heading or ()):
                 place = _place(node.where) if node in outside and places else ""
                 lines.append(f"{indent}{self._line(node)}{place}")
         return lines

@@ -7,13 +7,14 @@ else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..ir import Node, Op, leaf, make, register, substitute
+from ..ir import Node, Op, is_leaf, leaf, make, register, substitute
 from ..types import TensorType
 from .broadcasting import zeros_like
+from .gradient import WANTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,25 @@ def declared(node: Node) -> Declaration:
     n, (value, result, cotangent, *rest) = node.attr("count"), node.operands
     forward: Sequence[Any] = (tuple(rest[2 * n : 3 * n]), rest[3 * n]) if rest[2 * n :] else ()
     return Declaration(value, result, cotangent, tuple(rest[:n]), tuple(rest[n : 2 * n]), *forward)
+
+
+def bound(nodes: Iterable[Node]) -> set[Node]:
+    """The leaves that belong to a derivative or a declaration: no value comes from outside."""
+    nodes = list(nodes)
+    found = {node.operands[1] for node in nodes if node.op in WANTED} | hidden(nodes)
+    return {x for x in found if is_leaf(x) and x.attr("role") == "placeholder"}
+
+
+def hidden(nodes: Iterable[Node]) -> set[Node]:
+    """Those that only stand for something: nothing else means them."""
+    found: set[Node] = set()
+    for node in nodes:
+        if node.op in WANTED and node.operands[1] is not node.operands[-1]:
+            found.add(node.operands[1])
+        elif node.op is CUSTOM:
+            known = declared(node)
+            found |= {known.result, known.cotangent, *known.tangents}
+    return found
 
 
 def _transposed(node: Node, i: int, out_grad: Node) -> Node:

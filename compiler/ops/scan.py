@@ -36,6 +36,7 @@ from ..ir import (
 from ..types import TensorType
 from .broadcasting import broadcast_dims
 from .convert import CAST
+from .custom import hidden
 from .gradient import WANTED
 from .shape import BROADCAST_TO, RESHAPE, TRANSPOSE, broadcast_to, reshape, transpose
 
@@ -301,10 +302,12 @@ def step(inputs: Sequence[Node], outputs: Sequence[Node]) -> Body:
 def from_outside(inputs: Sequence[Node], outputs: Sequence[Node]) -> tuple[Node, ...]:
     """What results need beside the inputs, computed outside as far as possible.
 
-    Numbers are not outside of anything. Where a gradient is still to be taken inside, what it is
-    taken for must be seen there, so only leaves are outside.
+    Numbers are not outside of anything, nor are leaves that derivatives inside speak of. Where a
+    gradient is still to be taken inside, what it is taken for must be seen there, so only leaves
+    are outside.
     """
     order = walk(outputs, frozenset(inputs))
+    inputs = (*inputs, *hidden(order))
     inside, grounded = set(inputs), set(inputs)
     for node in order:
         if any(x in inside for x in node.operands):

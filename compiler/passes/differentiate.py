@@ -10,8 +10,9 @@ from ..ir import Graph, Node, is_const, is_leaf, leaf, substitute, transform, wa
 from ..jacobians import jacobian
 from ..lifting import lifted
 from ..ops.broadcasting import zeros_like
-from ..ops.custom import CUSTOM, declared, unruled
+from ..ops.custom import CUSTOM, unruled
 from ..ops.gradient import JACOBIAN, TAYLOR, WANTED
+from ..ops.scan import everywhere, throughout, with_steps
 from ..ops.shape import broadcast_to
 from ..taylor import coefficients
 from ..trace import Trace
@@ -23,8 +24,8 @@ class Differentiate:
 
     Gradients of one result share one sweep. Each gradient of a named node is named after both:
     `dL_dh1`. A result that does not depend on `x` has a gradient of zeros. Gradients for many
-    cotangents are the gradient for one, lifted. Declared derivatives are left out when all are
-    taken.
+    cotangents are the gradient for one, lifted. In the steps of loops they are taken first, and
+    loops with them are then differentiated. Declared derivatives are left out when all are taken.
     """
 
     name: str = "differentiate"
@@ -32,12 +33,16 @@ class Differentiate:
     def __call__(self, graph: Graph, trace: Trace | None = None) -> Graph:
         """The graph without gradient nodes."""
         graph = self.taken(graph, trace if trace is not None else Trace())
-        if any(node.op is CUSTOM for node in walk(graph.roots)):
-            graph = graph.map(transform(graph.roots + graph.leaves + tuple(graph.names), unruled))
+        if any(node.op is CUSTOM for node in with_steps(walk(graph.roots))):
+            roots = (*graph.roots, *graph.leaves, *graph.names)
+            graph = graph.map(transform(roots, throughout(unruled)))
         return graph
 
     def taken(self, graph: Graph, trace: Trace) -> Graph:
         """The graph without gradient nodes, which may still be differentiated: as declared."""
+        return everywhere(lambda inner: self._taken(inner, trace), graph)
+
+    def _taken(self, graph: Graph, trace: Trace) -> Graph:
         while wanted := innermost(walk(graph.roots)):
             names = dict(graph.names)
             known: dict[Node, Node] = {}
@@ -62,7 +67,7 @@ class Differentiate:
 
 def derived(node: Node) -> Node:
     """A node whose derivatives are taken; what is declared stays, for derivatives of the node."""
-    if not innermost(walk([node])):
+    if not any(x.op in WANTED for x in with_steps(walk([node]))):
         return node
     return Differentiate().taken(Graph("derived", outputs=(("value", node),)), Trace()).roots[0]
 
@@ -118,18 +123,6 @@ def innermost(nodes: list[Node]) -> list[Node]:
         if inside or wanted:
             holds.add(node)
     return found
-
-
-def bound(nodes: list[Node]) -> set[Node]:
-    """The leaves that belong to a derivative or a declaration: no value comes from outside."""
-    found: set[Node] = set()
-    for node in nodes:
-        if node.op in WANTED:
-            found.add(node.operands[1])
-        elif node.op is CUSTOM:
-            known = declared(node)
-            found |= {known.result, known.cotangent, *known.tangents}
-    return {x for x in found if is_leaf(x) and x.attr("role") == "placeholder"}
 
 
 def name_all(y: Node, grads: dict[Node, Node], names: dict[Node, str]) -> None:

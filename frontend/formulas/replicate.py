@@ -15,6 +15,7 @@ from chainrule.compiler.ir import Node, leaf, walk
 from chainrule.compiler.lifting import lifted
 from chainrule.compiler.ops.gradient import WANTED
 from chainrule.compiler.ops.random import DROPOUT
+from chainrule.compiler.ops.scan import with_steps
 from chainrule.compiler.ops.shape import broadcast_to, reshape, transpose
 from chainrule.compiler.types import Shape, TensorType
 
@@ -148,7 +149,7 @@ def replicate(neuron: Neuron, x: Tensor, units: int, parameters: Mapping[str, Te
         by_unit = transpose(given, (1, 0)) if per_input else given
         mapped[placeholder] = _spread(by_unit, ((1,) * (lead - 1)) + (units, *shape))
     number = neuron.applied(Tensor(own), *placeholders).node
-    if any(node.op in WANTED for node in walk([number])):
+    if any(node.op in WANTED for node in with_steps(walk([number]))):
         # A warm start of a model without such a neuron needs no chain rule.
         from chainrule.compiler.passes.differentiate import derived
 

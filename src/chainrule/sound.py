@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from chainrule.compiler.ir import OPS, Graph, Node, Op, is_leaf, leaf, walk
 from chainrule.compiler.ops.base import Scalar
-from chainrule.compiler.passes.differentiate import bound
+from chainrule.compiler.ops.custom import bound
 from chainrule.compiler.types import TensorType, Where, symbols, value
 from chainrule.frontend.names import identifier
 

@@ -229,3 +229,30 @@ def test_straight_through_of_other_types() -> None:
         cr.straight_through(x, cr.sum(x))
     with pytest.raises(DTypeError, match="not two tensors of the same floats"):
         cr.straight_through(x, x.astype("float64"))
+
+
+def test_in_the_step_of_a_loop() -> None:
+    """What is declared holds for the loop's derivatives, of the second order too."""
+
+    @cr.custom_gradient(vjp=lambda g, y, x: g * cr.sin(x), check=False)
+    def odd(x: cr.Tensor) -> cr.Tensor:
+        return x * 1.0
+
+    def step(c: cr.Tensor, t: cr.Tensor) -> tuple[cr.Tensor, cr.Tensor]:
+        h = 2 * c * t
+        return c + odd(t) + cr.grad(h**3, h), cr.straight_through(cr.round(c), 3 * t)
+
+    x, a = cr.tensor("x", (2,), "float64"), np.array([1.0, 2.0])
+    c, ys = cr.scan(step, 0.0, x)
+    slope = cr.grad(c + cr.sum(ys), x)
+    f = cr.function([x], [slope, cr.grad(cr.sum(slope), x)], "numpy")
+    # c = odd(x) + odd(y) + 12 (odd(x) y)^2, where odd(x) is x and its slope sin(x)
+    s, t = np.sin(a[0]), np.sin(a[1])
+    first = [s + 24 * a[1] ** 2 * a[0] * s + 3, t + 24 * a[1] * a[0] ** 2 + 3]
+    np.testing.assert_allclose(f(a)[0], first, rtol=1e-14)
+    inner = np.cos(a[0]) * (1 + 24 * a[1] ** 2 * a[0]) + 24 * a[1] ** 2 * s * s
+    both = 48 * a[1] * a[0] * s
+    second = [inner + both, np.cos(a[1]) + 24 * a[0] ** 2 + both]
+    np.testing.assert_allclose(f(a)[1], second, rtol=1e-14)
+    np.testing.assert_allclose(f(a), cr.function([x], [slope, cr.grad(cr.sum(slope), x)])(a))
+    assert parse(show(f._request)) == f._request
