@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 
-from chainrule.compiler.ir import Node, Op, const, leaf, make, transform
+from chainrule.compiler.ir import Node, Op, const, leaf, make, transform, walk
 from chainrule.compiler.ops.convert import size
 from chainrule.compiler.ops.random import DRAWS, DROPOUT
 from chainrule.compiler.ops.scan import throughout, with_steps
@@ -21,25 +22,28 @@ _streams = itertools.count()
 
 def numbered(nodes: list[Node]) -> list[Node]:
     """The nodes with their streams numbered anew, so that they do not depend on others."""
-    if not any(node.op in DRAWS for node in with_steps(nodes)):
+    streams = Streams(nodes)
+    if not streams.numbers:
         return nodes
-    mapped = transform(nodes, throughout(Streams()))
+    mapped = transform(nodes, throughout(streams))
     return [mapped[node] for node in nodes]
 
 
 class Streams:
-    """Numbers the streams of random numbers in the order of the graph."""
+    """Numbers the streams of random numbers in the order in which they were asked for.
 
-    def __init__(self) -> None:
-        self.numbers: dict[int, int] = {}
+    So what is drawn does not depend on how a graph is ordered, such as by the budget of a loop.
+    """
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        found = {x.attr("stream") for x in with_steps(walk(nodes)) if x.op in DRAWS}
+        self.numbers = {stream: number for number, stream in enumerate(sorted(found))}
 
     def __call__(self, node: Node) -> Node:
         """The node with its stream's number."""
         if node.op not in DRAWS:
             return node
-        # A gradient for an inner tensor holds what was drawn once more.
-        number = self.numbers.setdefault(node.attr("stream"), len(self.numbers))
-        attrs = {**dict(node.attrs), "stream": number}
+        attrs = {**dict(node.attrs), "stream": self.numbers[node.attr("stream")]}
         return make(node.op, node.operands, node.where, **attrs)
 
 

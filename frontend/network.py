@@ -113,7 +113,7 @@ def network(inputs: Sequence[Tensor], outputs: Sequence[Tensor], name: str) -> N
             leaf(namer("draws"), STEP.type, "state"),
         )
         renamed |= {SEED: draws[0], STEP: draws[1]}
-    both = transform(order, throughout(Streams()), renamed)
+    both = transform(order, throughout(Streams(order)), renamed)
     training, outside = _phase(both, in_training), _phase(both, outside_training)
     if draws is not None:
         # Outside training the same numbers every time: those of seed 0 and step 0.

@@ -142,8 +142,11 @@ class Parts:
         steps: Node | None,
     ) -> tuple[Node, ...]:
         """The results of a loop of another step that takes as many, the same way round."""
-        length, reverse, strict = (self.node.attr(k) for k in ("length", "reverse", "strict"))
-        return looped(body, inits, sequences, constants, length, reverse, condition, steps, strict)
+        length, *how = (self.node.attr(k) for k in ("length", "reverse", "strict", "recompute"))
+        reverse, strict, recompute = how
+        return looped(
+            body, inits, sequences, constants, length, reverse, condition, steps, strict, recompute
+        )
 
 
 class Scan(Op):
@@ -151,7 +154,8 @@ class Scan(Op):
 
     attrs: body, carries and sequences (how many), length, reverse (from the last element to the
     first), index (which result), condition, strict (whether it is a fault if the condition holds
-    after the last step), counted.
+    after the last step), counted, recompute (whether the loop backwards is given the carries alone,
+    and computes all else of a step again).
     """
 
     name = "scan"
@@ -339,6 +343,7 @@ def scan(
     reverse: bool,
     condition: Node | None = None,
     strict: bool = False,
+    checkpoint: int | None = None,
 ) -> tuple[Node, ...]:
     """The results of a loop: the last carries, then what is stacked, then the number of steps.
 
@@ -351,12 +356,18 @@ def scan(
         reverse: whether the steps go from the last element to the first.
         condition: whether to take another step; only then the number of steps is a result.
         strict: whether it is a fault if the condition holds after `length` steps.
+        checkpoint: how many carries the loop backwards is given, from which it starts to compute
+            the steps again; None: all, and what is expensive.
     """
     tests = () if condition is None else (condition,)
     outside = from_outside(inputs, (*outputs, *tests))
     leaves = tuple(_inner(x) for x in outside)
     own = substitute((*outputs, *tests), dict(zip(outside, leaves, strict=True)))
     body = step((*inputs, *leaves), own[: len(outputs)])
+    if checkpoint is not None:
+        from .segments import segmented
+
+        return segmented(body, inits, sequences, outside, length, reverse, checkpoint)
     test = step((*inputs, *leaves), own[len(outputs) :]) if tests else None
     return looped(body, inits, sequences, outside, length, reverse, test, None, strict)
 
@@ -371,6 +382,7 @@ def looped(
     condition: Body | None = None,
     steps: Node | None = None,
     strict: bool = False,
+    recompute: bool = False,
 ) -> tuple[Node, ...]:
     """All results of a step that is repeated; see `scan`. `steps` says how many are taken."""
     return tuple(
@@ -385,6 +397,7 @@ def looped(
             condition=condition,
             strict=strict,
             counted=steps is not None,
+            recompute=recompute,
             index=i,
         )
         for i in range(len(body.outputs) + (condition is not None))

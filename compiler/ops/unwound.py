@@ -1,10 +1,13 @@
 """The reverse of a loop: a loop the other way round, over the step's own derivative.
 
 The forward loop stacks what the reverse one needs: the carries before each step, and values that
-are expensive. Cheap ones are computed again. A gradient for what is the same in every step is a sum
-over the steps; where each step's share is a contraction, the sum is one contraction of the stacked
-operands behind the loop, else it is carried along. A loop that ends early goes backwards from the
-step at which it ended.
+are expensive. Cheap ones are computed again. Where a loop says `recompute`, the carries alone are
+stacked, and all else is computed again (`segments.py`). A loop that ends early goes backwards from
+the step at which it ended.
+
+A gradient for what is the same in every step is a sum over the steps; where each step's share is a
+contraction, the sum is one contraction of the stacked operands behind the loop, else it is carried
+along.
 
 Source: Werbos 1990, "Backpropagation through time: what it does and how to do it".
 """
@@ -75,7 +78,7 @@ class _Reverse:
     def __init__(self, loop: Parts, grads: Mapping[int, Node]) -> None:
         """Differentiate the step."""
         self.loop, self.grads = loop, grads
-        self.length = loop.node.attr("length")
+        self.length, self.recompute = loop.node.attr("length"), loop.node.attr("recompute")
         self.floats = [i for i, c in enumerate(loop.carries) if c.type.is_float]
         outputs = loop.body.outputs
         n = len(loop.inits)
@@ -126,6 +129,7 @@ class _Reverse:
             length,
             not loop.node.attr("reverse"),
             steps=loop.taken(),
+            recompute=self.recompute,
         )
         count = len(self.floats)
         known = {**forward}
@@ -148,7 +152,7 @@ class _Reverse:
     def _sum(self, share: Node) -> Node:
         """The sum of a share over all steps, as a node outside of the loop."""
         op, x = share.op, share.operands
-        if share not in self.varying:
+        if share not in self.varying or self.recompute:
             return self._carry(share)
         if op.name == "add" and x[0].shape == x[1].shape:
             return self._sum(x[0]) + self._sum(x[1])
@@ -221,7 +225,8 @@ class _Reverse:
                 x = stack.pop()
                 if x in inner or x in fixed or x not in grounded:
                     continue
-                if x not in changing or _cheap(x):
+                again = _cheap(x) or (self.recompute and not is_leaf(x))
+                if x not in changing or again:
                     stack.extend(x.operands)
                     continue
                 name = x.attr("name") if is_leaf(x) else x.op.name

@@ -129,7 +129,8 @@ def size_text(dim: Dim, symbols: Mapping[str, str]) -> tuple[str, bool]:
             else symbols[atom]
             for atom in atoms
         ]
-        names = [f"({name})" if "//" in name and len(atoms) > 1 else name for name in names]
+        alone = len(atoms) == 1 and factor == 1
+        names = [f"({name})" if "//" in name and not alone else name for name in names]
         if factor != 1 or not names:
             names.insert(0, str(factor))
         parts.append(" * ".join(names))

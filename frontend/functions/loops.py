@@ -26,6 +26,7 @@ def scan(
     xs: Nest = None,
     length: int | str | Size | None = None,
     reverse: bool = False,
+    checkpoint: int | None = None,
 ) -> tuple[Nest, Nest]:
     """Repeat a step that carries values along: c, y[t] = step(c, x[t]) for t = 0, 1, ...
 
@@ -43,6 +44,13 @@ def scan(
             element; None gives None to every step.
         length: how many steps; needed where xs is None.
         reverse: whether to go from the last element to the first. `ys[t]` belongs to `xs[t]`.
+        checkpoint: how many carries are kept for the gradient, k of them for n steps: those
+            before every (n // k)-th step. From each the steps up to the next are computed once
+            more, and of these alone everything is kept that the gradient needs. So at any time
+            there is room for k + n // k steps (and for the carries of the n % k last ones), not
+            for n, at the cost of one more evaluation of the step; k near the root of n needs the
+            least. None keeps the carries and what is expensive of all n steps. Values and
+            gradients are the same.
 
     Returns:
         The last carry, and ys: for each y a tensor with an axis of the length in front.
@@ -65,7 +73,8 @@ def scan(
         [array([0.5  , 1.25 , 2.625], dtype=float32), array(-3.75, dtype=float32)]
 
     Source:
-        Bradbury et al. 2018, JAX, `jax.lax.scan`, whose conventions these are.
+        Bradbury et al. 2018, JAX, `jax.lax.scan`, whose conventions these are; Chen et al. 2016,
+        "Training deep nets with sublinear memory cost", section 4, for `checkpoint`.
     """
     sequences = [_sequence(x) for x in leaves(xs)]
     steps = _length(sequences, length)
@@ -90,8 +99,9 @@ def scan(
     if not (carries or stacked or traced.effects):
         return init, ys
     made = _loop(
-        inputs, carries, stacked, starts, [t.node for t in sequences], steps, reverse, traced
-    )
+        inputs, carries, stacked, starts, [t.node for t in sequences], traced,
+        length=steps, reverse=bool(reverse), checkpoint=kept_carries("scan", checkpoint),
+    )  # fmt: skip
     tensors = iter([Tensor(node) for node in made])
     return like(init, tensors), like(ys, tensors)
 
@@ -102,9 +112,9 @@ def _loop(
     stacked: list[Node],
     starts: list[Node],
     sequences: list[Node],
-    length: Dim,
-    reverse: bool,
     traced: Step,
+    length: Dim,
+    **how: Any,
 ) -> list[Node]:
     """The results of a loop, which also does what layers do beside their results in its step."""
     n = len(starts)
@@ -116,7 +126,7 @@ def _loop(
     if traced.own in walk(outputs):
         inputs.append(traced.own)
         sequences = [*sequences, iota(length)]
-    made = looped(inputs, outputs, [*starts, *own], sequences, length, bool(reverse))
+    made = looped(inputs, outputs, [*starts, *own], sequences, length, **how)
     after, ys = made[n : n + len(own)], made[n + len(own) :]
     terms = [total(x, axes=(0,)) for x in ys[len(stacked) :]]
     inside = (*carries, *stacked, *new.values(), *traced.losses)
@@ -135,6 +145,18 @@ def states(traced: Step) -> tuple[dict[Node, Node], dict[Node, Node]]:
 def hold(made: Sequence[Node], inside: tuple[Node, ...], effects: Effects) -> None:
     """Remember of a loop's results what its step was made of, and what happens beside them."""
     LOOPS.update(dict.fromkeys(made, Loop(inside, beside(effects))))
+
+
+def kept_carries(what: str, checkpoint: int | None) -> int | None:
+    """A budget, if it is one."""
+    wrong = isinstance(checkpoint, bool) or not isinstance(checkpoint, int | None)
+    if wrong or (isinstance(checkpoint, int) and checkpoint < 1):
+        raise UsageError(
+            f"{what} with checkpoint={checkpoint!r}",
+            "expected how many carries to keep for the gradient, at least 1, or None for all",
+            "the root of the number of steps needs the least memory",
+        )
+    return checkpoint
 
 
 def _sequence(x: Any) -> Tensor:

@@ -13,7 +13,7 @@ from ..functions.shaping import concat, flip
 from ..initializers import initializer as find_initializer
 from ..tensor import Tensor, as_tensor
 from .base import BaseLayer
-from .recurrent import Elements, Recurrent, States, Step
+from .recurrent import Elements, Prepare, Recurrent, States, Step
 
 INITIAL = {"per_input": "glorot_uniform", "per_unit": "orthogonal", "scalar": "zeros"}
 MERGES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -39,6 +39,7 @@ class RNN(Recurrent):
         return_sequences: whether the output is that of every step.
         return_state: whether the last states are returned too.
         go_backwards: whether to go from the last element to the first.
+        checkpoint: how many states are kept for the gradient, as in `cr.scan`; None for all.
         name: the layer's name.
 
     Raises:
@@ -60,9 +61,10 @@ class RNN(Recurrent):
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
+        checkpoint: int | None = None,
         name: str | None = None,
     ) -> None:
-        super().__init__(units, return_sequences, return_state, go_backwards, name)
+        super().__init__(units, return_sequences, return_state, go_backwards, checkpoint, name)
         roles: tuple[Role, ...] = ("per_input", "per_unit", "scalar", "state")
         self.cell, self._signature = cell, signature(cell, "cell", ("x",), roles)
         self._states = self._signature.of("state")
@@ -88,7 +90,7 @@ class RNN(Recurrent):
         """The states' defaults."""
         return tuple(0.0 if s.default is REQUIRED else float(s.default) for s in self._states)
 
-    def begin(self, x: Tensor) -> tuple[Elements, Step]:
+    def begin(self, x: Tensor) -> tuple[Prepare, Step]:
         """The sequence as it is, and the cell."""
         shapes = {
             "per_input": (x.shape[-1], self.units),
@@ -113,7 +115,7 @@ class RNN(Recurrent):
                 )
             return tuple(self._fitting(as_tensor(a), b) for a, b in zip(new, states, strict=True))
 
-        return {"x": x}, step
+        return lambda x: {"x": x}, step
 
     def _fitting(self, new: Tensor, old: Tensor) -> Tensor:
         if new.shape != old.shape:

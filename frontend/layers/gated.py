@@ -17,7 +17,7 @@ from ..initializers import Initializer, initializer as find_initializer
 from ..tensor import Tensor
 from .base import in_phases
 from .core import probability
-from .recurrent import Elements, Recurrent, States, Step
+from .recurrent import Elements, Prepare, Recurrent, States, Step
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,13 +104,18 @@ class Gated(Recurrent):
     def _bias_shape(self) -> Shape:
         return (len(self.gates) * self.units,)
 
-    def _inputs(self, x: Tensor, w: list[Tensor], b: list[Tensor] | None) -> dict[str, Tensor]:
-        """What the input contributes to each gate, for all steps at once."""
-        seen = self._seen(x, self._masks(x, x.shape[-1], self.dropout))
-        sums = [part @ weights for part, weights in zip(seen, w, strict=True)]
-        if b is not None:
-            sums = [total + bias for total, bias in zip(sums, b, strict=True)]
-        return {f"x_{gate}": total for gate, total in zip(self.gates, sums, strict=True)}
+    def _inputs(self, x: Tensor, w: list[Tensor], b: list[Tensor] | None) -> Prepare:
+        """What inputs contribute to each gate, for a sequence like `x` or a step of it."""
+        masks = self._masks(x, x.shape[-1], self.dropout)
+
+        def prepare(x: Tensor) -> dict[str, Tensor]:
+            seen = self._seen(x, masks)
+            sums = [part @ weights for part, weights in zip(seen, w, strict=True)]
+            if b is not None:
+                sums = [total + bias for total, bias in zip(sums, b, strict=True)]
+            return {f"x_{gate}": total for gate, total in zip(self.gates, sums, strict=True)}
+
+        return prepare
 
     def _masks(self, x: Tensor, width: Dim, rate: float) -> list[Tensor]:
         """What to multiply with so that some of `width` columns are 0: the same in every step.
@@ -156,6 +161,7 @@ class SimpleRNN(Gated):
         return_sequences: whether the output is that of every step.
         return_state: whether the last state is returned too.
         go_backwards: whether to go from the last element to the first.
+        checkpoint: how many states are kept for the gradient, as in `cr.scan`; None for all.
         name: the layer's name.
 
     Example:
@@ -186,6 +192,7 @@ class SimpleRNN(Gated):
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
+        checkpoint: int | None = None,
         name: str | None = None,
     ) -> None:
         super().__init__(
@@ -199,11 +206,12 @@ class SimpleRNN(Gated):
             return_sequences=return_sequences,
             return_state=return_state,
             go_backwards=go_backwards,
+            checkpoint=checkpoint,
             name=name,
         )
 
-    def begin(self, x: Tensor) -> tuple[Elements, Step]:
-        """`x W + b` for all steps, and the formula."""
+    def begin(self, x: Tensor) -> tuple[Prepare, Step]:
+        """`x W + b` and the formula."""
         w, (u,), b = self._weights(x)
         seen = self._states(x)
 
@@ -239,6 +247,7 @@ class LSTM(Gated):
         return_sequences: whether the output is `h` of every step.
         return_state: whether the last `h` and `c` are returned too.
         go_backwards: whether to go from the last element to the first.
+        checkpoint: how many states are kept for the gradient, as in `cr.scan`; None for all.
         name: the layer's name.
 
     Example:
@@ -273,6 +282,7 @@ class LSTM(Gated):
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
+        checkpoint: int | None = None,
         name: str | None = None,
     ) -> None:
         bias = find_initializer(bias_initializer)
@@ -291,12 +301,13 @@ class LSTM(Gated):
             return_sequences=return_sequences,
             return_state=return_state,
             go_backwards=go_backwards,
+            checkpoint=checkpoint,
             name=name,
         )
         self.recurrent_activation: Activation = find_activation(recurrent_activation)
 
-    def begin(self, x: Tensor) -> tuple[Elements, Step]:
-        """`x W + b` of each gate for all steps, and the formula."""
+    def begin(self, x: Tensor) -> tuple[Prepare, Step]:
+        """`x W + b` of each gate and the formula."""
         w, u, b = self._weights(x)
         gate, activation, seen = self.recurrent_activation, self.activation, self._states(x)
 
@@ -338,6 +349,7 @@ class GRU(Gated):
         return_sequences: whether the output is that of every step.
         return_state: whether the last state is returned too.
         go_backwards: whether to go from the last element to the first.
+        checkpoint: how many states are kept for the gradient, as in `cr.scan`; None for all.
         reset_after: whether `r` acts behind the product with `U_n`.
         name: the layer's name.
 
@@ -370,6 +382,7 @@ class GRU(Gated):
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
+        checkpoint: int | None = None,
         reset_after: bool = True,
         name: str | None = None,
     ) -> None:
@@ -384,6 +397,7 @@ class GRU(Gated):
             return_sequences=return_sequences,
             return_state=return_state,
             go_backwards=go_backwards,
+            checkpoint=checkpoint,
             name=name,
         )
         self.recurrent_activation: Activation = find_activation(recurrent_activation)
@@ -392,8 +406,8 @@ class GRU(Gated):
     def _bias_shape(self) -> Shape:
         return (2, 3 * self.units) if self.reset_after else (3 * self.units,)
 
-    def begin(self, x: Tensor) -> tuple[Elements, Step]:
-        """`x W + b` of each gate for all steps, and the formula."""
+    def begin(self, x: Tensor) -> tuple[Prepare, Step]:
+        """`x W + b` of each gate and the formula."""
         w, u, bias = self._weights(x)
         b = d = None
         if bias is not None and self.reset_after:

@@ -13,7 +13,7 @@ from chainrule.compiler.types import Size
 from ..calls import CALLS
 from ..functions.creation import zeros
 from ..functions.elementwise import where
-from ..functions.loops import scan
+from ..functions.loops import kept_carries, scan
 from ..functions.shaping import expand_dims, flip, permute_dims
 from ..tensor import Tensor
 from .base import BaseLayer
@@ -21,6 +21,7 @@ from .base import BaseLayer
 States = tuple[Tensor, ...]
 Elements = Mapping[str, Tensor]
 Step = Callable[[States, Elements], States]
+Prepare = Callable[[Tensor], Elements]
 
 
 class Recurrent(BaseLayer):
@@ -32,6 +33,7 @@ class Recurrent(BaseLayer):
         return_state: whether the last states are returned too.
         go_backwards: whether to go from the last element to the first; the outputs then come in
             that order too.
+        checkpoint: how many states are kept for the gradient, as in `cr.scan`; None for all.
         name: the layer's name.
     """
 
@@ -43,6 +45,7 @@ class Recurrent(BaseLayer):
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
+        checkpoint: int | None = None,
         name: str | None = None,
     ) -> None:
         super().__init__(name)
@@ -58,21 +61,25 @@ class Recurrent(BaseLayer):
             )
         self.return_sequences, self.return_state = bool(return_sequences), bool(return_state)
         self.go_backwards = bool(go_backwards)
+        self.checkpoint = kept_carries(type(self).__name__, checkpoint)
 
     def describe(self) -> str:
         """As written."""
         options = ("return_sequences", "return_state", "go_backwards")
         said = [f", {option}=True" for option in options if getattr(self, option)]
+        if self.checkpoint is not None:
+            said.append(f", checkpoint={self.checkpoint}")
         return f"{type(self).__name__}({self.units}{self._options()}{''.join(said)})"
 
     def _options(self) -> str:
         return ""
 
     @abstractmethod
-    def begin(self, x: Tensor) -> tuple[Elements, Step]:
-        """What the cell needs of a sequence `(time, batch, features)`, and its formula.
+    def begin(self, x: Tensor) -> tuple[Prepare, Step]:
+        """For a sequence `(time, batch, features)`: what makes of it what the cell needs, the cell.
 
-        Whatever does not depend on the states is best computed here, for all steps at once.
+        What the first gives does not depend on the states. It is called with the sequence, for all
+        steps at once, or for each step with the inputs `(batch, features)`, if few are to be kept.
         """
 
     def first(self) -> tuple[float, ...]:
@@ -131,25 +138,28 @@ class Recurrent(BaseLayer):
         self, x: Tensor, initial: Sequence[Tensor], mask: Tensor | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """The outputs in the order of time, and the last states."""
-        elements, step = self.begin(permute_dims(x, (1, 0, 2)))
+        whole = permute_dims(x, (1, 0, 2))
+        prepare, step = self.begin(whole)
         shape = (x.shape[0], self.units)
         starts = tuple(initial) or tuple(
             zeros(shape, dtype=x.dtype) + value if value else zeros(shape, dtype=x.dtype)
             for value in self.first()
         )
-        sequences = dict(elements)
+        given = {"x": whole} if self.checkpoint else dict(prepare(whole))
+        present = {}
         if mask is not None:
-            sequences["present"] = expand_dims(permute_dims(mask, (1, 0)), axis=-1)
+            present["present"] = expand_dims(permute_dims(mask, (1, 0)), axis=-1)
 
         def one(carry: Mapping[str, Tensor], now: Elements) -> tuple[Any, Tensor]:
             old = tuple(carry[name] for name in self.names)
-            new = step(old, now)
+            new = step(old, prepare(now["x"]) if self.checkpoint else now)
             if mask is not None:
                 new = tuple(where(now["present"], a, b) for a, b in zip(new, old, strict=True))
             return dict(zip(self.names, new, strict=True)), new[0]
 
         init = dict(zip(self.names, starts, strict=True))
-        last, outputs = scan(one, init, sequences, reverse=self.go_backwards)
+        xs = {**given, **present}
+        last, outputs = scan(one, init, xs, reverse=self.go_backwards, checkpoint=self.checkpoint)
         return permute_dims(outputs, (1, 0, 2)), tuple(last[name] for name in self.names)
 
     def _check_all(self, given: Sequence[Any]) -> None:
