@@ -7,11 +7,21 @@ written as mathematics.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Container,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+    Set,
+)
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
@@ -159,6 +169,16 @@ _WHERE: ContextVar[Where | None] = ContextVar("where", default=None)
 _LOCK = threading.RLock()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fresh:
+    """The nodes that are made in one block; equal to no other."""
+
+    nodes: set[Node] = field(default_factory=set)
+
+
+_FRESH: ContextVar[_Fresh | None] = ContextVar("fresh", default=None)
+
+
 def register(op: Op) -> Op:
     """Put a built-in op into the table."""
     if op.name in OPS:
@@ -182,12 +202,27 @@ class located:
         _WHERE.reset(self.token)
 
 
+@contextlib.contextmanager
+def fresh() -> Iterator[Set[Node]]:
+    """Nodes made inside are new even where equal ones exist; the set of them.
+
+    So what a function computes is told apart from what it only uses.
+    """
+    made = _Fresh()
+    token = _FRESH.set(made)
+    try:
+        yield made.nodes
+    finally:
+        _FRESH.reset(token)
+
+
 def make(op: Op, operands: tuple[Node, ...], where: Where | None = None, **attrs: Any) -> Node:
     """The node of this op, operands and attributes: the one that exists, or a new one."""
     ordered = tuple(sorted(attrs.items()))
     # 0.0 and -0.0, and 1 and True, are equal keys but different constants.
     exact = tuple(repr(v) if isinstance(v, float | bool) else v for _, v in ordered)
-    key = (op, operands, tuple(name for name, _ in ordered), exact)
+    made = _FRESH.get()
+    key = (made, op, operands, tuple(name for name, _ in ordered), exact)
     found = _INTERNED.get(key)
     if found is None:
         where = where or _WHERE.get()
@@ -195,6 +230,8 @@ def make(op: Op, operands: tuple[Node, ...], where: Where | None = None, **attrs
             type_ = op.infer(operands, **attrs)
         with _LOCK:
             found = _INTERNED.setdefault(key, Node(op, operands, ordered, type_, where))
+    if made is not None:
+        made.nodes.add(found)
     return found
 
 

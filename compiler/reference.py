@@ -13,7 +13,7 @@ import numpy as np
 from . import reference_matrices
 from .errors import IndexOutOfRange, UsageError
 from .ir import CONST, LEAF, Node, transform, walk
-from .ops import convert, custom, index, linear, random, reduce, scan, shape, windows
+from .ops import choice, convert, custom, index, linear, random, reduce, scan, shape, windows
 from .ops.base import Scalar
 from .types import Shape, Size, value
 
@@ -280,6 +280,12 @@ def _scan(node: Node, sizes: Mapping[str, int], *args: Array) -> Array:
     return carries[index] if index < n else stack
 
 
+def _cond(node: Node, sizes: Mapping[str, int], condition: Array, *given: Array) -> Array:
+    body = node.attr("then" if condition else "otherwise")
+    values = dict(zip(body.inputs, given, strict=True))
+    return run([body.outputs[node.attr("index")]], values, sizes)[0]
+
+
 RULES: dict[object, Rule] = {
     CONST: lambda node, sizes: np.asarray(node.attr("value"), node.dtype),
     convert.CAST: lambda node, sizes, x: np.asarray(x).astype(node.dtype),
@@ -314,4 +320,5 @@ RULES: dict[object, Rule] = {
     **reference_matrices.RULES,
     random.UNIFORM: _uniform,
     scan.SCAN: _scan,
+    choice.COND: _cond,
 }

@@ -61,13 +61,13 @@ class Step:
 
     Attributes:
         own: a leaf for the number of the step in its loop.
-        number: its number among the steps of all loops around it.
+        number: its number among the steps of all loops around it; None where there is no loop.
         updates: what states become in this step, in the order of the calls.
         losses: terms of the loss in this step.
     """
 
     own: Node
-    number: Node
+    number: Node | None
     updates: list[tuple[Node, Node]] = field(default_factory=list)
     losses: list[Node] = field(default_factory=list)
 
@@ -99,12 +99,24 @@ def tracing(length: Dim | None) -> Iterator[Step]:
     """
     own = number = leaf("t", TensorType("int64"), "placeholder")
     outer = current()
-    if outer is not None:
+    if outer is not None and outer.number is not None:
         number = outer.number * size(MANY if length is None else length, "int64") + own
-    token = _STEP.set(Step(own, number))
+    with _noting(Step(own, number)) as step:
+        yield step
+
+
+@contextlib.contextmanager
+def branching() -> Iterator[Step]:
+    """Inside, a branch is traced, which may not be taken."""
+    own, outer = leaf("t", TensorType("int64"), "placeholder"), current()
+    with _noting(Step(own, None if outer is None else outer.number)) as step:
+        yield step
+
+
+@contextlib.contextmanager
+def _noting(step: Step) -> Iterator[Step]:
+    token = _STEP.set(step)
     try:
-        step = _STEP.get()
-        assert step is not None
         yield step
     finally:
         _STEP.reset(token)

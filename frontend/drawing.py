@@ -67,6 +67,6 @@ def _source(shape: Shape) -> tuple[Node, ...]:
     n * size, n * size + 1, ... of the stream.
     """
     step = current()
-    if step is None:
+    if step is None or step.number is None:
         return SEED, STEP
     return SEED, STEP, step.number * size(product(shape), "int64")

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from chainrule.compiler.errors import UsageError, pinned
 from chainrule.compiler.explain.formulas import text
 from chainrule.compiler.ir import Graph, Node, const, is_leaf, leaf, substitute, transform, walk
+from chainrule.compiler.ops.choice import pruned
 from chainrule.compiler.ops.gradient import original
 from chainrule.compiler.ops.phase import in_training, outside_training
-from chainrule.compiler.ops.scan import throughout, trimmed
+from chainrule.compiler.ops.scan import throughout
 from chainrule.compiler.passes.contract import Contractions
 from chainrule.compiler.types import Where
 
@@ -170,7 +171,7 @@ def _penalties(
 
 def _phase(both: dict[Node, Node], chosen: Callable[[Node], Node]) -> dict[Node, Node]:
     """What each node of the layers' is in one phase."""
-    mapped = transform(both.values(), throughout(lambda node: trimmed(chosen(node))))
+    mapped = transform(both.values(), throughout(lambda node: pruned(chosen(node))))
     return {node: mapped[new] for node, new in both.items()}
 
 

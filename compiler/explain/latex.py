@@ -50,6 +50,7 @@ class Latex(Notation):
     }
     times = r" \odot "
     dots = r"\dots"
+    longest_loop: ClassVar[int] = 300
     left, right = r"\left(", r"\right)"
 
     def name(self, name: str) -> Piece:
@@ -147,6 +148,18 @@ class Latex(Notation):
         """An operator's name and its arguments."""
         operator = FUNCTIONS.get(name) or rf"\operatorname{{{escaped(name)}}}"
         return Piece(rf"{operator}\left({', '.join(piece.text for piece in arguments)}\right)")
+
+    def words(self, text: str) -> Piece:
+        """Upright."""
+        return Piece(rf"\text{{ {text} }}")
+
+    def becomes(self, name: Piece, new: Piece) -> Piece:
+        """An arrow to the left."""
+        return Piece(rf"{name.text} \gets {new.text}")
+
+    def member(self, name: Piece, sequence: Piece) -> Piece:
+        """An element of a sequence."""
+        return Piece(rf"{name.text} \in {sequence.text}")
 
     def over(self, labels: Sequence[str]) -> str:
         """A lower index."""

@@ -31,6 +31,7 @@ class Notation:
     times = " * "
     dots = "…"
     left, right = "(", ")"
+    longest_loop: ClassVar[int] = 120  # a longer one is told by what goes in
 
     def within(self, piece: Piece, binds: int) -> str:
         """The piece's text, in parentheses if it binds less tightly than asked for."""
@@ -130,6 +131,40 @@ class Notation:
     def call(self, name: str, arguments: Sequence[Piece]) -> Piece:
         """A function."""
         return Piece(f"{name}({', '.join(piece.text for piece in arguments)})")
+
+    def words(self, text: str) -> Piece:
+        """Plain words."""
+        return Piece(text)
+
+    def becomes(self, name: Piece, new: Piece) -> Piece:
+        """A name and its next value."""
+        return Piece(f"{name.text} ← {new.text}")
+
+    def member(self, name: Piece, sequence: Piece) -> Piece:
+        """A name for each element of a sequence."""
+        return Piece(f"{name.text} in {sequence.text}")
+
+    def loop(
+        self,
+        word: str,
+        condition: Piece | None,
+        steps: Sequence[Piece],
+        starts: Sequence[Piece],
+        over: Sequence[Piece],
+    ) -> Piece:
+        """A loop: what happens in a step, what it begins with, and over what it goes."""
+        text = "" if condition is None else f"{condition.text}: "
+        text += ", ".join(piece.text for piece in steps)
+        for which, pieces in (("from", starts), ("for", over)):
+            if pieces:
+                shown = ", ".join(piece.text for piece in pieces)
+                text += f"{', ' if text else ''}{self.words(which).text} {shown}"
+        return self.call(word, [Piece(text)])
+
+    def part(self, which: Piece, whole: Piece, each: bool = False) -> Piece:
+        """One of the results of a loop, or one for each of its steps."""
+        of = self.words("in each step of" if each else "of").text
+        return Piece(f"{which.text} {of} {whole.text}", CHOICE)
 
     def over(self, labels: Sequence[str]) -> str:
         """The axes that a reduction runs over, as they stand at its name."""

@@ -20,8 +20,11 @@ from ..ops import (
     shape,
 )
 from ..ops.arithmetic import where
+from ..ops.choice import COND
+from ..ops.scan import SCAN
 from ..targets.spelling import matrix_product
 from ..types import Dim, FloorDiv, Shape, Size
+from .nested import choice, loop
 from .notation import POWER, Notation, Piece
 
 LONGEST = 240
@@ -422,6 +425,8 @@ def _determinant(printer: Printer, node: Node, depth: int) -> Piece:
 
 
 SPECIAL: dict[object, Callable[[Printer, Node, int], Piece]] = {
+    COND: choice,
+    SCAN: loop,
     linear.CONTRACT: _contract,
     **dict.fromkeys((reduce.SUM, reduce.PROD, reduce.MAX, reduce.MIN), _reduction),
     **dict.fromkeys((reduce.ANY, reduce.ALL, reduce.MEAN, reduce.NORM), _reduction),

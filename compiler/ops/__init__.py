@@ -3,6 +3,7 @@
 from . import (
     algebra,
     arithmetic,
+    choice,
     convert,
     convolution,
     custom,
@@ -27,6 +28,7 @@ from . import (
 __all__ = [
     "algebra",
     "arithmetic",
+    "choice",
     "convert",
     "convolution",
     "custom",

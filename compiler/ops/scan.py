@@ -15,7 +15,7 @@ steps that are not taken is 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -303,16 +303,25 @@ def step(inputs: Sequence[Node], outputs: Sequence[Node]) -> Body:
     return Body(tuple(known.values()), tuple(substitute(outputs, known)))
 
 
-def from_outside(inputs: Sequence[Node], outputs: Sequence[Node]) -> tuple[Node, ...]:
+def from_outside(
+    inputs: Sequence[Node], outputs: Sequence[Node], made: Set[Node] | None = None
+) -> tuple[Node, ...]:
     """What results need beside the inputs, computed outside as far as possible.
 
     Numbers are not outside of anything, nor are leaves that derivatives inside speak of. Where a
     gradient is still to be taken inside, what it is taken for must be seen there, so only leaves
     are outside.
+
+    Args:
+        inputs: leaves that are inside.
+        outputs: the results.
+        made: what belongs inside even if it depends on no input; by default nothing.
     """
     order = walk(outputs, frozenset(inputs))
-    inputs = (*inputs, *hidden(order))
-    inside, grounded = set(inputs), set(inputs)
+    own = {x for x in made or () if not is_leaf(x) or x.attr("role") == "placeholder"}
+    if made is None or any(x.op in WANTED for x in own):
+        inputs = (*inputs, *hidden(order))
+    inside, grounded = {*inputs, *own}, set(inputs)
     for node in order:
         if any(x in inside for x in node.operands):
             inside.add(node)
@@ -478,7 +487,9 @@ def with_steps(nodes: Iterable[Node]) -> Iterator[Node]:
 
 
 def noun(node: Node) -> str:
-    """A word for a loop's result: a carry's own, and the plural of what is stacked."""
+    """A word for a loop's result: a carry's own, and the plural of what is stacked; or a choice."""
+    if node.op is not SCAN:
+        return "chosen"
     loop, index = parts(node), node.attr("index")
     if index == len(loop.body.outputs):
         return "steps"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from ..ir import Graph, Node, is_leaf, rebuilt, substitute, walk
-from ..ops.scan import SCAN, Parts, everywhere, parts, step
+from ..ops.choice import COND, chosen
+from ..ops.scan import SCAN, Parts, bodies, everywhere, parts, step
 from ..trace import Trace
 
 
@@ -59,7 +61,7 @@ class _Group:
         numbers: dict[Node, Node] = {}
         constants: list[tuple[Node, Node]] = []
         for own, x in zip(loop.fixed, loop.constants, strict=True):
-            if own in below and not any(is_leaf(y) or y.op is SCAN for y in walk([mapped[x]])):
+            if own in below and is_number(mapped[x]):
                 numbers[own] = mapped[x]
             elif own in below:
                 constants.append((own, mapped[x]))
@@ -82,6 +84,11 @@ class _Group:
         self.results[None] = results[-1]
 
 
+def is_number(x: Node) -> bool:
+    """Whether a tensor depends on nothing, and is no loop or choice."""
+    return not any(is_leaf(node) or bodies(node) for node in walk([x]))
+
+
 def _which(loop: Parts) -> int | Node | None:
     """Which result a loop's node is: a carry, by its number, a stack, or the number of steps."""
     index, outputs = loop.node.attr("index"), loop.body.outputs
@@ -96,6 +103,29 @@ def _key(loop: Parts) -> Hashable:
     return loop.node.operands, loop.body.inputs, loop.body.outputs[:n], attrs
 
 
+@dataclass(slots=True)
+class _Choice:
+    """Results of one choice."""
+
+    node: Node
+    wanted: dict[int, None] = field(default_factory=dict)
+    results: dict[int, Node] = field(default_factory=dict)
+
+    def make(self, mapped: dict[Node, Node]) -> None:
+        """The choice, of operands that are mapped already."""
+        pair = [self.node.attr(key) for key in ("then", "otherwise")]
+        outputs = [[body.outputs[i] for i in self.wanted] for body in pair]
+        below = set(walk(itertools.chain(*outputs)))
+        condition, *given = self.node.operands
+        used = [(x, mapped[y]) for x, y in zip(pair[0].inputs, given, strict=True) if x in below]
+        numbers = {x: y for x, y in used if is_number(y)}
+        kept = [(x, y) for x, y in used if x not in numbers]
+        inputs = [x for x, _ in kept]
+        then, otherwise = (step(inputs, substitute(nodes, numbers)) for nodes in outputs)
+        made = chosen((mapped[condition], *(y for _, y in kept)), then, otherwise)
+        self.results = dict(zip(self.wanted, made, strict=True))
+
+
 def _merged(graph: Graph) -> Graph:
     while True:
         after = _once(graph)
@@ -108,15 +138,25 @@ def _once(graph: Graph) -> Graph:
     nodes = walk((*graph.leaves, *graph.roots))
     groups: dict[Hashable, _Group] = {}
     of: dict[Node, _Group] = {}
+    choices: dict[Hashable, _Choice] = {}
     for node in nodes:
-        if node.op is SCAN:
+        if node.op is COND:
+            found = choices.setdefault(node.op.family(node), _Choice(node))
+            found.wanted[node.attr("index")] = None
+        elif node.op is SCAN:
             loop = parts(node)
             of[node] = groups.setdefault(_key(loop), _Group(loop))
             of[node].want(loop)
-    if not of:
+    if not of and not choices:
         return graph
     mapped: dict[Node, Node] = {}
     for node in nodes:
+        if node.op is COND:
+            choice = choices[node.op.family(node)]
+            if not choice.results:
+                choice.make(mapped)
+            mapped[node] = choice.results[node.attr("index")]
+            continue
         if node not in of:
             mapped[node] = rebuilt(node, tuple(mapped[x] for x in node.operands))
             continue

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 
 from ..errors import Fault
-from ..ir import CONST, OPS, Graph, Node, const, leaf, substitute, transform
+from ..ir import CONST, OPS, Graph, Node, const, leaf, substitute, transform, walk
 from ..ops import convert, elementary, index, linear, random, reduce, running, scan, shape, windows
 from ..ops.base import Scalar
 from ..stopwatch import phase
@@ -22,7 +22,7 @@ from .loops import Combine, Schedule, Statement, axis, given, load
 from .pull import Index, Puller, aligned, factors, number, plus, scaled
 from .routines import ROUTINES, room, routine
 from .updates import arranged
-from .wholes import Part, Repeat, Whole
+from .wholes import Branches, Part, Repeat, Whole
 
 # What a row costs where it is computed again, in additions; everything not named here is a call.
 CHEAP = {
@@ -99,11 +99,11 @@ class _Scheduler:
         for node in self.nodes:
             if node.op in ROUTINES:
                 self.cores[node] = routine(node, self.pull)
-        self.repeats: dict[Node, Repeat] = {}
+        self.nested: dict[Node, Repeat | Branches] = {}
         for node in self.nodes:
-            if node.op is scan.SCAN and node not in self.repeats:
-                found = self._repeat(scan.parts(node))
-                self.repeats.update(dict.fromkeys(found.made, found))
+            if node not in self.nested and scan.bodies(node):
+                found = self._repeat(node) if node.op is scan.SCAN else self._branches(node)
+                self.nested.update(dict.fromkeys(found.made, found))
 
     def run(self) -> Schedule:
         """Decide, write, fuse."""
@@ -113,10 +113,11 @@ class _Scheduler:
         for node in self.nodes:
             if node in self.cores:
                 groups.append(self.cores[node])
-            elif node in self.repeats:
-                found = self.repeats[node]
+            elif node in self.nested:
+                found = self.nested[node]
                 if found not in groups:
-                    groups += [[start] for start in self._starts(scan.parts(node), found)]
+                    if isinstance(found, Repeat):
+                        groups += [[start] for start in self._starts(scan.parts(node), found)]
                     groups.append(found)
             elif node in self.stored:
                 statement = self._statement(node)
@@ -160,8 +161,8 @@ class _Scheduler:
                     (x,) = x.operands
                 if x.op is shape.PAD:
                     self.stored.add(x)
-        self.stored.update(self.repeats)
-        for found in (*self.cores.values(), *self.repeats.values()):
+        self.stored.update(self.nested)
+        for found in (*self.cores.values(), *self.nested.values()):
             self.stored.update(x for x in found.operands if not given(x))
         for _, node in self.graph.outputs:
             if not given(node) and node.op not in (CONST, convert.SIZE):
@@ -186,8 +187,8 @@ class _Scheduler:
         for node in reversed(self.nodes):
             if node in self.cores or given(node):
                 continue
-            if node in self.repeats:
-                for x in node.operands[: node.attr("carries")]:
+            if node in self.nested:
+                for x in node.operands[: node.attr("carries") if node.op is scan.SCAN else 0]:
                     owners[x].add(node)
                 continue
             own = owners[node]
@@ -225,8 +226,9 @@ class _Scheduler:
 
     # Loops of the graph
 
-    def _repeat(self, loop: scan.Parts) -> Repeat:
+    def _repeat(self, node: Node) -> Repeat:
         """The loop with its step as kernels, in which the carries are updated in place."""
+        loop = scan.parts(node)
         known = {x: leaf(x.attr("name"), x.type, "input", x.where) for x in loop.body.inputs}
         known |= {x: leaf(x.attr("name"), x.type, "state", x.where) for x in loop.carries}
         outputs = substitute(loop.body.outputs, known)
@@ -268,6 +270,24 @@ class _Scheduler:
         tensor = room("goes_on", "bool")
         given = loop.constants + loop.results()[: len(loop.carries)]
         return self._part(graph, given, (tensor,)), tensor
+
+    def _branches(self, node: Node) -> Branches:
+        """The choice with its two graphs as kernels."""
+        family = node.op.family(node)
+        results = tuple(x for x in self.nodes if x.op is node.op and x.op.family(x) == family)
+        condition, *given = node.operands
+
+        def part(name: str, body: scan.Body) -> Part:
+            nodes = [body.outputs[x.attr("index")] for x in results]
+            used = set(walk(nodes))
+            pairs = [(x, y) for x, y in zip(body.inputs, given, strict=True) if x in used]
+            known = {x: leaf(x.attr("name"), x.type, "input", x.where) for x, _ in pairs}
+            outputs = tuple((f"result_{i}", x) for i, x in enumerate(substitute(nodes, known), 1))
+            graph = Graph(name, inputs=tuple(known.values()), outputs=outputs)
+            return self._part(graph, tuple(y for _, y in pairs), results)
+
+        then, otherwise = part("then", node.attr("then")), part("else", node.attr("otherwise"))
+        return Branches(results, condition, tuple(given), then, otherwise)
 
     def _part(self, graph: Graph, given: tuple[Node, ...], made: tuple[Node, ...]) -> Part:
         return Part(graph, _planned(graph, self.pull.faults), given, made)
@@ -428,10 +448,12 @@ class _Scheduler:
                 found[sub(node.shape[node.attr("axis")], 1)] = None
             elif node.op is windows.WINDOWS:
                 found.update(dict.fromkeys(windows.beyond(node)))
-            elif node in self.repeats:
-                parts = self.repeats[node].parts
-                bounds = (bound for part in parts for bound in part.planned.bounds)
-                found.update(dict.fromkeys((node.attr("length"), *bounds)))
+            elif node in self.nested:
+                whole = self.nested[node]
+                bounds = [bound for part in whole.parts for bound in part.planned.bounds]
+                if isinstance(whole, Repeat) and whole.length is not None:
+                    bounds.append(whole.length)
+                found.update(dict.fromkeys(bounds))
             for dim in node.shape:
                 found[dim] = None
         return tuple(dim for dim in found if isinstance(dim, Size) and _may_be_negative(dim))

@@ -181,14 +181,68 @@ class Repeat:
         return f"repeat{length}: {made}\n{test}{_indented(self.step)}"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Branches:
+    """Two graphs of which one is computed.
+
+    Attributes:
+        results: what either of them computes.
+        condition: which one.
+        constants: tensors that they read.
+        then: the one where the condition holds.
+        otherwise: the other.
+    """
+
+    results: tuple[Node, ...]
+    condition: Node
+    constants: tuple[Node, ...]
+    then: Part
+    otherwise: Part
+
+    @property
+    def operands(self) -> tuple[Node, ...]:
+        """The tensors that are read."""
+        return (self.condition, *self.constants)
+
+    @property
+    def made(self) -> tuple[Node, ...]:
+        """The tensors that are written."""
+        return self.results
+
+    @property
+    def node(self) -> Node:
+        """The last of the tensors that are written."""
+        return self.results[-1]
+
+    @property
+    def work(self) -> tuple[Node, ...]:
+        """The others."""
+        return self.results[:-1]
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The graphs inside."""
+        return (self.then, self.otherwise)
+
+    @property
+    def product(self) -> None:
+        """Matrix products are inside, if there are any."""
+        return None
+
+    def __str__(self) -> str:
+        made = ", ".join(map(label, self.made))
+        head = f"if {label(self.condition)}: {made}"
+        return f"{head}\n{_indented(self.then)}\nelse\n{_indented(self.otherwise)}"
+
+
 def _indented(part: Part) -> str:
     return "\n".join(f"    {line}" for line in str(part.planned).splitlines())
 
 
 # What computes whole tensors at once.
-Whole: TypeAlias = Core | Routine | Repeat
+Whole: TypeAlias = Core | Routine | Repeat | Branches
 
 
 def parts_of(core: Whole | None) -> tuple[Part, ...]:
     """The graphs inside."""
-    return core.parts if isinstance(core, Repeat) else ()
+    return core.parts if isinstance(core, Repeat | Branches) else ()

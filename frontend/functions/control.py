@@ -1,4 +1,4 @@
-"""Control flow in the graph: loops that end by a condition. Nothing is unrolled."""
+"""Control flow in the graph: branches, maps, and loops that end by a condition."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Literal
 
-from chainrule.compiler.errors import UsageError
-from chainrule.compiler.ir import Node, const, leaf, substitute, walk
+from chainrule.compiler.errors import DTypeError, ShapeError, UsageError
+from chainrule.compiler.ir import Node, const, fresh, is_const, leaf, substitute, walk
 from chainrule.compiler.ops.broadcasting import zeros_like
+from chainrule.compiler.ops.choice import choose
 from chainrule.compiler.ops.convert import cast as convert
 from chainrule.compiler.ops.phase import phase
-from chainrule.compiler.ops.scan import scan
+from chainrule.compiler.ops.scan import scan as looped
+from chainrule.compiler.ops.shape import transpose
 from chainrule.compiler.types import Dim, Size, symbol
 
-from ..calls import Effects, Step, tracing
-from ..tensor import Tensor, as_tensor, public
-from .loops import hold, states
+from ..calls import Effects, Step, branching, tracing
+from ..tensor import Tensor, as_tensor, promote, public
+from .loops import hold, scan, states
 from .nests import Nest, form, kept, leaves, like, numbered, strong
+from .reductions import normal_axis
 
 
 @public
@@ -127,16 +130,159 @@ def _loop(
         outputs[i] = phase(outputs[i], held)
     for i, so_far in enumerate(sums, n + len(own)):
         outputs[i] = so_far + outputs[i]
-    starts = [*starts, *own, *map(zeros_like, terms)]
+    starts = [*starts, *own, *(zeros_like(x) for x in terms)]
     if traced.own in walk([*outputs, holds]):
         inputs.append(traced.own)
         outputs.append(traced.own + 1)
         starts.append(const(0, "int64"))
-    made = scan(inputs, outputs, starts, [], bound, False, holds, strict)
+    made = looped(inputs, outputs, starts, [], bound, False, holds, strict)
     after, added = made[n : n + len(own)], made[n + len(own) : n + len(own) + len(terms)]
     inside = (*carries, *new.values(), *terms, holds)
     hold(made, inside, Effects(tuple(zip(own, after, strict=True)), added))
     return made
+
+
+@public
+def cond(
+    pred: Any, true_fn: Callable[..., Nest], false_fn: Callable[..., Nest], *operands: Nest
+) -> Nest:
+    """One of two results, and only that one is computed: true_fn() if pred else false_fn().
+
+    Both functions are traced, once each. They may use tensors from outside, hold loops and other
+    branches, and call layers. What they compute themselves is computed where it is wanted, what
+    they only use is computed outside. The derivative is that of the branch that is taken: values
+    and slopes of the other, such as log(x) and 1/x below 0, take no part.
+
+    In a formula that is lifted over a batch each sample takes its own branch, one after the other,
+    if the predicate differs between them; `where` computes both branches, for all at once.
+
+    Args:
+        pred: whether to take the first branch, a bool of no axes.
+        true_fn: a function of the operands that returns a nest of tensors.
+        false_fn: one that returns a nest of the same form, shapes and dtypes.
+        *operands: nests that the functions are given.
+
+    Returns:
+        A nest of the form that the functions return.
+
+    Raises:
+        UsageError: `pred` is no bool of no axes, or the nests are of different forms.
+        ShapeError: the branches give different shapes.
+        DTypeError: the branches give different dtypes.
+
+    Example:
+        >>> import chainrule as cr
+        >>> x = cr.tensor("x", (), "float64")
+        >>> y = cr.cond(x > 0, lambda: x * cr.log(x), lambda: cr.exp(x) - 1)
+        >>> f = cr.function([x], [y, cr.grad(y, x)], target="numpy")
+        >>> [[float(value) for value in f(at)] for at in (1.0, 0.0)]
+        [[0.0, 1.0], [0.0, 1.0]]
+
+    Source:
+        Bradbury et al. 2018, JAX, `jax.lax.cond`, whose conventions these are.
+    """
+    test = condition("cond", "predicate", pred)
+    if is_const(test):
+        return (true_fn if test.attr("value") else false_fn)(*operands)
+    with fresh() as made:
+        with branching() as first:
+            then = true_fn(*operands)
+        with branching() as second:
+            otherwise = false_fn(*operands)
+        if form(then) != form(otherwise):
+            raise UsageError(
+                "cond: the branches return nests of different forms",
+                f"{form(then)} and {form(otherwise)}",
+                "either may be taken: return the same form from both",
+            )
+        pairs = zip(leaves(then), leaves(otherwise), strict=True)
+        results = [_alike(x, y) for x, y in pairs]
+        changed, terms = _effects(first, second)
+    n, both = len(results), [*results, *changed.values(), *terms]
+    if not both:
+        return then
+    sides = [pair[0] for pair in both], [pair[1] for pair in both]
+    chosen = choose(test, *sides, made)
+    updates = tuple(zip(changed, chosen[n:], strict=False))
+    effects = Effects(updates, chosen[n + len(changed) :])
+    hold(chosen, (*sides[0], *sides[1]), effects)
+    return like(then, iter([Tensor(node) for node in chosen]))
+
+
+def _alike(x: Any, y: Any) -> tuple[Node, Node]:
+    """Results of two branches; numbers take the dtype of the other one's."""
+    a, b = as_tensor(x), as_tensor(y)
+    if a.shape != b.shape:
+        raise ShapeError(
+            "cond: the branches give different shapes",
+            f"{a.node.type} and {b.node.type}",
+            "either may be taken: cr.broadcast_to makes one shape of them",
+        )
+    if a.dtype != b.dtype and not (a.weak or b.weak):
+        raise DTypeError(
+            "cond: the branches give different dtypes",
+            f"{a.node.type} and {b.node.type}",
+            "convert one of them with astype",
+        )
+    (first, second), weak = promote(a, b)
+    dtype = strong(Tensor(first, weak))
+    return convert(first, dtype), convert(second, dtype)
+
+
+def _effects(
+    first: Step, second: Step
+) -> tuple[dict[Node, tuple[Node, Node]], list[tuple[Node, Node]]]:
+    """What states become in each branch, and terms of the loss: without a layer nothing happens."""
+    then, otherwise = (states(step)[1] for step in (first, second))
+    changed = {
+        old: (then.get(old, old), otherwise.get(old, old))
+        for old in dict.fromkeys([*then, *otherwise])
+    }
+    terms = [(x, zeros_like(x)) for x in first.losses]
+    return changed, [*terms, *((zeros_like(x), x) for x in second.losses)]
+
+
+@public
+def map(f: Callable[[Nest], Nest], xs: Nest, axis: int = 0) -> Nest:
+    """A function of each part of tensors along an axis: y[t] = f(x[t]), one after the other.
+
+    The function is traced once, whatever the length, and may do what the step of `scan` may. It is
+    for what has no form with an axis more, or would need too much memory for all parts at once.
+
+    Args:
+        f: a function of a nest that returns one.
+        xs: a nest of tensors, of which each has the axis.
+        axis: the axis along which the parts are taken, the same for all.
+
+    Returns:
+        What f returns, each tensor with an axis of all parts in front.
+
+    Raises:
+        ShapeError: lengths differ, or a tensor has no such axis.
+
+    Example:
+        >>> import chainrule as cr, numpy as np
+        >>> x, k = cr.tensor("x", ("n", 2), "float64"), cr.tensor("k", (), "float64")
+        >>> y = cr.map(lambda row: cr.sum(row) ** k, x)
+        >>> f = cr.function([x, k], [y, cr.grad(cr.sum(y), x)], target="numpy")
+        >>> [array.tolist() for array in f(np.array([[1.0, 2.0], [3.0, 0.0]]), 2.0)]
+        [[9.0, 9.0], [[6.0, 6.0], [6.0, 6.0]]]
+
+    Source:
+        Bradbury et al. 2018, JAX, `jax.lax.map`.
+    """
+    parts = [_in_front(as_tensor(x), axis) for x in leaves(xs)]
+    if not parts:
+        raise UsageError("map over nothing", f"xs is {form(xs)}", "give it tensors with an axis")
+    _, ys = scan(lambda _, x: (None, f(x)), None, like(xs, iter(parts)))
+    return ys
+
+
+def _in_front(x: Tensor, axis: int) -> Tensor:
+    """The tensor with an axis in front of the others."""
+    place = normal_axis("map", x.node, axis)
+    order = (place, *(other for other in range(x.ndim) if other != place))
+    return Tensor(transpose(x.node, axes=order), x.weak)
 
 
 def _bound(max_steps: int | str | Size | None, at_bound: str) -> Dim | None:

@@ -58,7 +58,11 @@ from chainrule.frontend.functions import linalg as linalg, random as random
 from chainrule.frontend.functions.attention import (
     scaled_dot_product_attention as scaled_dot_product_attention,
 )
-from chainrule.frontend.functions.control import while_loop as while_loop
+from chainrule.frontend.functions.control import (
+    cond as cond,
+    map as map,
+    while_loop as while_loop,
+)
 from chainrule.frontend.functions.convolution import (
     average_pool as average_pool,
     conv as conv,

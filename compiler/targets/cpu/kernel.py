@@ -20,7 +20,7 @@ from ...passes.loops import (
     inner,
     statements,
 )
-from ...passes.wholes import Core, Part, Repeat, Routine
+from ...passes.wholes import Branches, Core, Part, Repeat, Routine
 from ...types import FLOATS, Dim, product
 from .expressions import ATOMS, Expressions, Piece, Scope
 from .spelling import ATOM, PRODUCT, SUM, UNARY, within
@@ -85,6 +85,9 @@ class KernelWriter(Expressions):
         elif isinstance(kernel.core, Repeat):
             assert call is not None
             self._repeat(kernel.core, call)
+        elif isinstance(kernel.core, Branches):
+            assert call is not None
+            self._branches(kernel.core, call)
         elif kernel.core is not None:
             self._core(kernel.core)
         self._block(kernel.body, 0, Scope(), "    ")
@@ -313,6 +316,17 @@ class KernelWriter(Expressions):
                 margin, index = margin + MARGIN, [*index, LETTERS[level]]
             zero = self.number(0, stack.dtype)[0]
             self.lines.append(f"{margin}{self.element(stack, index)} = {zero}")
+
+    def _branches(self, core: Branches, call: Callable[[Part, str, str], str]) -> None:
+        """A choice between kernels."""
+        self.symbols |= set(self.sizes)
+        self.faults = True
+        self.lines += [
+            f"    if {self.arrays[core.condition]}[0]:",
+            call(core.then, "", MARGIN * 2),
+            "    else:",
+            call(core.otherwise, "", MARGIN * 2),
+        ]
 
     def _routine(self, routine: Routine) -> None:
         """A call of one of the library's routines."""

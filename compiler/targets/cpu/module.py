@@ -9,7 +9,7 @@ from ...errors import UsageError
 from ...ir import Graph, Node, is_leaf
 from ...ops.convert import LITERAL
 from ...ops.linear import CONTRACT
-from ...ops.scan import SCAN, noun, with_steps
+from ...ops.scan import bodies, noun, with_steps
 from ...passes.alike import Pattern, pattern
 from ...passes.loops import LETTERS, Kernel as Nest, Schedule, given, in_place, loops
 from ...passes.memory import plan
@@ -168,7 +168,7 @@ class _Module:
             return self.names[node]
         if is_leaf(node):
             return str(node.attr("name"))
-        if node.op is SCAN:
+        if bodies(node):
             return noun(node)
         if node.op is CONTRACT:
             parts = [self._base(x) for x in node.operands]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ...ir import CONST, LEAF, Graph, Op
 from ...ops.base import Scalar
+from ...ops.choice import COND
 from ...ops.scan import SCAN
 from ...ops.special import softplus
 from ...program import Program
@@ -23,7 +24,7 @@ class NumPy:
         """What NumPy or SciPy has, as accurate as our own spelling and alike at the edges."""
         if isinstance(op, Scalar):
             return bool(op.numpy) or op is softplus
-        return op in SPELLED or op in (LEAF, CONST, SCAN)
+        return op in SPELLED or op in (LEAF, CONST, COND, SCAN)
 
     def emit(self, graph: Graph, fingerprint: str) -> Program:
         """The program."""

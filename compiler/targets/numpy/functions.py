@@ -11,12 +11,12 @@ from ...explain.notation import Text
 from ...explain.printer import Printer, one_hot
 from ...ir import CONST, LEAF, Node, is_const, is_leaf, walk
 from ...ops import algebra, convert, index, shape
-from ...ops.scan import SCAN
+from ...ops.scan import bodies
 from ...types import SHORT as SHORT_DTYPE, Dim, Size, Where
 from ..spelling import Identifiers, comment, size_text
 from .code import ATOM, SUM, Code, typed
 from .expressions import expression
-from .loops import loop
+from .loops import nested
 
 CODE_WIDTH = 64  # what is longer is split into statements
 LINE_WIDTH = 100
@@ -169,7 +169,7 @@ class Body:
             if node not in self.known
             and node.op not in (CONST, convert.SIZE)
             and not is_leaf(node)
-            and (node in named or uses[node] > 1 or node.op is SCAN)
+            and (node in named or uses[node] > 1 or bodies(node))
         }
         for node in order:
             if node not in self.known and not is_leaf(node):
@@ -218,9 +218,9 @@ class Body:
 
     def write(self, node: Node) -> None:
         """The node as a statement, or kept as text for where it is used."""
-        if node.op is SCAN:
+        if bodies(node):
             if node not in self.codes:
-                self.statements.append(Statement(loop(self, node), "", node.where, node))
+                self.statements.append(Statement(nested(self, node), "", node.where, node))
             return
         code = expression(self, node)
         while len(code.text) > CODE_WIDTH and (operand := self._longest(node)) is not None:
