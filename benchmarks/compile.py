@@ -179,7 +179,7 @@ def machine() -> dict[str, str | int | None]:
     """Where it was measured, and with what."""
     from importlib.metadata import version
 
-    packages = {name: version(name) for name in ("numpy", "numba", "llvmlite", "scipy")}
+    packages = {name: version(name) for name in ("numpy", "llvmlite", "scipy")}
     return {"processor": platform.processor(), "cores": os.cpu_count()} | {
         "python": platform.python_version(),
         **packages,

@@ -33,7 +33,7 @@ from .files import replace_file
 from .versions import version
 
 CACHE_FORMAT = 1
-SHAPED_BY = ("chainrule", "numba", "llvmlite", "numpy", "scipy", "sympy")
+SHAPED_BY = ("chainrule", "llvmlite", "numpy", "scipy", "sympy")
 ABANDONED_AFTER = 3600.0  # seconds until a temporary file is nobody's
 
 

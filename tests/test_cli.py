@@ -257,4 +257,4 @@ def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines["numpy"] == np.__version__
     assert lines["targets"] == "cpu, numpy"
     assert "programs" in lines["cache"]
-    assert set(lines) >= {"python", "chainrule", "sympy", "numba", "threads", "gpu"}
+    assert set(lines) >= {"python", "chainrule", "sympy", "llvmlite", "threads", "gpu"}

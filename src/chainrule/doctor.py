@@ -9,7 +9,7 @@ import sys
 import warnings
 from importlib.metadata import PackageNotFoundError, version
 
-PACKAGES = ("chainrule", "numpy", "scipy", "sympy", "numba", "llvmlite", "safetensors", "rich")
+PACKAGES = ("chainrule", "numpy", "scipy", "sympy", "llvmlite", "safetensors", "rich")
 DRIVERS = ("libcuda.so.1", "nvcuda.dll")
 
 

@@ -1,4 +1,4 @@
-"""Target `cpu`: kernels of plain loops and matrix products, compiled by Numba."""
+"""Target `cpu`: kernels of plain loops and matrix products, as text that Numba reads too."""
 
 from __future__ import annotations
 

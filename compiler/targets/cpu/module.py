@@ -33,7 +33,7 @@ RESERVED = {
     *"argsort cholesky pivots searchsorted solve solve_triangular".split(),
 }
 BATCH = "batch"
-# Numba refers to larger ones by an address, which means nothing to another process.
+# A larger one is data, not text.
 LARGEST_CONSTANT = 10**6
 WIDTH = 100
 

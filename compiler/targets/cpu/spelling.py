@@ -144,7 +144,7 @@ def row(name: str, dtype: str, given: Sequence[tuple[str, int]]) -> tuple[str, i
         left = spelling.binds + (spelling.binds == COMPARE)
         first, second = within(given[0], left), within(given[1], spelling.binds + 1)
         text, binds = f"{first} {spelling.sign} {second}", spelling.binds
-    # Numba makes int64 of two int32; NumPy wraps around.
+    # Two int32 make an int64 there, as Numba has it; NumPy wraps around.
     return (f"i32({text})", ATOM) if dtype == "int32" else (text, binds)
 
 

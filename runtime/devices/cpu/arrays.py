@@ -6,40 +6,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, types
-from numba.extending import intrinsic
-from numba.np.arrayobj import make_array
 
-from .codegen import kernel
-
-INT64 = ir.IntType(64)
-
-
-def build_array(context: Any, builder: Any, array_type: Any, data: Any, shape: list[Any]) -> Any:
-    """A C-contiguous array over the memory at `data`, as Numba represents one, without owner.
-
-    It is put together as a value, not in memory: a program may have thousands of arrays.
-    """
-    model = context.data_model_manager[array_type]
-    element = context.get_data_type(array_type.dtype)
-    itemsize = context.get_constant(types.intp, context.get_abi_sizeof(element))
-    items, strides, stride = INT64(1), list(shape), itemsize
-    for axis in reversed(range(len(shape))):
-        strides[axis] = stride
-        stride = builder.mul(stride, shape[axis])
-        items = builder.mul(items, shape[axis])
-    fields = {
-        "data": builder.bitcast(data, element.as_pointer()),
-        "nitems": items,
-        "itemsize": itemsize,
-        "shape": cgutils.pack_array(builder, shape, ty=INT64),
-        "strides": cgutils.pack_array(builder, strides, ty=INT64),
-    }
-    # Of the other two there are none: null.
-    value = ir.Constant(model.get_value_type(), None)
-    for name, field in fields.items():
-        value = model.set(builder, value, field, name)
-    return value
+from .kinds import INT64, INT64_TYPE, NOTHING, ArrayKind, Kind, TupleKind
+from .routines import Intrinsic, kernel
+from .values import NONE, Array, Scalar, Tuple, Value, address, cast, copy, element, times
 
 
 def constant(dtype: str, shape: tuple[int, ...], values: list[Any]) -> np.ndarray[Any, Any]:
@@ -47,61 +17,63 @@ def constant(dtype: str, shape: tuple[int, ...], values: list[Any]) -> np.ndarra
     return np.array(values, dtype).reshape(shape)
 
 
-@intrinsic
-def view(typing_context: Any, array: Any, shape: Any) -> Any:
-    """`view(array, (n, m))`: the first `n*m` elements of a C-contiguous array, in that shape."""
-    if not isinstance(array, types.Array) or array.layout != "C":
+def _view_kind(array: Kind, shape: Kind) -> Kind | None:
+    if not isinstance(array, ArrayKind) or not isinstance(shape, TupleKind):
         return None
-    if not isinstance(shape, types.BaseTuple):
+    return ArrayKind(array.dtype, (None,) * len(shape.items))
+
+
+def _view(builder: Any, array: Array, shape: Tuple) -> Value:
+    sizes = [cast(builder, size, INT64) for size in shape.items if isinstance(size, Scalar)]
+    return Array(array.dtype, array.data, tuple(sizes))
+
+
+# `view(array, (n, m))`: the first `n*m` elements of a C-contiguous array, in that shape.
+view = Intrinsic(2, _view_kind, _view)
+
+
+def _gathered_kind(source: Kind, order: Kind, start: Kind, target: Kind) -> Kind | None:
+    if not isinstance(source, ArrayKind) or not isinstance(target, ArrayKind):
         return None
-    result = types.Array(array.dtype, len(shape), "C")
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        data = context.data_model_manager[array].get(builder, arguments[0], "data")
-        sizes = [
-            context.cast(builder, size, kind, types.intp)
-            for size, kind in zip(
-                cgutils.unpack_tuple(builder, arguments[1]), signature.args[1], strict=True
-            )
-        ]
-        return build_array(context, builder, result, data, sizes)
-
-    return result(array, shape), generate
-
-
-@intrinsic
-def gather_rows(typing_context: Any, source: Any, order: Any, start: Any, target: Any) -> Any:
-    """`gather_rows(source, order, start, target)`: `target[i] = source[order[start + i]]`.
-
-    For every row `i` of `target`; both have the same dtype and the same shape but for the rows.
-    """
-    if source != target or source.layout != "C" or order != types.Array(types.int64, 1, "C"):
+    if (source.dtype, source.ndim) != (target.dtype, target.ndim) or start is not INT64:
         return None
+    fits = isinstance(order, ArrayKind) and order.dtype is INT64 and order.ndim == 1
+    return NOTHING if fits else None
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        rows = make_array(target)(context, builder, arguments[3])
-        data = make_array(source)(context, builder, arguments[0])
-        places = make_array(order)(context, builder, arguments[1])
-        count, *rest = cgutils.unpack_tuple(builder, rows.shape)
-        size = rows.itemsize
-        for axis in rest:
-            size = builder.mul(size, axis)
-        byte = ir.IntType(8).as_pointer()
-        target_bytes = builder.bitcast(rows.data, byte)
-        source_bytes = builder.bitcast(data.data, byte)
-        with cgutils.for_range(builder, count) as loop:
-            place = builder.gep(places.data, [builder.add(arguments[2], loop.index)])
-            row = builder.mul(builder.load(place), size)
-            cgutils.raw_memcpy(
-                builder,
-                builder.gep(target_bytes, [builder.mul(loop.index, size)]),
-                builder.gep(source_bytes, [row]),
-                size,
-                1,
-            )
-        return context.get_dummy_value()
 
-    return types.void(source, order, types.intp, target), generate
+def _gather(builder: Any, source: Array, order: Array, start: Scalar, target: Array) -> Value:
+    rows, *rest = target.sizes
+    size: Any = ir.Constant(INT64_TYPE, source.dtype.size)
+    for axis in rest:
+        size = times(builder, size, axis.value)
+    places, to, origin = (address(builder, array) for array in (order, target, source))
+    before = builder.block
+    loop, end = builder.append_basic_block("gather"), builder.append_basic_block("gather.end")
+    zero, one = ir.Constant(INT64_TYPE, 0), ir.Constant(INT64_TYPE, 1)
+    builder.cbranch(builder.icmp_signed(">", rows.value, zero), loop, end)
+    builder.position_at_end(loop)
+    row = builder.phi(INT64_TYPE)
+    row.add_incoming(zero, before)
+    place = builder.load(
+        element(builder, Array(INT64, places, order.sizes), [builder.add(start.value, row)]),
+        typ=INT64_TYPE,
+    )
+    byte = ir.IntType(8)
+    first, second = (
+        builder.gep(data, [times(builder, number, size)], inbounds=True, source_etype=byte)
+        for data, number in ((to, row), (origin, place))
+    )
+    copy(builder, first, second, size)
+    after = builder.add(row, one)
+    row.add_incoming(after, loop)
+    builder.cbranch(builder.icmp_signed("<", after, rows.value), loop, end)
+    builder.position_at_end(end)
+    return NONE
+
+
+# `gather_rows(source, order, start, target)`: `target[i] = source[order[start + i]]` for every row
+# `i` of `target`; both have the same dtype and the same shape but for the rows.
+gather_rows = Intrinsic(4, _gathered_kind, _gather)
 
 
 @kernel

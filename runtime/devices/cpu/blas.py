@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils, types
-from numba.extending import intrinsic
-from numba.np.arrayobj import make_array
+
+from .kinds import FLOAT32, NOTHING, ArrayKind, Kind
+from .routines import Intrinsic
+from .values import NONE, Array, Value, address, declared, kept
 
 INT = ir.IntType(32)
 CHAR = ir.IntType(8)
@@ -19,18 +20,20 @@ CHAR = ir.IntType(8)
 PREFIX = "scipy_linalg_cython_blas__"
 
 
-def _stored(builder: Any, value: Any) -> Any:
-    """BLAS takes everything by address."""
-    return cgutils.alloca_once_value(builder, value)
+def short(builder: Any, size: Any) -> Any:
+    """A size as BLAS takes it."""
+    if isinstance(size, ir.Constant):
+        return ir.Constant(INT, size.constant)
+    return builder.trunc(size, INT)
 
 
-def _matrix(builder: Any, array: Any, ndim: int, row: bool) -> tuple[Any, Any, Any]:
+def _matrix(builder: Any, array: Array, row: bool) -> tuple[Any, Any, Any]:
     """Address, rows and columns; a vector is one row or one column."""
-    sizes = [builder.trunc(size, INT) for size in cgutils.unpack_tuple(builder, array.shape, ndim)]
+    sizes = [short(builder, size.value) for size in array.sizes]
     one = ir.Constant(INT, 1)
-    if ndim == 1:
+    if len(sizes) == 1:
         sizes = [one, *sizes] if row else [*sizes, one]
-    return array.data, sizes[0], sizes[1]
+    return address(builder, array), sizes[0], sizes[1]
 
 
 def _leading(builder: Any, columns: Any) -> Any:
@@ -39,64 +42,51 @@ def _leading(builder: Any, columns: Any) -> Any:
     return builder.select(builder.icmp_signed(">", columns, one), columns, one)
 
 
-def _product(transpose_a: bool, transpose_b: bool, accumulate: bool) -> Any:
+def _result(a: Kind, b: Kind, out: Kind) -> Kind | None:
+    """Nothing, where the arguments are matrices or vectors of one type of float."""
+    arrays = [kind for kind in (a, b, out) if isinstance(kind, ArrayKind)]
+    if len(arrays) != 3 or not arrays[0].dtype.is_float or len({x.dtype for x in arrays}) != 1:
+        return None
+    left, right, result = (array.ndim for array in arrays)
+    if left not in (1, 2) or right not in (1, 2) or result != max(left + right - 2, 1):
+        return None
+    return NOTHING
+
+
+def _product(transpose_a: bool, transpose_b: bool, accumulate: bool) -> Intrinsic:
     """`out = a @ b`, or `out += a @ b`, with `a`, `b` or both transposed."""
 
-    @intrinsic
-    def product(typing_context: Any, a: Any, b: Any, out: Any) -> Any:
-        arrays = (a, b, out)
-        if not all(isinstance(array, types.Array) and array.layout == "C" for array in arrays):
-            return None
-        if len({array.dtype for array in arrays}) != 1 or a.dtype not in (
-            types.float32,
-            types.float64,
-        ):
-            return None
-        if a.ndim not in (1, 2) or b.ndim not in (1, 2) or out.ndim != max(a.ndim + b.ndim - 2, 1):
-            return None
+    def lower(builder: Any, a: Array, b: Array, out: Array) -> Value:
+        a_data, a_rows, a_columns = _matrix(builder, a, row=not transpose_a)
+        b_data, b_rows, b_columns = _matrix(builder, b, row=transpose_b)
+        m, k = (a_columns, a_rows) if transpose_a else (a_rows, a_columns)
+        n = b_rows if transpose_b else b_columns
+        real, zero = a.dtype.llvm, ir.Constant(INT, 0)
+        nothing = builder.or_(
+            builder.icmp_signed("==", m, zero), builder.icmp_signed("==", n, zero)
+        )
+        with builder.if_then(builder.not_(nothing)):
+            letters = [
+                kept(builder, ir.Constant(CHAR, ord("T" if transposed else "N")))
+                for transposed in (transpose_b, transpose_a)
+            ]
+            sizes = [kept(builder, size) for size in (n, m, k)]
+            operands = [
+                kept(builder, ir.Constant(real, 1.0)),
+                b_data,
+                kept(builder, _leading(builder, b_columns)),
+                a_data,
+                kept(builder, _leading(builder, a_columns)),
+                kept(builder, ir.Constant(real, 1.0 if accumulate else 0.0)),
+                address(builder, out),
+                kept(builder, _leading(builder, n)),
+            ]
+            values = [*letters, *sizes, *operands]
+            name = PREFIX + ("sgemm" if a.dtype is FLOAT32 else "dgemm")
+            builder.call(declared(builder, name, ir.VoidType(), values), values)
+        return NONE
 
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            first, second, result = (
-                make_array(kind)(context, builder, value)
-                for kind, value in zip(arrays, arguments, strict=True)
-            )
-            a_data, a_rows, a_columns = _matrix(builder, first, a.ndim, row=not transpose_a)
-            b_data, b_rows, b_columns = _matrix(builder, second, b.ndim, row=transpose_b)
-            m, k = (a_columns, a_rows) if transpose_a else (a_rows, a_columns)
-            n = b_rows if transpose_b else b_columns
-            real = context.get_data_type(a.dtype)
-            zero = ir.Constant(INT, 0)
-            nothing = builder.or_(
-                builder.icmp_signed("==", m, zero), builder.icmp_signed("==", n, zero)
-            )
-            with builder.if_then(builder.not_(nothing)):
-                letters = [
-                    _stored(builder, ir.Constant(CHAR, ord("T" if transposed else "N")))
-                    for transposed in (transpose_b, transpose_a)
-                ]
-                sizes = [_stored(builder, size) for size in (n, m, k)]
-                operands = [
-                    _stored(builder, ir.Constant(real, 1.0)),
-                    b_data,
-                    _stored(builder, _leading(builder, b_columns)),
-                    a_data,
-                    _stored(builder, _leading(builder, a_columns)),
-                    _stored(builder, ir.Constant(real, 1.0 if accumulate else 0.0)),
-                    result.data,
-                    _stored(builder, _leading(builder, n)),
-                ]
-                values = [*letters, *sizes, *operands]
-                routine = cgutils.get_or_insert_function(
-                    builder.module,
-                    ir.FunctionType(ir.VoidType(), [value.type for value in values]),
-                    PREFIX + ("sgemm" if a.dtype == types.float32 else "dgemm"),
-                )
-                builder.call(routine, values)
-            return context.get_dummy_value()
-
-        return types.void(a, b, out), generate
-
-    return product
+    return Intrinsic(3, _result, lower)
 
 
 matmul = _product(False, False, accumulate=False)

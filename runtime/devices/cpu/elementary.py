@@ -21,7 +21,8 @@ from functools import reduce
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils
+
+from .values import declared
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +116,8 @@ class Value:
     def call(self, name: str, *others: Value | float) -> Value:
         """LLVM's intrinsic of this name."""
         values = [self.value, *map(self._other, others)]
-        kind = ir.FunctionType(self.value.type, [self.value.type] * len(values))
         name = f"llvm.{name}.{self.format.suffix}"
-        function = cgutils.get_or_insert_function(self.builder.module, kind, name)
+        function = declared(self.builder, name, self.value.type, values)
         return self._new(self.builder.call(function, values))
 
     def times_plus(self, factor: Value | float, term: Value | float) -> Value:

@@ -10,18 +10,19 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils, types
-from numba.extending import intrinsic
 
 from . import elementary
+from .kinds import BOOL, FLOAT32, Kind, Number
+from .routines import Intrinsic
+from .values import Scalar, Value, declared
 
-BOOL = ir.IntType(1)
+BIT = ir.IntType(1)
+FLOAT, NUMBER = "floats", "floats and signed integers"
 
 
 def call(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
     """Call of a function without side effects, of C or of LLVM, declared on first use."""
-    kind = ir.FunctionType(result, [argument.type for argument in arguments])
-    function = cgutils.get_or_insert_function(builder.module, kind, name)
+    function = declared(builder, name, result, arguments)
     if not name.startswith("llvm."):
         function.attributes.add("readnone")
         function.attributes.add("nounwind")
@@ -43,44 +44,36 @@ def _function(name: str, arity: int = 1) -> Any:
         real = arguments[0].type
         return call(builder, by_type(name, real), real, arguments)
 
-    return _row(arity, lower, types.Float)
+    return _row(arity, lower, FLOAT)
 
 
-def _row(arity: int, lower: Callable[..., Any], accepts: Any, result: Any = None) -> Any:
-    """An intrinsic of `arity` numbers of one type; `lower` gets builder, values and their type."""
+def _row(
+    arity: int, lower: Callable[..., Any], accepts: str, result: Number | None = None
+) -> Intrinsic:
+    """A function of `arity` numbers of one type; `lower` gets builder, values and their type."""
 
-    def typed(*kinds: Any) -> Any:
-        if len(set(kinds)) != 1 or not isinstance(kinds[0], accepts):
+    def infer(*kinds: Kind) -> Kind | None:
+        if len(set(kinds)) != 1 or not isinstance(kinds[0], Number):
             return None
+        fits = kinds[0].is_float or (accepts == NUMBER and kinds[0].family == "signed")
+        return (result or kinds[0]) if fits else None
 
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            return lower(builder, list(arguments), kinds[0])
+    def generate(builder: Any, *arguments: Scalar) -> Value:
+        kind = arguments[0].kind
+        value = lower(builder, [argument.value for argument in arguments], kind)
+        return Scalar(result or kind, value)
 
-        return (result or kinds[0])(*kinds), generate
-
-    if arity == 1:
-
-        @intrinsic
-        def unary(typing_context: Any, x: Any) -> Any:
-            return typed(x)
-
-        return unary
-
-    @intrinsic
-    def binary(typing_context: Any, x: Any, y: Any) -> Any:
-        return typed(x, y)
-
-    return binary
+    return Intrinsic(arity, infer, generate)
 
 
-def _elementary(function: Callable[[elementary.Value], elementary.Value]) -> Any:
+def _elementary(function: Callable[[elementary.Value], elementary.Value]) -> Intrinsic:
     """One of our own, which loops can be vectorized over."""
 
     def lower(builder: Any, arguments: list[Any], kind: Any) -> Any:
-        format = elementary.SINGLE if kind == types.float32 else elementary.DOUBLE
+        format = elementary.SINGLE if kind is FLOAT32 else elementary.DOUBLE
         return function(elementary.Value(builder, format, arguments[0])).value
 
-    return _row(1, lower, types.Float)
+    return _row(1, lower, FLOAT)
 
 
 exp, expm1, log, log1p, tanh = map(
@@ -101,7 +94,7 @@ copysign = _function("llvm.copysign", 2)
 
 def _abs(builder: Any, arguments: list[Any], kind: Any) -> Any:
     (x,) = arguments
-    if isinstance(kind, types.Float):
+    if kind.is_float:
         return call(builder, by_type("llvm.fabs", x.type), x.type, [x])
     zero = ir.Constant(x.type, 0)
     return builder.select(builder.icmp_signed("<", x, zero), builder.neg(x), x)
@@ -111,7 +104,7 @@ def _sign(builder: Any, arguments: list[Any], kind: Any) -> Any:
     """-1, 0 or 1; NaN stays NaN."""
     (x,) = arguments
     zero, one, minus = (ir.Constant(x.type, value) for value in (0, 1, -1))
-    if isinstance(kind, types.Float):
+    if kind.is_float:
         below = builder.select(builder.fcmp_ordered("<", x, zero), minus, zero)
         known = builder.select(builder.fcmp_ordered(">", x, zero), one, below)
         return builder.select(builder.fcmp_unordered("uno", x, x), x, known)
@@ -124,7 +117,7 @@ def _extremum(name: str, operator: str) -> Callable[..., Any]:
 
     def lower(builder: Any, arguments: list[Any], kind: Any) -> Any:
         x, y = arguments
-        if isinstance(kind, types.Float):
+        if kind.is_float:
             return call(builder, by_type(f"llvm.{name}", x.type), x.type, [x, y])
         return builder.select(builder.icmp_signed(operator, x, y), x, y)
 
@@ -139,8 +132,7 @@ def _lgamma(builder: Any, arguments: list[Any], kind: Any) -> Any:
     return builder.select(builder.fcmp_ordered("==", x, least), least, value)
 
 
-NUMBER = (types.Float, types.Integer)
-lgamma = _row(1, _lgamma, types.Float)
+lgamma = _row(1, _lgamma, FLOAT)
 abs = _row(1, _abs, NUMBER)
 sign = _row(1, _sign, NUMBER)
 maximum = _row(2, _extremum("maximum", ">"), NUMBER)
@@ -162,9 +154,9 @@ def _against_infinity(operator: str) -> Callable[..., Any]:
     return lower
 
 
-isnan = _row(1, _isnan, types.Float, types.boolean)
-isinf = _row(1, _against_infinity("=="), types.Float, types.boolean)
-isfinite = _row(1, _against_infinity("<"), types.Float, types.boolean)
+isnan = _row(1, _isnan, FLOAT, BOOL)
+isinf = _row(1, _against_infinity("=="), FLOAT, BOOL)
+isfinite = _row(1, _against_infinity("<"), FLOAT, BOOL)
 
 
 def _divided(builder: Any, x: Any, y: Any) -> tuple[Any, Any, Any]:
@@ -185,7 +177,7 @@ def _divided(builder: Any, x: Any, y: Any) -> tuple[Any, Any, Any]:
 def _remainder(builder: Any, arguments: list[Any], kind: Any) -> Any:
     """The remainder with the sign of the divisor, as NumPy's; an integer's by 0 is 0."""
     x, y = arguments
-    if isinstance(kind, types.Integer):
+    if kind.is_integer:
         _, rest, differs = _divided(builder, x, y)
         return builder.select(differs, builder.add(rest, y), rest)
     zero = ir.Constant(x.type, 0.0)
@@ -200,7 +192,7 @@ def _remainder(builder: Any, arguments: list[Any], kind: Any) -> Any:
 def _floor_divide(builder: Any, arguments: list[Any], kind: Any) -> Any:
     """The quotient rounded down, as NumPy's: (x - remainder) / y, made an integer."""
     x, y = arguments
-    if isinstance(kind, types.Integer):
+    if kind.is_integer:
         quotient, _, differs = _divided(builder, x, y)
         return builder.select(differs, builder.sub(quotient, ir.Constant(x.type, 1)), quotient)
     zero, half, one = (ir.Constant(x.type, value) for value in (0.0, 0.5, 1.0))
@@ -227,7 +219,7 @@ floor_divide = _row(2, _floor_divide, NUMBER)
 def _power(builder: Any, arguments: list[Any], kind: Any) -> Any:
     """C's pow. Integers wrap around; a negative power of one is 1 / x^n, rounded to zero."""
     x, y = arguments
-    if isinstance(kind, types.Float):
+    if kind.is_float:
         return call(builder, by_type("llvm.pow", x.type), x.type, [x, y])
     zero, one, minus = (ir.Constant(x.type, value) for value in (0, 1, -1))
     before = builder.block
@@ -236,7 +228,7 @@ def _power(builder: Any, arguments: list[Any], kind: Any) -> Any:
     builder.position_at_end(loop)
     # Square and multiply: result * base^left = x^y all along.
     result, base, left = (builder.phi(x.type) for _ in range(3))
-    factor = builder.select(builder.trunc(left, BOOL), base, one)
+    factor = builder.select(builder.trunc(left, BIT), base, one)
     steps = (builder.mul(result, factor), builder.mul(base, base), builder.lshr(left, one))
     for phi, first, later in zip((result, base, left), (one, x, y), steps, strict=True):
         phi.add_incoming(first, before)
@@ -246,7 +238,7 @@ def _power(builder: Any, arguments: list[Any], kind: Any) -> Any:
     power = builder.phi(x.type)
     power.add_incoming(one, before)
     power.add_incoming(steps[0], loop)
-    sign = builder.select(builder.trunc(y, BOOL), x, one)
+    sign = builder.select(builder.trunc(y, BIT), x, one)
     is_unit = builder.or_(builder.icmp_signed("==", x, one), builder.icmp_signed("==", x, minus))
     below = builder.select(is_unit, sign, zero)
     return builder.select(builder.icmp_signed("<", y, zero), below, power)
@@ -255,25 +247,25 @@ def _power(builder: Any, arguments: list[Any], kind: Any) -> Any:
 pow = _row(2, _power, NUMBER)
 
 
-@intrinsic
-def where(typing_context: Any, condition: Any, x: Any, y: Any) -> Any:
-    """`x` if the condition holds, else `y`, without a jump: both have been computed."""
-    if condition != types.boolean or x != y:
-        return None
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.select(*arguments)
-
-    return x(condition, x, y), generate
+def _chosen(condition: Kind, x: Kind, y: Kind) -> Kind | None:
+    return x if condition is BOOL and x == y and isinstance(x, Number) else None
 
 
-@intrinsic
-def accumulate(typing_context: Any, total: Any, term: Any) -> Any:
-    """`total + term`, where terms may be added in any order: such a loop vectorizes."""
-    if total != term or not isinstance(total, types.Float):
-        return None
+def _choose(builder: Any, condition: Scalar, x: Scalar, y: Scalar) -> Value:
+    return Scalar(x.kind, builder.select(condition.value, x.value, y.value))
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.fadd(*arguments, flags=("reassoc",))
 
-    return total(total, term), generate
+# `x` if the condition holds, else `y`, without a jump: both have been computed.
+where = Intrinsic(3, _chosen, _choose)
+
+
+def _added(total: Kind, term: Kind) -> Kind | None:
+    return total if total == term and isinstance(total, Number) and total.is_float else None
+
+
+def _add(builder: Any, total: Scalar, term: Scalar) -> Value:
+    return Scalar(total.kind, builder.fadd(total.value, term.value, flags=("reassoc",)))
+
+
+# `total + term`, where terms may be added in any order: such a loop vectorizes.
+accumulate = Intrinsic(2, _added, _add)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import os
 import sys
 from functools import cache
 from pathlib import Path
@@ -42,12 +41,10 @@ def _toolchain() -> bytes:
     import llvmlite.binding as llvm
 
     digest = hashlib.sha256(repr(sys.version_info[:3]).encode())
-    for package in ("numba", "llvmlite", "numpy"):
+    for package in ("llvmlite", "numpy"):
         digest.update(f" {package} {version(package)}".encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode() + path.read_bytes())
     processor = (llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features())
     digest.update(repr((*processor[:2], processor[2].flatten())).encode())
-    # Numba's own settings, such as NUMBA_OPT, change the code it makes.
-    digest.update(repr(sorted(v for v in os.environ.items() if v[0].startswith("NUMBA_"))).encode())
     return digest.digest()

@@ -10,85 +10,70 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils, types
-from numba.extending import intrinsic
-from numba.np.arrayobj import make_array
 
-from .codegen import kernel
+from .kinds import FLOAT32, FLOAT64, INT32, ArrayKind, Kind, Number
+from .routines import Intrinsic, kernel
+from .values import Array, Scalar, Value, address, cast, declared, kept
 
 INT = ir.IntType(32)
 CHAR = ir.IntType(8)
 
 
-def _routine(name: str, letters: str, given: tuple[Any, ...], reports: bool = True) -> Any:
+def _routine(name: str, letters: str, arguments: str, reports: bool = True) -> Intrinsic:
     """A call of a routine: letters, integers, numbers and arrays, all by address.
 
     Args:
         name: the routine without the letter of its dtype.
         letters: its options, which come first.
-        given: the types of the other arguments.
+        arguments: what the others are, a letter each: integer, real number, array or pivots.
         reports: whether it has an `info`, which is then the result: 0 if all went well.
     """
-    real = next(x.dtype for x in given if isinstance(x, types.Array) and x.dtype != types.int32)
-    module = "cython_lapack" if reports else "cython_blas"
-    symbol = f"scipy_linalg_{module}__{'s' if real == types.float32 else 'd'}{name}"
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        values = [
-            cgutils.alloca_once_value(builder, ir.Constant(CHAR, ord(letter))) for letter in letters
-        ]
-        for kind, value in zip(signature.args, arguments, strict=True):
-            if isinstance(kind, types.Array):
-                values.append(make_array(kind)(context, builder, value).data)
+    def infer(*kinds: Kind) -> Kind | None:
+        fits = [_fits(letter, kind) for letter, kind in zip(arguments, kinds, strict=True)]
+        return INT32 if all(fits) else None
+
+    def lower(builder: Any, *given: Scalar | Array) -> Value:
+        real = next(
+            value.dtype
+            for letter, value in zip(arguments, given, strict=True)
+            if letter == "a" and isinstance(value, Array)
+        )
+        values = [kept(builder, ir.Constant(CHAR, ord(letter))) for letter in letters]
+        for letter, value in zip(arguments, given, strict=True):
+            if isinstance(value, Array):
+                values.append(address(builder, value))
                 continue
-            wanted = types.int32 if isinstance(kind, types.Integer) else real
-            number = context.cast(builder, value, kind, wanted)
-            values.append(cgutils.alloca_once_value(builder, number))
-        info = cgutils.alloca_once_value(builder, ir.Constant(INT, 0))
+            number = cast(builder, value, INT32 if letter == "i" else real)
+            values.append(kept(builder, number.value))
+        info = kept(builder, ir.Constant(INT, 0))
         if reports:
             values.append(info)
-        function = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(ir.VoidType(), [value.type for value in values]),
-            symbol,
-        )
-        builder.call(function, values)
-        return builder.load(info)
+        module = "cython_lapack" if reports else "cython_blas"
+        symbol = f"scipy_linalg_{module}__{'s' if real is FLOAT32 else 'd'}{name}"
+        builder.call(declared(builder, symbol, ir.VoidType(), values), values)
+        return Scalar(INT32, builder.load(info, typ=INT))
 
-    return types.int32(*given), generate
+    return Intrinsic(len(arguments), infer, lower)
 
 
-@intrinsic
-def potrf(typing_context: Any, n: Any, a: Any, lda: Any) -> Any:
-    """The Cholesky factor over the upper triangle, which is the lower one of a row-major matrix."""
-    return _routine("potrf", "U", (n, a, lda))
+def _fits(letter: str, kind: Kind) -> bool:
+    if isinstance(kind, ArrayKind):
+        return kind.dtype is INT32 if letter == "p" else kind.dtype in (FLOAT32, FLOAT64)
+    return isinstance(kind, Number) and (letter == "r" or (letter == "i" and kind.is_integer))
 
 
-@intrinsic
-def getrf(typing_context: Any, m: Any, n: Any, a: Any, lda: Any, pivots: Any) -> Any:
-    """The factors of elimination with partial pivoting, over the matrix."""
-    return _routine("getrf", "", (m, n, a, lda, pivots))
+# The Cholesky factor over the upper triangle, which is the lower one of a row-major matrix.
+potrf = _routine("potrf", "U", "iai")
+# The factors of elimination with partial pivoting, over the matrix.
+getrf = _routine("getrf", "", "iiaip")
+# The solutions from these factors, over the right sides.
+getrs = _routine("getrs", "N", "iiaipai")
 
 
-@intrinsic
-def getrs(
-    typing_context: Any, n: Any, m: Any, a: Any, lda: Any, pivots: Any, b: Any, ldb: Any
-) -> Any:
-    """The solutions from these factors, over the right sides."""
-    return _routine("getrs", "N", (n, m, a, lda, pivots, b, ldb))
-
-
-def _trsm(uplo: str, transposed: str) -> Any:
+def _trsm(uplo: str, transposed: str) -> Intrinsic:
     """x with x a = b or x a' = b, over b, where `a` is triangular in LAPACK's order."""
-
-    @intrinsic
-    def trsm(
-        typing_context: Any, m: Any, n: Any, one: Any, a: Any, lda: Any, b: Any, ldb: Any
-    ) -> Any:
-        given = (m, n, one, a, lda, b, ldb)
-        return _routine("trsm", f"R{uplo}{transposed}N", given, reports=False)
-
-    return trsm
+    return _routine("trsm", f"R{uplo}{transposed}N", "iiraiai", reports=False)
 
 
 trsm_lower, trsm_lower_transposed = _trsm("U", "N"), _trsm("U", "T")

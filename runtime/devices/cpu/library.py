@@ -6,8 +6,6 @@ module's own kernels.
 
 from math import inf, nan
 
-from numba import float32 as f32, float64 as f64, int32 as i32, int64 as i64, uint64 as u64
-
 from .arrays import checked, constant, gather_rows, view
 from .blas import (
     add_matmul,
@@ -19,7 +17,7 @@ from .blas import (
     matmul_tn,
     matmul_tt,
 )
-from .codegen import kernel, program
+from .casts import f32, f64, i32, i64, u64
 from .functions import (
     abs,
     accumulate,
@@ -67,6 +65,7 @@ from .functions import (
 from .lapack import cholesky, pivots, solve, solve_triangular
 from .order import argsort, searchsorted
 from .philox import philox, philox_uniform_f32, philox_uniform_f64
+from .routines import kernel, program
 from .special import digamma, zeta
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Native object code into this process, by llvmlite alone: neither Numba nor a compiler."""
+"""Native object code into this process, by llvmlite alone."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .codegen import kernel
+from .routines import kernel
 
 RUN = 16  # so many are sorted by insertion; longer runs are merged
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import float32 as f32, float64 as f64, uint64 as u64
 
-from .codegen import kernel
+from .casts import f32, f64, u64
+from .routines import kernel
 
 MULTIPLIER_0, MULTIPLIER_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 WEYL_0, WEYL_1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)  # golden ratio, sqrt(3) - 1
 LOW, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
+UNIT_F32, UNIT_F64 = 2.0**-24, 2.0**-53
 
 
 @kernel
@@ -46,11 +47,11 @@ def _words(seed: Any, step: Any, stream: Any, index: Any) -> Any:
 def philox_uniform_f32(seed: Any, step: Any, stream: Any, index: Any) -> Any:
     """A float32 in [0, 1): the upper 24 bits of the first word."""
     first, _ = _words(seed, step, stream, index)
-    return f32(first >> np.uint64(8)) * f32(2.0**-24)
+    return f32(first >> u64(8)) * f32(UNIT_F32)
 
 
 @kernel
 def philox_uniform_f64(seed: Any, step: Any, stream: Any, index: Any) -> Any:
     """A float64 in [0, 1): the upper 53 bits of the first two words."""
     first, second = _words(seed, step, stream, index)
-    return f64((first << HALF | second) >> np.uint64(11)) * 2.0**-53
+    return f64((first << HALF | second) >> u64(11)) * UNIT_F64

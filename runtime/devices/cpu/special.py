@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numba import float64 as f64
-from numba.core import types
-from numba.extending import intrinsic
-
-from .codegen import kernel
+from .casts import f64, like
 from .functions import abs, copysign, floor, isnan, log, pow, tan, trunc
+from .routines import kernel
 
 EPSILON = 2.0**-53
 INFINITY, NAN = math.inf, math.nan
@@ -55,25 +52,13 @@ Q = (
 ASYMPTOTIC = (1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12)
 
 
-@intrinsic
-def _as(typing_context: Any, value: Any, like: Any) -> Any:
-    """`value` in the type of `like`."""
-    if value != types.float64 or not isinstance(like, types.Float):
-        return None
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return context.cast(builder, arguments[0], types.float64, like)
-
-    return like(value, like), generate
-
-
 @kernel
 def zeta(s: Any, x: Any) -> Any:
     """Hurwitz zeta, the sum of (x + k)^-s over k >= 0.
 
     Source: Abramowitz and Stegun 23.2; summed by Euler and Maclaurin as in Moshier, Cephes, zeta.c.
     """
-    return _as(_zeta(f64(s), f64(x)), s)
+    return like(_zeta(f64(s), f64(x)), s)
 
 
 @kernel
@@ -120,7 +105,7 @@ def digamma(x: Any) -> Any:
     Source: recurrence and reflection, Abramowitz and Stegun 6.3.5 and 6.3.7; the rational function
     between 1 and 2 of Maddock, Boost.Math, digamma.hpp; the asymptotic series 6.3.18.
     """
-    return _as(_digamma(f64(x)), x)
+    return like(_digamma(f64(x)), x)
 
 
 @kernel

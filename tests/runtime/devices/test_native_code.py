@@ -112,17 +112,18 @@ print(sorted({"numba", "sympy"} & set(sys.modules)))
 """
 
 
-def test_a_warm_start_needs_neither_numba_nor_sympy(tmp_path: Path, network: MakeProgram) -> None:
+def test_a_start_needs_neither_numba_nor_sympy(tmp_path: Path, network: MakeProgram) -> None:
+    """The first compiles, and the others find what it made."""
     folder = tmp_path / "cache"
     cache = Cache.open(folder)
     program = network("cpu")
     cache.store_program(program)
-    load(program, cache)
+    assert not compiled(program, cache)
     x, t, rate = np.ones((4, 3)), np.ones((4, 2)), np.array(0.1)
     weights = np.ones((3, 4)), np.ones(4), np.ones((4, 2)), np.ones(2), np.array(0)
-    expected = load(program, cache).call(x, t, rate, *weights)[0]
-    best = np.inf
-    for _ in range(3):
+    expected = load(program).call(x, t, rate, *weights)[0]
+    spent = []
+    for _ in range(4):
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", WARM, program.fingerprint],
             env={**os.environ, "CHAINRULE_CACHE_DIR": str(folder)},
@@ -133,8 +134,9 @@ def test_a_warm_start_needs_neither_numba_nor_sympy(tmp_path: Path, network: Mak
         loss, seconds, imported = done.stdout.splitlines()
         assert float(loss) == expected
         assert imported == "[]"
-        best = min(best, float(seconds))
-    assert best < 0.5  # about 0.15 on a machine that does nothing else
+        assert compiled(program, cache)
+        spent.append(float(seconds))
+    assert min(spent[1:]) < 0.5  # about 0.15 on a machine that does nothing else
 
 
 def test_a_call_costs_microseconds(network: MakeProgram, data: MakeArrays) -> None:

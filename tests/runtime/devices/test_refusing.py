@@ -215,17 +215,9 @@ def test_an_unknown_target(network: MakeProgram) -> None:
 def test_source_that_cannot_be_compiled_is_our_defect(
     buffer: MakeBuffer, piece: MakeExecutable
 ) -> None:
-    """Numba's traceback stays with us; its message and the file are in the report."""
+    """The report has the line and the file; the traceback stays with us."""
     with pytest.raises(UsageError, match="piece cannot be compiled") as error:
         piece("cpu", "y[0] = tanh(1)", buffer("y", "output"), sizes=())
     assert "report it with" in str(error.value)
     assert error.value.__cause__ is None
     assert error.value.__suppress_context__
-
-
-def test_a_numba_that_is_switched_off(
-    monkeypatch: pytest.MonkeyPatch, buffer: MakeBuffer, piece: MakeExecutable
-) -> None:
-    monkeypatch.setattr("numba.core.config.DISABLE_JIT", 1)
-    with pytest.raises(UsageError, match="NUMBA_DISABLE_JIT is set"):
-        piece("cpu", "y[0] = 12.0", buffer("y", "output"), sizes=())

@@ -1,0 +1,212 @@
+"""Statements of the language: the body of one function, as LLVM code."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any
+
+from llvmlite import ir
+
+from .expressions import Expressions, inner_scope
+from .kinds import INT64, INT64_TYPE, ArrayKind, Kind, Number, parts, promoted
+from .values import NONE, Array, Scalar, Tuple, Value, cast, flatten, load, room, store
+
+
+class Statements(Expressions):
+    """Writes the body of one function.
+
+    Attributes:
+        returns: what is returned, and the blocks that end with it and have no end yet.
+    """
+
+    returns: list[tuple[Value, Any]]
+
+    def body(self, given: dict[str, Value]) -> None:
+        """The whole function, its parameters being these."""
+        self.returns = []
+        self._loops: list[tuple[Any, Any]] = []
+        for name, value in given.items():
+            self._let(self.function.definition, name, value)
+        if self._suite(self.function.definition.body):
+            self.returns.append((NONE, self.builder.block))
+
+    def _suite(self, statements: Sequence[ast.stmt]) -> bool:
+        """Statements one after the other; whether what comes behind them is reached."""
+        return all(map(self._statement, statements))
+
+    def _statement(self, node: ast.stmt) -> bool:
+        match node:
+            case ast.Assign(targets=[target], value=value):
+                self._assign(target, self.value(value))
+            case ast.AugAssign(target=target, op=op, value=value):
+                self._augment(node, target, op, self.number(value))
+            case ast.Expr(value=ast.Call() as call):
+                self.value(call)
+            case ast.Expr(value=ast.Constant(value=str())) | ast.Pass():
+                pass
+            case ast.For(orelse=[]):
+                self._for(node)
+            case ast.While(test=test, body=body, orelse=[]):
+                self._while(test, body)
+            case ast.If(test=test, body=body, orelse=orelse):
+                return self._if(test, body, orelse)
+            case ast.Return(value=value):
+                result = NONE if value is None else self.value(value)
+                self.returns.append((result, self.builder.block))
+                return False
+            case ast.Break() | ast.Continue() if self._loops:
+                self.builder.branch(self._loops[-1][isinstance(node, ast.Continue)])
+                return False
+            case _:
+                self.fail(node, f"{type(node).__name__} is not in the language")
+        return True
+
+    # Variables
+
+    def _assign(self, target: ast.expr, value: Value) -> None:
+        match target:
+            case ast.Name(id=name):
+                self._let(target, name, value)
+            case ast.Subscript():
+                where, kind = self.target(target)
+                if not isinstance(value, Scalar):
+                    self.fail(target, f"expected a number, came {value.kind}")
+                store(self.builder, value, where, kind)
+            case ast.Tuple(elts=targets):
+                if not isinstance(value, Tuple) or len(value.items) != len(targets):
+                    self.fail(target, f"{value.kind} is not of {len(targets)} values")
+                for part, item in zip(targets, value.items, strict=True):
+                    self._assign(part, item)
+            case _:
+                self.fail(target, f"{type(target).__name__} cannot be assigned")
+
+    def _augment(self, node: Any, target: ast.expr, op: ast.operator, value: Scalar) -> None:
+        if isinstance(target, ast.Subscript):
+            where, kind = self.target(target)
+            old = load(self.builder, where, kind)
+            store(self.builder, self.binary(node, op, old, value), where, kind)
+            return
+        if not isinstance(target, ast.Name):
+            self.fail(target, f"{type(target).__name__} cannot be assigned")
+        self._let(target, target.id, self.binary(node, op, self.number(target), value))
+
+    def _let(self, node: Any, name: str, value: Value) -> None:
+        """Give a variable its value: its only one, or the one it has from now on."""
+        if name not in self.function.reassigned:
+            self.scope[name] = value
+            return
+        if name not in self.slots:
+            kind = _variable_kind(value.kind)
+            self.slots[name] = kind, [room(self.builder, part) for part in parts(kind)]
+        kind, places = self.slots[name]
+        if isinstance(value, Scalar) and promoted(value.kind, kind) == kind:
+            assert isinstance(kind, Number)
+            value = cast(self.builder, value, kind)
+        if _variable_kind(value.kind) != kind:
+            self.fail(node, f"{name} is {kind}, and {value.kind} is assigned")
+        for place, word in zip(places, _all_words(self.builder, value), strict=True):
+            self.builder.store(word, place)
+
+    # Control
+
+    def _for(self, node: ast.For) -> None:
+        """A loop over a range; its variable is the loop's own."""
+        match node:
+            case ast.For(
+                target=ast.Name(id=name),
+                iter=ast.Call(func=ast.Name(id="range"), args=arguments, keywords=[]),
+            ) if 1 <= len(arguments) <= 3:
+                pass
+            case _:
+                self.fail(node, "a loop is over a range")
+        if name in self.scope or name in self.function.assigned:
+            self.fail(node, f"{name} is a variable of more than the loop")
+        builder = self.builder
+        given = list(map(self.place, arguments))
+        start, stop = (ir.Constant(INT64_TYPE, 0), *given)[-2:] if len(given) == 1 else given[:2]
+        step = given[2] if len(given) == 3 else ir.Constant(INT64_TYPE, 1)
+        if isinstance(step, ir.Constant) and step.constant == 0:
+            self.fail(node, "the step of a range is not 0")
+        names = ("for", "for.body", "for.next", "for.end")
+        head, body, latch, end = (builder.append_basic_block(name) for name in names)
+        before = builder.block
+        builder.branch(head)
+        builder.position_at_end(head)
+        place = builder.phi(INT64_TYPE)
+        place.add_incoming(start, before)
+        builder.cbranch(_goes_on(builder, place, stop, step), body, end)
+        builder.position_at_end(body)
+        with inner_scope(self):
+            self.scope[name] = Scalar(INT64, place)
+            self._loop_body(node.body, end, latch)
+        builder.position_at_end(latch)
+        place.add_incoming(builder.add(place, step, flags=("nsw",)), latch)
+        builder.branch(head)
+        builder.position_at_end(end)
+
+    def _while(self, test: ast.expr, statements: Sequence[ast.stmt]) -> None:
+        builder = self.builder
+        names = ("while", "while.body", "while.end")
+        head, body, end = (builder.append_basic_block(name) for name in names)
+        builder.branch(head)
+        builder.position_at_end(head)
+        builder.cbranch(self.truth(test), body, end)
+        builder.position_at_end(body)
+        with inner_scope(self):
+            self._loop_body(statements, end, head)
+        builder.position_at_end(end)
+
+    def _loop_body(self, statements: Sequence[ast.stmt], end: Any, again: Any) -> None:
+        self._loops.append((end, again))
+        if self._suite(statements):
+            self.builder.branch(again)
+        self._loops.pop()
+
+    def _if(self, test: ast.expr, body: Sequence[ast.stmt], orelse: Sequence[ast.stmt]) -> bool:
+        builder = self.builder
+        condition = self.truth(test)
+        then = builder.append_basic_block("if")
+        other = builder.append_basic_block("else") if orelse else None
+        start, ends = builder.block, []
+        for block, statements in ((then, body), (other, orelse)):
+            if block is None:
+                continue
+            builder.position_at_end(block)
+            with inner_scope(self):
+                if self._suite(statements):
+                    ends.append(builder.block)
+        if other is not None and not ends:
+            builder.position_at_end(start)
+            builder.cbranch(condition, then, other)
+            return False
+        after = builder.append_basic_block("endif")
+        for block in ends:
+            builder.position_at_end(block)
+            builder.branch(after)
+        builder.position_at_end(start)
+        builder.cbranch(condition, then, after if other is None else other)
+        builder.position_at_end(after)
+        return True
+
+
+def _goes_on(builder: Any, place: Any, stop: Any, step: Any) -> Any:
+    """Whether a place of a range lies before its end."""
+    if isinstance(step, ir.Constant):
+        return builder.icmp_signed("<" if step.constant > 0 else ">", place, stop)
+    up = builder.icmp_signed(">", step, ir.Constant(INT64_TYPE, 0))
+    below, above = (builder.icmp_signed(sign, place, stop) for sign in ("<", ">"))
+    return builder.select(up, below, above)
+
+
+def _variable_kind(kind: Kind) -> Kind:
+    """The type of a variable that has such values: an array's sizes may change."""
+    return ArrayKind(kind.dtype, (None,) * kind.ndim) if isinstance(kind, ArrayKind) else kind
+
+
+def _all_words(builder: Any, value: Value) -> list[Any]:
+    """The words of a value, of an array all sizes."""
+    if isinstance(value, Array):
+        data = flatten(builder, Array(value.dtype, value.data, ()))
+        return [*data, *(size.value for size in value.sizes)]
+    return flatten(builder, value)

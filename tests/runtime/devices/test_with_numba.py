@@ -1,0 +1,107 @@
+"""The text of target `cpu` is Numba's source too, and there it means the same."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.compiler.ir import Graph
+from chainrule.compiler.pipeline import derive, lower
+from chainrule.compiler.program import Buffer, Program
+from chainrule.compiler.targets import target
+from chainrule.runtime.cache import Cache
+from chainrule.runtime.devices import load
+from chainrule.runtime.devices.base import Executable
+from chainrule.runtime.devices.cpu import library, with_numba
+from chainrule.runtime.devices.cpu.binding import empty
+from chainrule.runtime.devices.generated import import_program
+
+MakeBuffer = Callable[..., Buffer]
+MakeExecutable = Callable[..., Executable]
+ROOT = Path(library.__file__).resolve().parents[3]
+
+
+def emitted(request: Graph) -> Program:
+    return target("cpu").emit(lower(derive(request), "cpu"), "0" * 32)
+
+
+def by_numba(program: Program, arrays: dict[str, Any]) -> dict[str, Any]:
+    """What `step` makes of these arrays, compiled with Numba from the program's own text."""
+    module = import_program(program, Cache.open())
+    sizes = load(program).bind([arrays[buffer.name] for buffer in load(program).given])
+    found = {
+        b.name: arrays[b.name].copy() if b.name in arrays else empty(b, sizes)
+        for b in program.buffers
+    }
+    given = [array.reshape(array.shape or (1,)) for array in found.values()]
+    with_numba.compiled(module.step)(*map(sizes.get, program.sizes), *given, np.zeros(3, np.int64))
+    return {b.name: found[b.name] for b in program.buffers if b.role != "scratch"}
+
+
+def training() -> tuple[Program, dict[str, Any]]:
+    """A step with random numbers, labels, products, sums and Adam."""
+    model = cr.Sequential([cr.Input((5,)), cr.Dense(7, "tanh"), cr.Dropout(0.4), cr.Dense(3)])
+    model.compile("sparse_categorical_crossentropy_from_logits", cr.Adam(), metrics=["accuracy"])
+    program, random = emitted(model._request("train")), np.random.default_rng(0)
+    arrays: dict[str, Any] = {}
+    for b in program.of("input", "setting", "param", "state"):
+        shape, dtype = b.shape({"batch": 6}), b.type.dtype
+        whole = random.integers(0, 3, shape) if dtype.startswith("int") else None
+        drawn = random.uniform(0.1, 0.9, shape) if whole is None else whole
+        arrays[b.name] = np.asarray(drawn).astype(dtype)
+    return program, arrays
+
+
+def library_functions() -> tuple[Program, dict[str, Any]]:
+    """What the library writes in the language: sorting, matrices, special functions, a loop."""
+    x, a = cr.tensor("x", (9,), "float64"), cr.tensor("a", (2, 3, 3), "float64")
+    b = cr.tensor("b", (2, 3, 1), "float64")
+    last, steps = cr.scan(lambda c, v: (cr.tanh(c + v), c * v), cr.sum(b), x)
+    outputs = [
+        *(cr.argsort(x), cr.take(x, cr.argsort(-x)), cr.cumulative_sum(x)),
+        *(cr.linalg.cholesky(a), cr.linalg.solve(a, b), last, steps),
+        *(cr.digamma(x), cr.grad(cr.sum(cr.digamma(x)), x)),
+    ]
+    random = np.random.default_rng(1)
+    root = random.normal(size=(2, 3, 3))
+    arrays = {
+        "x": random.uniform(-2.7, 2.9, 9),
+        "a": root @ root.transpose(0, 2, 1) + np.eye(3),
+        "b": random.normal(size=(2, 3, 1)),
+    }
+    return emitted(cr.function([x, a, b], outputs)._request), arrays
+
+
+@pytest.mark.parametrize("case", [training, library_functions])
+def test_numba_computes_the_same(case: Callable[[], tuple[Program, dict[str, Any]]]) -> None:
+    program, arrays = case()
+    expected = by_numba(program, arrays)
+    came = load(program).run(arrays)
+    for name, value in (arrays | came).items():
+        np.testing.assert_allclose(
+            value, expected[name].reshape(value.shape), 1e-6, 1e-7, err_msg=name
+        )
+
+
+def test_numba_is_imported_in_one_file() -> None:
+    folders = (ROOT / name for name in ("compiler", "frontend", "runtime", "src"))
+    files = [path for folder in folders for path in folder.rglob("*.py")]
+    importing = set()
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if any(name.split(".")[0] == "numba" for name in names):
+                importing.add(path.name)
+    assert importing == {"with_numba.py"}
+
+
+def test_functions_of_native_code_are_not_called_from_python() -> None:
+    with pytest.raises(TypeError, match="not called from Python"):
+        library.exp(1.0)
