@@ -122,6 +122,10 @@ def fuse(
         for tensor in unforwarded(kernel):
             if not in_place(tensor) and tensor.op is not LITERAL:
                 kept[tensor] = None
+    for kernel in kernels:
+        *_, last = kernel.writes()
+        if not any(in_place(tensor) or tensor in kept for tensor in kernel.writes()):
+            kept[last] = None  # nobody reads it: of one element alone, the place is known before
     return kernels, tuple(kept)
 
 

@@ -13,7 +13,7 @@ from ..errors import Fault
 from ..ir import CONST, OPS, Node, const, make
 from ..ops import convert, index, linear, random, shape, windows
 from ..ops.base import Scalar
-from ..types import Dim, Shape, Size, add, divide, mul, product, sub
+from ..types import Dim, Shape, Size, add, mul, product, sub
 from .loops import CHECKED, DRAW, load
 
 Index = tuple[Node, ...]
@@ -111,9 +111,8 @@ def _split(flat: Node, dims: Shape) -> list[Node]:
     if product(dims) == 0:
         return [number(0)] * len(dims)
     result: list[Node] = []
-    inner = product(dims)
     for k, dim in enumerate(dims):
-        inner = divide(inner, dim) if k else product(dims[1:])  # type: ignore[assignment]
+        inner = product(dims[k + 1 :])
         if dim == 1:
             result.append(number(0))
             continue
