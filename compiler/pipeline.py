@@ -43,7 +43,8 @@ def derive(request: Graph, trace: Trace | None = None) -> Graph:
     with phase("rules"):
         graph = each(Rewrite(ALGEBRA + FINISH), each(stabilize, graph))
         graph = each(Fold(), graph)
-        return each(Contractions(), graph)
+        # Rules leave parts of loops that none wants.
+        return Merge()(each(Contractions(), graph), trace)
 
 
 def lower(derived: Graph, target: str) -> Graph:
