@@ -222,13 +222,7 @@ def squeezed(g: Growth) -> Any:
 
 
 def constant(g: Growth) -> Any:
-    shape = g.shape()
-    return g.some(
-        (
-            lambda: cr.full(shape, g.some((0.5, -1.0, 2.0)), dtype=g.dtype),
-            lambda: cr.full(shape, g.real(())),
-        )
-    )()
+    return cr.full(g.shape(), g.some((0.5, -1.0, 2.0)), dtype=g.dtype)
 
 
 def clipped(g: Growth) -> Any:

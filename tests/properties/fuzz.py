@@ -16,8 +16,8 @@ from chainrule.compiler.ir import Node, is_const, is_leaf, leaf, substitute, wal
 
 from . import checks
 from .checks import Oracle, Tally
-from .growth import OTHERS, Growth, evaluated
-from .lines import LINES, grown, several
+from .growth import Growth, evaluated
+from .lines import LINES, grown, several, trained
 
 Check = Callable[[Oracle, Tally], object]
 CHECKS: dict[str, Check] = {
@@ -135,7 +135,7 @@ def native(number: int, tally: Tally) -> int:
             if message is not None:
                 told(number, "cpu", check, oracle.subject.growth, message)
     try:
-        g = grown(number, cases=({"batch": 2, "n": 2}, OTHERS[0] | {"n": 2}))
+        g = trained(number)
         for target in ("numpy", "cpu"):
             checks.training(g, target, tally)
     except Exception as error:

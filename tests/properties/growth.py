@@ -18,7 +18,7 @@ from chainrule.compiler.errors import ChainruleError, ShapeError
 from chainrule.compiler.ir import Graph, Node, evaluate, is_leaf, leaf, walk
 from chainrule.compiler.ops import convert
 from chainrule.compiler.ops.broadcasting import broadcast_dims
-from chainrule.compiler.ops.gradient import GRADIENT, TAYLOR
+from chainrule.compiler.ops.gradient import WANTED
 from chainrule.compiler.ops.random import DRAWS
 from chainrule.compiler.ops.scan import everywhere, with_steps
 from chainrule.compiler.passes.differentiate import Differentiate
@@ -283,7 +283,7 @@ class Growth:
 def evaluated(roots: Sequence[Node], known: Mapping[Node, Any], sizes: Sizes) -> list[Array]:
     """The reference values of nodes, gradients taken by the chain rule alone."""
     order = walk(roots)
-    if any(x.op in (GRADIENT, TAYLOR) for x in with_steps(order)):
+    if any(x.op in WANTED for x in with_steps(order)):
         outputs = tuple((f"y{i}", node) for i, node in enumerate(roots))
         roots = everywhere(Differentiate(), Graph("g", outputs=outputs)).roots
         known = {node: array for node, array in known.items() if is_leaf(node)}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Sequence
 
+from chainrule.compiler.types import symbols
+
 from . import functions, structures
 from .checks import Oracle, subject
-from .growth import ORDINARY, OTHERS, Growth, Line, Sizes
+from .growth import BATCH, ORDINARY, OTHERS, Growth, Line, Sizes
 
 LINES: dict[str, Line] = {**functions.LINES, **structures.LINES}
 
@@ -48,3 +51,13 @@ def several(number: int, count: int, orders: int) -> list[Oracle]:
     cases = (ORDINARY, *choose.sample(OTHERS, 2))
     growths = [grown(f"{number}/{i}", f"g{i}_", dtype, cases) for i in range(count)]
     return [Oracle(subject(g, orders=choose.randint(1, orders))) for g in growths]
+
+
+def trained(number: int) -> Growth:
+    """A random graph whose inputs have the batch on their first axis, if at all."""
+    for attempt in itertools.count():
+        found = grown(f"{number}/{attempt}", cases=({"batch": 2, "n": 2}, {"batch": 1, "n": 2}))
+        inner = [x.shape[1:] if x.shape[:1] == (BATCH,) else x.shape for x in found.inputs]
+        if not any("batch" in symbols(shape) for shape in inner):
+            return found
+    raise AssertionError("unreachable")

@@ -194,6 +194,36 @@ def looped(g: Growth, depth: int = 0) -> Any:
     return [*carry, *(() if ys is None else ys if isinstance(ys, tuple) else (ys,))]
 
 
+def repeated(g: Growth) -> Any:
+    """A loop that goes on while something is small, for a few steps at most."""
+    shape: Shape = g.some(((), (2,), (N,)))
+    x, weight, limit = g.real(shape), g.real(shape), g.some((0.5, 1.0, 4.0))
+    pull = g.some((cr.sin, cr.softplus, cr.square))
+
+    def onward(carry: Any) -> Any:
+        return cr.sum(carry[0] * carry[0]) < limit
+
+    def step(carry: Any) -> Any:
+        first, second = carry
+        return 1.1 * first + 0.3 * pull(second) + 0.1, cr.tanh(second + first * weight)
+
+    carry, steps = cr.while_loop(
+        onward, step, (x, g.real(shape)), g.some((1, 3, 7)), at_bound="stop", return_steps=True
+    )
+    return [*carry, steps]
+
+
+def counted(g: Growth) -> Any:
+    """A loop without a bound, of integers, in as many steps as it takes."""
+    start = cr.abs(g.integer(()))
+
+    def halved(carry: Any) -> Any:
+        n, steps = carry
+        return cr.floor_divide(n, 2), steps + 1
+
+    return cr.while_loop(lambda carry: carry[0] > 0, halved, (start, cr.zeros_like(start)))
+
+
 # Derivatives inside of formulas, and declared ones
 
 
@@ -236,7 +266,26 @@ def expanded(g: Growth) -> Any:
 
 def several(function: Any) -> Line:
     """A line of a derivative along directions."""
-    return lambda g: (lambda y, x: function(y, x, g.real(x.shape)))(*inside(g))
+
+    def line(g: Growth) -> Any:
+        y, x = inside(g)
+        return function(y, x, g.real(x.shape))
+
+    return line
+
+
+def expanded_function(g: Growth) -> Any:
+    x, weight = g.real(g.some(((), (2,)))), g.real(())
+    series = cr.taylor(lambda t: cr.sin(t * weight) * t, g.some((1, 2)))
+    return series(x)
+
+
+def colored(g: Growth) -> Any:
+    """A Jacobian of which only the entries are computed that may differ from 0."""
+    x = g.real((g.some((3, 4)),))
+    y = cr.sin(x) * g.real(()) + g.some((cr.flip(x), x[:1], x))
+    found = cr.jacobian(y, x, sparse=True) if g.chance(0.5) else None
+    return (found or cr.hessian(cr.sum(y * x * x), x, sparse=True)).data
 
 
 def curved(g: Growth) -> Any:
@@ -348,6 +397,8 @@ LINES: dict[str, Line] = {
     "searchsorted": searched,
     "interp": interpolated,
     "scan": looped,
+    "while_loop": repeated,
+    "while_loop.unbounded": counted,
     "custom_gradient": lambda g: logistic(g.real()),
     "custom_gradient.two": lambda g: wave(x := g.real(), g.real(x.shape)),
     "straight_through": straight,
@@ -362,6 +413,8 @@ LINES: dict[str, Line] = {
     "laplacian": lambda g: cr.laplacian(*inside(g)),
     "gauss_newton_vp": curved,
     "taylor": expanded,
+    "taylor.function": expanded_function,
+    "jacobian.sparse": colored,
     "op.uniform": drawing("uniform"),
     "op.normal": drawing("normal"),
     "op.dropout": dropped,

@@ -22,8 +22,8 @@ from chainrule.compiler.passes.lower import Lower
 from chainrule.compiler.targets import target as find_target
 
 from . import checks
-from .growth import ORDINARY, OTHERS, Growth
-from .lines import LINES, grown, several
+from .growth import ORDINARY, Growth
+from .lines import LINES, grown, several, trained
 
 GRAPHS, PROGRAMS = range(32), range(2)
 TARGETS = ("numpy", "cpu")
@@ -126,8 +126,7 @@ def test_cpu(number: int) -> None:
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("number", PROGRAMS)
 def test_an_epoch_is_its_steps(number: int, target: str) -> None:
-    cases = ({"batch": 2, "n": 2}, OTHERS[0] | {"n": 2})
-    checks.training(grown(number + 100, cases=cases), target, checks.Tally())
+    checks.training(trained(number), target, checks.Tally())
 
 
 def test_comparisons_say_something() -> None:
