@@ -35,6 +35,7 @@ CHEAP = {
 } | {"divide": 4.0, "sqrt": 4.0}
 CALL = 10.0
 WORTH_STORING = 8.0
+MANY = 3  # tensors that are read to compute an element again
 # Longer chains are cut, so that no function becomes too long to compile.
 LONGEST = 60
 
@@ -175,12 +176,20 @@ class _Scheduler:
             height[node] = 0 if node in self.stored else below + 1
 
     def _store_what_is_worth_it(self) -> None:
-        """An expensive value is stored if two loops need it, or a loop needs it again and again."""
+        """An expensive value is stored if two loops need it, or a loop needs it again and again.
+
+        One that is made of many stored tensors is expensive too, but not where a parameter or state
+        becomes it, which is storing it: so what layers add to is stored after each of them.
+        """
         cost: dict[Node, float] = {}
+        reads: dict[Node, int] = {}
         for node in self.nodes:
             below = math.fsum(cost[x] for x in node.operands)
             cost[node] = 0.0 if node in self.stored else min(_own_cost(node) + below, 1e6)
+            read = sum(reads[x] for x in node.operands if x.shape == node.shape)
+            reads[node] = 1 if node in self.stored else min(read, MANY)
         owners: dict[Node, set[Node]] = {node: set() for node in self.nodes}
+        updates = {new for _, new in self.graph.updates}
         for target, new in self.graph.updates:
             if new not in self.stored:
                 owners[new].add(target)
@@ -194,7 +203,8 @@ class _Scheduler:
             own = owners[node]
             if node not in self.stored and node.op not in (CONST, convert.SIZE, random.UNIFORM):
                 again = any(_bigger(self._domain_of(owner), node.shape) for owner in own)
-                if cost[node] >= WORTH_STORING and (len(own) > 1 or again):
+                spread = len(own) > 1 and reads[node] >= MANY and node not in updates
+                if spread or (cost[node] >= WORTH_STORING and (len(own) > 1 or again)):
                     self.stored.add(node)
             if node in self.stored:
                 own = {node}

@@ -273,6 +273,17 @@ def test_an_expensive_value_that_two_products_need_is_computed_once() -> None:
     assert sum(node.op.name == "tanh" for node in scalars(values)) == 1
 
 
+def test_what_many_terms_are_added_to_is_stored_on_the_way() -> None:
+    w, b = tensor("w", 4, 4), tensor("b", 4)
+    total, outputs = tensor("x", BATCH, 4), []
+    for i in range(8):
+        total = total + linear.matmul(tensor(f"x{i}", BATCH, 4), w)
+        outputs.append(linear.matmul(tanh(total * b), w))
+    planned = scheduled(outputs)
+    read = [len(s.loads) for kernel in planned.kernels for s in kernel.statements()]
+    assert max(read) <= 4
+
+
 def test_what_does_not_change_along_an_inner_axis_is_stored_or_hoisted() -> None:
     x, b = tensor("x", BATCH, 4), tensor("b", 4)
     planned = scheduled([x * exp(b)])
