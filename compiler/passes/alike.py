@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import fields
 from typing import Any, TypeAlias
 
-from ..ir import Node
+from ..ir import Node, Op
 from ..ops.convert import LITERAL
-from .loops import LOAD, Entry, Finish, Kernel, Loop, Start, Statement, in_place, scalars
+from .loops import (
+    CHECKED,
+    DRAW,
+    LOAD,
+    Entry,
+    Finish,
+    Kernel,
+    Loop,
+    Start,
+    Statement,
+    in_place,
+    scalars,
+)
 from .wholes import Whole
 
 Pattern: TypeAlias = "tuple[Hashable, ...]"
+# Attributes of scalar nodes that may differ between kernels that are alike: which stream of random
+# numbers, which fault. They are passed to the function where they do.
+PASSED: Mapping[Op, str] = {DRAW: "stream", CHECKED: "code"}
+Number: TypeAlias = "tuple[str, int]"
+
+
+def passed(kernel: Kernel) -> tuple[Number, ...]:
+    """The numbers of a kernel that may be others in one that is alike: each once, in order."""
+    roots = [root for s in kernel.statements() for root in (s.value, *s.index)]
+    return tuple(dict.fromkeys(number_of(node) for node in scalars(roots) if node.op in PASSED))
+
+
+def number_of(node: Node) -> Number:
+    """Such a number, and what it is."""
+    name = PASSED[node.op]
+    return name, node.attr(name)
 
 
 def pattern(kernel: Kernel, stored: Collection[Node]) -> Pattern:
@@ -35,6 +63,7 @@ class _Pattern:
         self.written: dict[Node, None] = {}
         self.rows: list[Hashable] = []
         self.numbers: dict[Node | Statement, int] = {}
+        self.passed: dict[Number, int] = {}
 
     def of(self, kernel: Kernel) -> Pattern:
         """The rows of all that was numbered, and the kernel in numbers."""
@@ -61,8 +90,16 @@ class _Pattern:
                     self._tensor(node.operands[0])
                 operands = tuple(self.numbers[x] for x in node.operands)
                 # One without operands is itself: 0 and -0 are equal, but not the same node.
-                self._number(node, (node.op, node.type, node.attrs, operands) if operands else node)
+                row = (node.op, node.type, self._attrs(node), operands)
+                self._number(node, row if operands else node)
         return self.numbers[root]
+
+    def _attrs(self, node: Node) -> Hashable:
+        """The attributes, with numbers in place of those that are passed."""
+        if node.op not in PASSED:
+            return node.attrs
+        place = self.passed.setdefault(number_of(node), len(self.passed))
+        return place, *(pair for pair in node.attrs if pair[0] != PASSED[node.op])
 
     def _statement(self, s: Statement) -> int:
         if s in self.numbers:

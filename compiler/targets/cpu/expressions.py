@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ...ir import CONST, Node
 from ...ops.base import Scalar
 from ...ops.convert import CAST, SIZE
+from ...passes.alike import Number, number_of
 from ...passes.loops import AXIS, CHECKED, DRAW, LETTERS, LOAD, depth, inner, positions, scalars
 from ...types import SHORT, Dim, Shape, symbols
 from ..spelling import Identifiers, size_text
@@ -49,6 +50,7 @@ class Expressions:
         arrays: the name of each tensor's array.
         labels: what scalar values are called.
         sizes: the text of each size symbol.
+        passed: the text of numbers that are passed to the function.
         reserved: names that are taken.
 
     Attributes:
@@ -63,9 +65,11 @@ class Expressions:
         arrays: Mapping[Node, str],
         labels: Mapping[Node, str],
         sizes: Mapping[str, str],
+        passed: Mapping[Number, str],
         reserved: Iterable[str],
     ) -> None:
         """Start with nothing written."""
+        self.passed = passed
         self.arrays, self.labels, self.sizes = arrays, labels, sizes
         self.lines: list[str] = []
         self.library: set[str] = {"kernel"}
@@ -160,7 +164,7 @@ class Expressions:
             self.faults = True
             self.library.add("checked")
             size = self.size(node.attr("dim"))[0]
-            found = f"checked({texts[0]}, {size}, fault, {node.attr('code')})"
+            found = f"checked({texts[0]}, {size}, fault, {self._passed(node)})"
             if len(parts) > 1:
                 return f"{found} if {within(parts[1], COMPARE)} else 0", CHOICE
             return found, ATOM
@@ -168,7 +172,7 @@ class Expressions:
             name = f"philox_uniform_{SHORT[node.dtype]}"
             self.library.add(name)
             seed, step, position = texts
-            return f"{name}({seed}, {step}, {node.attr('stream')}, {position})", ATOM
+            return f"{name}({seed}, {step}, {self._passed(node)}, {position})", ATOM
         assert isinstance(op, Scalar)
         spelled = row(op.name, node.dtype, parts)
         if node.dtype == "int32" and spelled[0].startswith("i32("):
@@ -176,6 +180,11 @@ class Expressions:
         if spelled[0].startswith(op.name + "("):
             self.library.add(op.name)
         return spelled
+
+    def _passed(self, node: Node) -> str:
+        """The number of a node, which is the function's own or one of its arguments."""
+        number = number_of(node)
+        return self.passed.get(number, str(number[1]))
 
     def depth(self, node: Node) -> int:
         """How many loops must be around a value."""

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ...ir import Node
+from ...passes.alike import Number
 from ...passes.loops import (
     AXIS,
     LETTERS,
@@ -59,6 +60,7 @@ class KernelWriter(Expressions):
         stored: tensors that lie in memory.
         labels: what scalar values are called.
         sizes: the text of each size symbol.
+        passed: the text of numbers that are passed to the function.
         reserved: names that are taken.
         call: the lines that call a graph inside the kernel, given what counts steps, and a margin.
     """
@@ -70,11 +72,12 @@ class KernelWriter(Expressions):
         stored: frozenset[Node],
         labels: Mapping[Node, str],
         sizes: Mapping[str, str],
+        passed: Mapping[Number, str],
         reserved: Iterable[str],
         call: Callable[[Part, str, str], str] | None = None,
     ) -> None:
         """Write the body."""
-        super().__init__(arrays, labels, sizes, reserved)
+        super().__init__(arrays, labels, sizes, passed, reserved)
         self.stored = stored
         self._totals: dict[Statement, str] = {}
         self._places: dict[Statement, str] = {}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...errors import UsageError
@@ -10,7 +11,7 @@ from ...ir import Graph, Node, is_leaf
 from ...ops.convert import LITERAL
 from ...ops.linear import CONTRACT
 from ...ops.scan import bodies, noun, with_steps
-from ...passes.alike import Pattern, pattern
+from ...passes.alike import Pattern, passed, pattern
 from ...passes.loops import LETTERS, Kernel as Nest, Schedule, given, in_place, loops
 from ...passes.memory import plan
 from ...passes.schedule import schedule
@@ -53,16 +54,24 @@ class _Argument:
 
 @dataclass(frozen=True, slots=True)
 class _Function:
-    """A kernel's text, and what it takes beside arrays."""
+    """A kernel's text, and what it takes beside arrays.
+
+    Attributes:
+        varying: which of the numbers that kernels have for themselves differ from use to use.
+        last: what is passed behind them.
+    """
 
     name: str
     source: str
     sizes: tuple[str, ...]
+    varying: tuple[int, ...]
     last: tuple[str, ...]
 
-    def arguments(self, use: Kernel) -> tuple[str, ...]:
+    def arguments(self, use: Kernel, nest: Nest) -> tuple[str, ...]:
         """What is passed for a use of it."""
-        return (*self.sizes, *dict.fromkeys((*use.reads, *use.writes)), *self.last)
+        arrays = dict.fromkeys((*use.reads, *use.writes))
+        numbers = passed(nest) if self.varying else ()
+        return (*self.sizes, *arrays, *(str(numbers[i][1]) for i in self.varying), *self.last)
 
 
 class _Module:
@@ -88,6 +97,7 @@ class _Module:
         self.gathered: dict[Node, str] = {}
         self.title = "step"
         self._arguments()
+        self.formulas = {x: self.comments.kernel(x, self.arrays) for x in planned.kernels}
         self.parts: dict[Part, _Module] = {
             part: _Module(part.graph, part.planned, self)
             for nest in planned.kernels
@@ -210,21 +220,28 @@ class _Module:
 
     def _parts(self) -> tuple[list[str], list[Kernel], list[str]]:
         """Functions, those of loops' steps first; the kernels among them; constant arrays."""
-        parts: list[str] = []
-        inner: list[Kernel] = []
-        constants = [f"{self.arrays[x]} = {self._constant(x)}" for x in self._literals()]
+        modules = list(self._modules())
+        functions = _functions(modules)
+        parts: dict[str, None] = {}
+        kernels: list[Kernel] = []
+        constants: list[str] = []
+        for module in modules:
+            constants += [f"{module.arrays[x]} = {self._constant(x)}" for x in module._literals()]
+            own, calls = module._kernels(functions)
+            parts.update(dict.fromkeys(kernel.source for kernel in own))
+            parts[module._step(calls)] = None
+            kernels += own
+        return list(parts), kernels, constants
+
+    def _modules(self) -> Iterator[_Module]:
+        """The modules of the graphs inside, which get their titles, then this one."""
         for nest in self.schedule.kernels:
             for part in parts_of(nest.core):
                 assert nest.core is not None
                 module, of = self.parts[part], self.arrays[nest.core.node]
                 module.title = self.identifiers.new(f"{part.graph.name}_of_{of}")
-                texts, kernels, more = module._parts()
-                parts += texts
-                inner += kernels
-                constants += more
-        kernels, calls = self._kernels()
-        parts += [*dict.fromkeys(kernel.source for kernel in kernels), self._step(calls)]
-        return parts, inner + kernels, constants
+                yield from module._modules()
+        yield self
 
     def _products(self) -> tuple[tuple[Dim, Dim, Dim], ...]:
         cores = [nest.core for nest in self.schedule.kernels if nest.core is not None]
@@ -270,31 +287,22 @@ class _Module:
         texts = [outside.get(argument.text, argument.text) for argument in module.arguments]
         return _call(f"{margin}{module.title}", [*self.sizes.values(), *texts, "fault"], "")
 
-    def _kernels(self) -> tuple[list[Kernel], list[str]]:
-        """A kernel and a call for each nest; nests that are alike have one function."""
-        patterns = [pattern(nest, self.stored) for nest in self.schedule.kernels]
-        uses: dict[Pattern, list[Nest]] = {}
-        for nest, found in zip(self.schedule.kernels, patterns, strict=True):
-            uses.setdefault(found, []).append(nest)
-        formulas = {x: self.comments.kernel(x, self.arrays) for x in self.schedule.kernels}
-        functions = {
-            found: self._function(place, nests[0], [formulas[nest] for nest in nests])
-            for place, (found, nests) in enumerate(uses.items(), 1)
-        }
+    def _kernels(self, functions: Mapping[Nest, _Function]) -> tuple[list[Kernel], list[str]]:
+        """A kernel and a call for each nest."""
         kernels, calls = [], []
-        for nest, found in zip(self.schedule.kernels, patterns, strict=True):
-            function = functions[found]
+        for nest in self.schedule.kernels:
+            function = functions[nest]
             reads, writes = self._traffic(nest)
             kernel = Kernel(
                 function.name,
                 function.source,
                 tuple(self.arrays[x] for x in reads),
                 tuple(self.arrays[x] for x in writes),
-                "\n".join(located(formulas[nest])),
+                "\n".join(located(self.formulas[nest])),
                 nest.where,
             )
             kernels.append(kernel)
-            calls.append(_call(f"    {function.name}", function.arguments(kernel), ""))
+            calls.append(_call(f"    {function.name}", function.arguments(kernel, nest), ""))
         return kernels, calls
 
     def _traffic(self, nest: Nest) -> tuple[list[Node], list[Node]]:
@@ -303,15 +311,21 @@ class _Module:
         reads = [x for x in nest.reads() if x in stored or (given(x) and x not in made)]
         return reads, [x for x in made if x in stored or in_place(x)]
 
-    def _function(self, place: int, nest: Nest, uses: Sequence[Sequence[Line]]) -> _Function:
+    def function(self, place: int, nests: Sequence[Nest], uses: Sequence[list[Line]]) -> _Function:
         """The function of nests that are alike, in the names of the first."""
+        nest = nests[0]
+        taken = Identifiers((*self.reserved, *self.arrays.values(), *self.sizes.values()))
+        numbers = list(zip(*map(passed, nests), strict=True))
+        varying = tuple(i for i, each in enumerate(numbers) if len(set(each)) > 1)
+        texts = {numbers[i][0]: taken.new(numbers[i][0][0]) for i in varying}
         writer = KernelWriter(
             nest,
             self.arrays,
             self.stored,
             self.schedule.names,
             self.sizes,
-            [*self.reserved, *self.arrays.values(), *self.sizes.values()],
+            texts,
+            [*self.reserved, *self.arrays.values(), *self.sizes.values(), *texts.values()],
             self._called,
         )
         self.library |= writer.library
@@ -322,10 +336,10 @@ class _Module:
         room = [x for part in parts_of(nest.core) for x in self.parts[part].arguments]
         last = [argument.text for argument in room if argument.buffer.role == "scratch"]
         last += ["fault"] if writer.faults else []
-        head = _call(f"def {name}", (*sizes, *arrays, *last), ":")
+        head = _call(f"def {name}", (*sizes, *arrays, *texts.values(), *last), ":")
         lines = [f"# {comment(line)}" for line in above(uses)]
         source = "\n".join([*lines, "@kernel", head, *(writer.lines or ["    pass"])])
-        return _Function(name, source, sizes, tuple(last))
+        return _Function(name, source, sizes, varying, tuple(last))
 
     def _main(self, writes: Sequence[Node]) -> Node:
         """The tensor after which a kernel is called."""
@@ -379,6 +393,22 @@ class _Module:
         for i, output in enumerate(x for x in outputs if not x.buffer.type.shape):
             lines.append(f"        totals[{i}] += f64(rows) * f64({output.text}[0])")
         return "\n".join([*lines, "        done += 1", "    return done"])
+
+
+def _functions(modules: Sequence[_Module]) -> dict[Nest, _Function]:
+    """The function of each nest of a program; nests that are alike have one."""
+    uses: dict[Pattern, list[tuple[_Module, Nest]]] = {}
+    for module in modules:
+        for nest in module.schedule.kernels:
+            uses.setdefault(pattern(nest, module.stored), []).append((module, nest))
+    places: Counter[_Module] = Counter()
+    functions: dict[Nest, _Function] = {}
+    for group in uses.values():
+        first, nests = group[0][0], [nest for _, nest in group]
+        places[first] += 1
+        lines = [module.formulas[nest] for module, nest in group]
+        functions.update(dict.fromkeys(nests, first.function(places[first], nests, lines)))
+    return functions
 
 
 def _deepest(planned: Schedule) -> int:
