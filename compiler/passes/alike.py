@@ -21,7 +21,7 @@ from .loops import (
     in_place,
     scalars,
 )
-from .wholes import Whole
+from .wholes import Part, Whole
 
 Pattern: TypeAlias = "tuple[Hashable, ...]"
 # Attributes of scalar nodes that may differ between kernels that are alike: which stream of random
@@ -34,6 +34,24 @@ def passed(kernel: Kernel) -> tuple[Number, ...]:
     """The numbers of a kernel that may be others in one that is alike: each once, in order."""
     roots = [root for s in kernel.statements() for root in (s.value, *s.index)]
     return tuple(dict.fromkeys(number_of(node) for node in scalars(roots) if node.op in PASSED))
+
+
+def inside(part: Part) -> Pattern:
+    """What a graph inside a kernel does: its kernels, and which tensors they have in common."""
+    graph, planned = part.graph, part.planned
+    stored = frozenset(planned.stored)
+    numbers: dict[Node, int] = {}
+    for tensor in (*graph.inputs, *graph.state, *planned.outputs):
+        numbers.setdefault(tensor, len(numbers))
+    found: list[Hashable] = [tuple(map(numbers.__getitem__, (*numbers, *planned.outputs)))]
+    for kernel in planned.kernels:
+        tensors = (*kernel.reads(), *kernel.writes())
+        used = [numbers.setdefault(tensor, len(numbers)) for tensor in tensors]
+        found.append((pattern(kernel, stored), passed(kernel), tuple(used)))
+    # A constant array is its own: the text of the part names it.
+    types = [(x.type, x in stored, x if x.op is LITERAL else None) for x in numbers]
+    order = tuple(numbers.get(tensor) for tensor in planned.stored)
+    return graph.name, order, tuple(types), *found
 
 
 def number_of(node: Node) -> Number:
@@ -117,6 +135,8 @@ class _Pattern:
             return "tensor", self._tensor(value)
         if isinstance(value, tuple):
             return tuple(map(self._field, value))
+        if isinstance(value, Part):
+            return inside(value), self._field(value.given), self._field(value.made)
         found: Hashable = value
         return found
 

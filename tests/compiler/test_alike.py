@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chainrule.compiler.errors import IndexOutOfRange
 from chainrule.compiler.explain.provenance import explain
 from chainrule.compiler.ir import Graph, Node, const, evaluate, leaf, located, make
 from chainrule.compiler.ops import index, linear, reduce
@@ -63,13 +64,25 @@ PLACES, OTHERS = tensor("i", 2, dtype="int64"), tensor("j", 2, dtype="int64")
         pytest.param((exp(A), exp(tensor("c", 3, 4, dtype="float32"))), 2, id="dtypes"),
         pytest.param((reduce.sum(A, axes=(0,)), reduce.sum(B, axes=(0,))), 1, id="sums"),
         pytest.param((reduce.sum(A, axes=(0,)), reduce.max(B, axes=(0,))), 2, id="reductions"),
-        pytest.param((taken(A, PLACES, 1), taken(B, OTHERS, 2)), 2, id="faults"),
+        pytest.param((taken(A, PLACES, 1), taken(B, OTHERS, 2)), 1, id="faults"),
     ],
 )
 def test_what_is_alike(outputs: tuple[Node, Node], count: int) -> None:
     named = tuple((f"y{i}", y) for i, y in enumerate(outputs))
     leaves = tuple(x for x in Graph("g", outputs=named).nodes() if x.op.name == "leaf")
     assert len(functions(emit(Graph("g", leaves, (), (), named)))) == count
+
+
+def test_a_fault_is_that_of_its_use() -> None:
+    outputs = (("y0", taken(A, PLACES, 1)), ("y1", taken(B, OTHERS, 2)))
+    executable = load(emit(Graph("g", (A, PLACES, B, OTHERS), outputs=outputs)))
+    a, b = np.ones((3, 4)), np.zeros((3, 4))
+    good, bad = np.array([0, 2]), np.array([0, 3])
+    np.testing.assert_array_equal(executable.call(a, good, b, good)[0], a[good])
+    for places, others, line in ((bad, good, 1), (good, bad, 2)):
+        with pytest.raises(IndexOutOfRange) as raised:
+            executable.call(a, places, b, others)
+        assert f"net.py:{line}" in str(raised.value)
 
 
 def deep() -> tuple[Graph, Trace]:

@@ -57,28 +57,37 @@ class _Function:
     """A kernel's text, and what it takes beside arrays.
 
     Attributes:
+        leader: the first use, in whose names it is written.
         varying: which of the numbers that kernels have for themselves differ from use to use.
-        last: what is passed behind them.
+        faults: whether it may report a fault.
     """
 
     name: str
     source: str
     sizes: tuple[str, ...]
     varying: tuple[int, ...]
-    last: tuple[str, ...]
+    faults: bool
+    leader: Nest
 
-    def arguments(self, use: Kernel, nest: Nest) -> tuple[str, ...]:
-        """What is passed for a use of it."""
+    def arguments(self, use: Kernel, nest: Nest, room: Sequence[str]) -> tuple[str, ...]:
+        """What is passed for a use of it; `room` are the buffers of the graphs inside."""
         arrays = dict.fromkeys((*use.reads, *use.writes))
         numbers = passed(nest) if self.varying else ()
-        return (*self.sizes, *arrays, *(str(numbers[i][1]) for i in self.varying), *self.last)
+        varying = (str(numbers[i][1]) for i in self.varying)
+        return (*self.sizes, *arrays, *varying, *room, *(["fault"] if self.faults else []))
 
 
 class _Module:
     """A program, or a graph inside one, such as a loop's step: `outer` is the module around it."""
 
-    def __init__(self, graph: Graph, planned: Schedule, outer: _Module | None = None) -> None:
-        self.graph, self.schedule, self.outer = graph, planned, outer
+    def __init__(
+        self,
+        graph: Graph,
+        planned: Schedule,
+        outer: _Module | None = None,
+        part: Part | None = None,
+    ) -> None:
+        self.graph, self.schedule, self.outer, self.part = graph, planned, outer, part
         self.stored = frozenset(planned.stored)
         self.comments = Comments(graph, self.stored)
         self.names = self.comments.names
@@ -99,7 +108,7 @@ class _Module:
         self._arguments()
         self.formulas = {x: self.comments.kernel(x, self.arrays) for x in planned.kernels}
         self.parts: dict[Part, _Module] = {
-            part: _Module(part.graph, part.planned, self)
+            part: _Module(part.graph, part.planned, self, part)
             for nest in planned.kernels
             for part in parts_of(nest.core)
         }
@@ -225,11 +234,20 @@ class _Module:
         parts: dict[str, None] = {}
         kernels: list[Kernel] = []
         constants: list[str] = []
+        leaders = {function.leader for function in functions.values()}
+        doubles = {
+            part
+            for module in modules
+            for nest in module.schedule.kernels
+            if nest not in leaders
+            for part in parts_of(nest.core)
+        }
         for module in modules:
             constants += [f"{module.arrays[x]} = {self._constant(x)}" for x in module._literals()]
             own, calls = module._kernels(functions)
             parts.update(dict.fromkeys(kernel.source for kernel in own))
-            parts[module._step(calls)] = None
+            if module.part not in doubles:
+                parts[module._step(calls)] = None
             kernels += own
         return list(parts), kernels, constants
 
@@ -302,8 +320,14 @@ class _Module:
                 nest.where,
             )
             kernels.append(kernel)
-            calls.append(_call(f"    {function.name}", function.arguments(kernel, nest), ""))
+            given = function.arguments(kernel, nest, self._room(nest))
+            calls.append(_call(f"    {function.name}", given, ""))
         return kernels, calls
+
+    def _room(self, nest: Nest) -> list[str]:
+        """The buffers of the graphs inside a nest."""
+        own = [x for part in parts_of(nest.core) for x in self.parts[part].arguments]
+        return [argument.text for argument in own if argument.buffer.role == "scratch"]
 
     def _traffic(self, nest: Nest) -> tuple[list[Node], list[Node]]:
         """The tensors that a nest reads from memory, and those that it writes there."""
@@ -333,13 +357,11 @@ class _Module:
         sizes = tuple(self.sizes[name] for name in self.symbols if name in writer.symbols)
         arrays = tuple(dict.fromkeys(self.arrays[x] for x in (*reads, *writes)))
         name = self.identifiers.new(f"k{place}_{self.arrays[self._main(writes)]}")
-        room = [x for part in parts_of(nest.core) for x in self.parts[part].arguments]
-        last = [argument.text for argument in room if argument.buffer.role == "scratch"]
-        last += ["fault"] if writer.faults else []
+        last = self._room(nest) + (["fault"] if writer.faults else [])
         head = _call(f"def {name}", (*sizes, *arrays, *texts.values(), *last), ":")
         lines = [f"# {comment(line)}" for line in above(uses)]
         source = "\n".join([*lines, "@kernel", head, *(writer.lines or ["    pass"])])
-        return _Function(name, source, sizes, varying, tuple(last))
+        return _Function(name, source, sizes, varying, writer.faults, nest)
 
     def _main(self, writes: Sequence[Node]) -> Node:
         """The tensor after which a kernel is called."""
