@@ -42,6 +42,11 @@ def _autoencoder(module: ModuleType) -> Step:
     return _fitting(model, module.x[:32], module.x[:32])
 
 
+def _variational(module: ModuleType) -> Step:
+    model, _ = module.network()
+    return _fitting(model, *[np.zeros((32, 64), np.float32)] * 2)
+
+
 def _gpt(module: ModuleType) -> Step:
     tokens = np.zeros((32, module.CONTEXT), np.int32)
     return _fitting(module.gpt(65), tokens, tokens)
@@ -64,6 +69,7 @@ EXAMPLES: dict[str, Callable[[ModuleType], Step]] = {
     "neural_ode": lambda module: lambda: module.learn(1),
     "pinn": lambda module: _zeros(module.equation, 128, 2),
     "poisson_regression": lambda module: _objective(module, 12),
+    "variational_autoencoder": _variational,
 }
 
 

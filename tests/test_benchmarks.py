@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_every_example_is_a_case() -> None:
+    # A new one needs a line in benchmarks/cases.py, which says how it takes its first step.
     assert sorted(EXAMPLES) == sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
 
 

@@ -37,7 +37,7 @@ from chainrule.compiler.passes.schedule import schedule
 from chainrule.compiler.passes.wholes import Core
 from chainrule.compiler.reference import function, uniform
 from chainrule.compiler.targets.cpu import TARGET
-from chainrule.compiler.types import TensorType, mul, symbol, value
+from chainrule.compiler.types import TensorType, Where, mul, symbol, value
 
 BATCH = symbol("batch")
 F32 = "float32"
@@ -382,9 +382,10 @@ def test_slices_and_extremes_bound_symbolic_sizes() -> None:
 
 def test_each_place_that_checks_an_index_has_a_fault() -> None:
     x, i = tensor("x", 5, 4), tensor("i", BATCH, dtype="int64")
-    taken = make(index.TAKE, (x, i), axis=0)
-    planned = scheduled([taken, make(index.ADD_AT, (taken, i), axis=0, dim=5)])
-    assert sorted(fault.what.split(":")[0] for fault in planned.faults) == ["add_at", "take"]
+    taken = make(index.TAKE, (x, i), Where("net.py", 1), axis=0)
+    added = make(index.ADD_AT, (taken, i), Where("net.py", 2), axis=0, dim=5)
+    faults = scheduled([taken, added]).faults
+    assert sorted(fault.where.line for fault in faults if fault.where is not None) == [1, 2]
 
 
 # Memory
