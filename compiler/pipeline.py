@@ -32,7 +32,7 @@ def derive(request: Graph, trace: Trace | None = None) -> Graph:
     """
 
     def each(change: Pass, graph: Graph) -> Graph:
-        return everywhere(lambda inner: change(inner, trace), graph)
+        return everywhere(lambda inner: change(inner, trace), graph, trace)
 
     stabilize = Rewrite(ALGEBRA + STABILIZE)
     with phase("rules"):

@@ -12,7 +12,7 @@ from chainrule.compiler.ir import Graph, Node, const, is_leaf, leaf, substitute,
 from chainrule.compiler.ops.choice import pruned
 from chainrule.compiler.ops.gradient import original
 from chainrule.compiler.ops.phase import in_training, outside_training
-from chainrule.compiler.ops.scan import throughout
+from chainrule.compiler.ops.steps import throughout
 from chainrule.compiler.passes.contract import Contractions
 from chainrule.compiler.types import Where
 

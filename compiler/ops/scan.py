@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Fault, ShapeError
 from ..ir import (
@@ -27,6 +27,7 @@ from ..ir import (
     Op,
     is_leaf,
     leaf,
+    located,
     make,
     register,
     substitute,
@@ -39,6 +40,9 @@ from .convert import CAST
 from .custom import hidden
 from .gradient import WANTED
 from .shape import BROADCAST_TO, RESHAPE, TRANSPOSE, broadcast_to, reshape, transpose
+
+if TYPE_CHECKING:
+    from ..trace import Trace
 
 # What only looks at a tensor in another way goes into the loop; its operand stays outside.
 VIEWS = (BROADCAST_TO, RESHAPE, TRANSPOSE, CAST)
@@ -144,9 +148,11 @@ class Parts:
         """The results of a loop of another step that takes as many, the same way round."""
         length, *how = (self.node.attr(k) for k in ("length", "reverse", "strict", "recompute"))
         reverse, strict, recompute = how
-        return looped(
-            body, inits, sequences, constants, length, reverse, condition, steps, strict, recompute
-        )
+        with located(self.node.where):
+            return looped(
+                body, inits, sequences, constants, length, reverse, condition, steps, strict,
+                recompute,
+            )  # fmt: skip
 
 
 class Scan(Op):
@@ -422,8 +428,11 @@ def bodies(node: Node) -> dict[str, Body]:
     return {key: value for key, value in node.attrs if isinstance(value, Body)}
 
 
-def everywhere(change: Callable[[Graph], Graph], graph: Graph) -> Graph:
-    """A pass over the steps of all loops of a graph, innermost first, then over the graph."""
+def everywhere(change: Callable[[Graph], Graph], graph: Graph, trace: Trace | None = None) -> Graph:
+    """A pass over the steps of all loops of a graph, innermost first, then over the graph.
+
+    The trace is told what nodes with a loop below them became.
+    """
     if not any(bodies(node) for node in graph.nodes()):
         return change(graph)
     done: dict[Body, Body] = {}
@@ -438,26 +447,10 @@ def everywhere(change: Callable[[Graph], Graph], graph: Graph) -> Graph:
         attrs = {**dict(node.attrs), **{key: done[body] for key, body in own.items()}}
         return make(node.op, node.operands, node.where, **attrs)
 
-    roots = (*graph.leaves, *graph.roots, *graph.names)
-    return change(graph.map(transform(roots, visit)))
-
-
-def throughout(visit: Callable[[Node], Node]) -> Callable[[Node], Node]:
-    """A visit for `transform` that goes through the steps of loops too."""
-    done: dict[Body, Body] = {}
-
-    def both(node: Node) -> Node:
-        own = bodies(node)
-        for body in own.values():
-            if body not in done:
-                mapped = transform(body.outputs, both)
-                done[body] = Body(body.inputs, tuple(mapped[x] for x in body.outputs))
-        if own:
-            steps = {key: done[body] for key, body in own.items()}
-            node = make(node.op, node.operands, node.where, **{**dict(node.attrs), **steps})
-        return visit(node)
-
-    return both
+    mapped = transform((*graph.leaves, *graph.roots, *graph.names), visit)
+    if trace is not None:
+        trace.passed(mapped)
+    return change(graph.map(mapped))
 
 
 def trimmed(node: Node) -> Node:

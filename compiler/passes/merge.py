@@ -17,15 +17,19 @@ class Merge:
     """One loop for all that is wanted of loops over the same operands with the same carries.
 
     A gradient needs the forward loop with more stacked, which the loop that is there already then
-    stacks too. Carries, stacks and operands that nothing depends on are left out; numbers that are
-    passed as constants go into the step.
+    stacks too. Carries, stacks and operands that nothing depends on are left out, and those that
+    are there twice; numbers that are passed as constants go into the step.
     """
 
     name: str = "merge"
 
     def __call__(self, graph: Graph, trace: Trace | None = None) -> Graph:
         """The graph with as few loops as possible."""
-        return everywhere(_merged, graph)
+        while True:  # what a loop does not want, the loops in its step need not make
+            after = everywhere(lambda inner: _merged(inner, trace), graph, trace)
+            if after.roots == graph.roots:
+                return after
+            graph = after
 
 
 @dataclass(slots=True)
@@ -58,25 +62,24 @@ class _Group:
                 break
             live |= more
         kept = sorted(live)
-        numbers: dict[Node, Node] = {}
-        constants: list[tuple[Node, Node]] = []
+        known: dict[Node, Node] = {}  # leaves that need not be: numbers, and what is there twice
+        constants: dict[Node, Node] = {}
         for own, x in zip(loop.fixed, loop.constants, strict=True):
             if own in below and is_number(mapped[x]):
-                numbers[own] = mapped[x]
+                known[own] = mapped[x]
             elif own in below:
-                constants.append((own, mapped[x]))
-        sequences = [
-            (own, mapped[x])
-            for own, x in zip(loop.elements, loop.sequences, strict=True)
-            if own in below
-        ]
-        inputs = [*(loop.carries[i] for i in kept), *(own for own, _ in sequences + constants)]
+                known[own] = constants.setdefault(mapped[x], own)
+        sequences: dict[Node, Node] = {}
+        for own, x in zip(loop.elements, loop.sequences, strict=True):
+            if own in below:
+                known[own] = sequences.setdefault(mapped[x], own)
+        inputs = [*(loop.carries[i] for i in kept), *sequences.values(), *constants.values()]
         results = loop.again(
-            step(inputs, substitute(wanted, numbers)),
+            step(inputs, substitute(wanted, known)),
             [mapped[loop.inits[i]] for i in kept],
-            [x for _, x in sequences],
-            [x for _, x in constants],
-            step(inputs, substitute(tests, numbers)) if tests else None,
+            list(sequences),
+            list(constants),
+            step(inputs, substitute(tests, known)) if tests else None,
             None if loop.steps is None else mapped[loop.steps],
         )
         self.results = {**dict(zip(kept, results, strict=False))}
@@ -126,15 +129,15 @@ class _Choice:
         self.results = dict(zip(self.wanted, made, strict=True))
 
 
-def _merged(graph: Graph) -> Graph:
+def _merged(graph: Graph, trace: Trace | None) -> Graph:
     while True:
-        after = _once(graph)
+        after = _once(graph, trace)
         if after.roots == graph.roots:
             return graph
         graph = after
 
 
-def _once(graph: Graph) -> Graph:
+def _once(graph: Graph, trace: Trace | None) -> Graph:
     nodes = walk((*graph.leaves, *graph.roots))
     groups: dict[Hashable, _Group] = {}
     of: dict[Node, _Group] = {}
@@ -164,4 +167,6 @@ def _once(graph: Graph) -> Graph:
         if not group.results:
             group.make(mapped)
         mapped[node] = group.results[_which(parts(node))]
+    if trace is not None:
+        trace.passed(mapped)
     return graph.map(mapped)

@@ -50,7 +50,7 @@ def scan(
             there is room for k + n // k steps (and for the carries of the n % k last ones), not
             for n, at the cost of one more evaluation of the step; k near the root of n needs the
             least. None keeps the carries and what is expensive of all n steps. Values and
-            gradients are the same.
+            gradients are the same. `loops()` of a function or model says what is stored.
 
     Returns:
         The last carry, and ys: for each y a tensor with an axis of the length in front.

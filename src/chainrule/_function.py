@@ -20,6 +20,7 @@ from . import _build
 
 if TYPE_CHECKING:
     from chainrule.compiler.explain.formulas import Formulas
+    from chainrule.compiler.explain.loops import Loops
     from chainrule.runtime.devices.base import Executable
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -115,6 +116,32 @@ class Function:
         from chainrule.compiler.pipeline import derive
 
         return derive(self._request)
+
+    def loops(self, **sizes: int) -> Loops:
+        """What each loop stores, in bytes, and what is computed again on the way back instead.
+
+        Args:
+            **sizes: numbers for named sizes; others stay symbols.
+
+        Returns:
+            The loops, to be printed. Those of loops in loops are stored for one step at a time.
+
+        Example:
+            >>> import chainrule as cr
+            >>> x, w = cr.tensor("x", ("n",)), cr.tensor("w", ())
+            >>> y, _ = cr.scan(lambda y, x: (cr.tanh(w * y + x), None), 0.0, x)
+            >>> print(cr.function([x, w], cr.grad(y, w)).loops())  # doctest: +ELLIPSIS
+            function: loops store 8 n bytes
+            <BLANKLINE>
+            loop 1: n steps ...
+                stores tanh(w * y + x): 4 n bytes
+                stores y: 4 n bytes
+            <BLANKLINE>
+            loop 2: n steps, back through loop 1 ...
+        """
+        from chainrule.compiler.explain.loops import loops
+
+        return loops(self.graph(), sizes)
 
     def __repr__(self) -> str:
         inputs = ", ".join(f"{x.attr('name')}: {x.type}" for x in self._request.inputs)

@@ -22,6 +22,7 @@ from .arrays import Arrays, fitting
 
 if TYPE_CHECKING:
     from chainrule.compiler.explain.formulas import Formulas
+    from chainrule.compiler.explain.loops import Loops
     from chainrule.compiler.explain.provenance import Explanation
     from chainrule.runtime.callbacks import Callback
     from chainrule.runtime.data import Slot
@@ -439,6 +440,21 @@ class Trained:
         request = self._request("train")
         graph = derive(request, trace)
         return explain(name, graph, trace, _build.program(request, self._target()))
+
+    def loops(self, what: str | None = None, **sizes: int) -> Loops:
+        """What each loop stores, in bytes, and what is computed again on the way back instead.
+
+        Args:
+            what: "train", "evaluate" or "predict"; by default "train" if the model is compiled.
+            **sizes: numbers for named sizes, such as `batch=32`; others stay symbols.
+
+        Returns:
+            The loops, to be printed. Those of loops in loops are stored for one step at a time.
+        """
+        from chainrule.compiler.explain.loops import loops
+
+        chosen = what or ("predict" if self._compiled is None else "train")
+        return loops(self.graph(chosen), sizes)
 
     def summary(self) -> None:
         """Print the layers: each with its formula, its output and how many numbers it trains."""
