@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from chainrule.compiler.types import symbols
 
-from . import functions, structures
+from . import functions, loops, structures
 from .checks import Oracle, subject
 from .growth import BATCH, ORDINARY, OTHERS, Growth, Line, Sizes
 
-LINES: dict[str, Line] = {**functions.LINES, **structures.LINES}
+LINES: dict[str, Line] = {**functions.LINES, **structures.LINES, **loops.LINES}
 
 
 def grown(

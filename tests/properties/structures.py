@@ -1,6 +1,6 @@
 """How to draw operands for functions with a structure of their own: a line a function.
 
-Windows and convolutions, attention, positions, order, loops, random numbers, declared derivatives,
+Windows and convolutions, attention, positions, order, random numbers, declared derivatives,
 derivatives inside of formulas, activations and losses.
 """
 
@@ -157,71 +157,6 @@ def interpolated(g: Growth) -> Any:
     points = ascending(g)
     ends = g.some((None, 0.5)), g.some((None, -1.0))
     return cr.interp(g.real(), points, g.real(points.shape), left=ends[0], right=ends[1])
-
-
-# Loops
-
-
-def looped(g: Growth, depth: int = 0) -> Any:
-    """A loop of one or two carries over one sequence, two or none, perhaps with another inside."""
-    length = g.some((N, 3, BATCH, 1, ODD))
-    shape: Shape = g.some(((), (2,), (N,)))
-    carries = [g.real(shape) for _ in range(g.some((1, 2)))]
-    sequences = [g.real((length, *shape)) for _ in range(g.some((0, 1, 2)))]
-    weight, nested = g.real(shape), depth < 1 and g.chance(0.25)
-    inner, outer = g.some((cr.tanh, cr.sin, cr.softplus)), g.some((0.5, 0.9, -0.7))
-    kind, stacks, reverse = g.some(range(4)), g.some(range(3)), g.chance(0.4)
-    rows = g.real((3, *shape)) if nested else None
-
-    def step(carry: Any, x: Any) -> Any:
-        first, *rest = carry
-        moved = inner(first * weight + (x[0] if x else 0.1)) * outer
-        if kind == 1:
-            moved = moved + cr.sum(first) * 0.1
-        elif kind == 2 and x and len(x) == 2:
-            moved = moved * x[1] + cr.where(first > 0.2, first, x[1]) * 0.3
-        elif kind == 3:
-            moved = moved - 0.2 * cr.square(moved)
-        if nested:
-            moved = cr.scan(lambda c, r: (cr.tanh(c + r * weight), None), moved, rows)[0]
-        others = [cr.sin(r + moved) for r in rest]
-        ys = (None, first + moved, (moved, cr.mean(first)))[stacks]
-        return (moved, *others), ys
-
-    carry, ys = cr.scan(
-        step, tuple(carries), tuple(sequences) or None, length=length, reverse=reverse
-    )
-    return [*carry, *(() if ys is None else ys if isinstance(ys, tuple) else (ys,))]
-
-
-def repeated(g: Growth) -> Any:
-    """A loop that goes on while something is small, for a few steps at most."""
-    shape: Shape = g.some(((), (2,), (N,)))
-    x, weight, limit = g.real(shape), g.real(shape), g.some((0.5, 1.0, 4.0))
-    pull = g.some((cr.sin, cr.softplus, cr.square))
-
-    def onward(carry: Any) -> Any:
-        return cr.sum(carry[0] * carry[0]) < limit
-
-    def step(carry: Any) -> Any:
-        first, second = carry
-        return 1.1 * first + 0.3 * pull(second) + 0.1, cr.tanh(second + first * weight)
-
-    carry, steps = cr.while_loop(
-        onward, step, (x, g.real(shape)), g.some((1, 3, 7)), at_bound="stop", return_steps=True
-    )
-    return [*carry, steps]
-
-
-def counted(g: Growth) -> Any:
-    """A loop without a bound, of integers, in as many steps as it takes."""
-    start = cr.abs(g.integer(()))
-
-    def halved(carry: Any) -> Any:
-        n, steps = carry
-        return cr.floor_divide(n, 2), steps + 1
-
-    return cr.while_loop(lambda carry: carry[0] > 0, halved, (start, cr.zeros_like(start)))
 
 
 # Derivatives inside of formulas, and declared ones
@@ -396,9 +331,6 @@ LINES: dict[str, Line] = {
     "top_k": largest,
     "searchsorted": searched,
     "interp": interpolated,
-    "scan": looped,
-    "while_loop": repeated,
-    "while_loop.unbounded": counted,
     "custom_gradient": lambda g: logistic(g.real()),
     "custom_gradient.two": lambda g: wave(x := g.real(), g.real(x.shape)),
     "straight_through": straight,
@@ -415,6 +347,12 @@ LINES: dict[str, Line] = {
     "taylor": expanded,
     "taylor.function": expanded_function,
     "jacobian.sparse": colored,
+    "random.normal": lambda g: cr.random.normal(
+        g.shape(), 0.5, 0.7, dtype=g.dtype, seed=g.fresh((), "int64")
+    ),
+    "random.uniform": lambda g: cr.random.uniform(
+        g.shape(), -1.0, 2.0, dtype=g.dtype, seed=g.fresh((), "int64")
+    ),
     "op.uniform": drawing("uniform"),
     "op.normal": drawing("normal"),
     "op.dropout": dropped,

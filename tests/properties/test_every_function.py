@@ -35,6 +35,7 @@ FORMULAS = ("activations", "losses", "metrics")
 def public_functions() -> set[str]:
     """What a user may call on tensors, as the tables name it."""
     found = {f"linalg.{name}" for name in cr.linalg.__all__ if not hasattr(cr, name)}
+    found |= {f"random.{name}" for name in cr.random.__all__}
     homes: dict[str, str] = cr._HOMES  # type: ignore[attr-defined]
     for name, home in homes.items():
         place = home.removeprefix("chainrule.frontend.")
