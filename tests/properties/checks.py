@@ -349,11 +349,12 @@ def stages(oracle: Oracle, tally: Tally, cases: Iterable[int] = (0,)) -> None:
 def programs(oracles: Sequence[Oracle], target: str, tally: Tally) -> None:
     """One program of several graphs has the values of the requests, at every case."""
     subjects = [oracle.subject for oracle in oracles]
-    inputs = [cr.Tensor(x) for s in subjects for x in s.inputs]
-    outputs = [t for s in subjects for t in s.outputs.values()]
-    program = cr.function(inputs, outputs, target)
+    inputs = tuple(x for s in subjects for x in s.inputs)
+    outputs = tuple((name, t.node) for s in subjects for name, t in s.outputs.items())
+    program = load(compile(Graph("g", inputs, outputs=outputs), target))
     for case in range(len(subjects[0].given)):
-        found = iter(program(*(s.given[case][x] for s in subjects for x in s.inputs)))
+        arrays = [s.given[case][x] for s in subjects for x in s.inputs]
+        found = iter(program.call(*arrays))
         for oracle in oracles:
             names = list(oracle.subject.outputs)
             arrays = [next(found) for _ in names]
@@ -365,10 +366,10 @@ def alone(oracle: Oracle, target: str, tally: Tally) -> None:
     s = oracle.subject
     i = s.growth.choose.randrange(len(s.outputs))
     name, t = list(s.outputs.items())[i]
-    program = cr.function([cr.Tensor(x) for x in s.inputs], t, target)
+    program = load(compile(Graph("g", s.inputs, outputs=((name, t.node),)), target))
     expected = oracle.expected(0)
     one = Expected((expected.arrays[i],), (expected.allowed[i],))
-    found = [program(*(s.given[0][x] for x in s.inputs))]
+    found = program.call(*(s.given[0][x] for x in s.inputs))
     agree(f"alone on {target}", [name], one, found, tally)
 
 
