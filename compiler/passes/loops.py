@@ -112,6 +112,8 @@ def inner(node: Node) -> tuple[Node, ...]:
 
 def depth(node: Node, known: dict[Node, int]) -> int:
     """How many loops must be around a scalar node."""
+    if node in known:
+        return known[node]
     for x in scalars([node]):
         if x not in known:
             below = max((known[y] for y in inner(x)), default=0)
