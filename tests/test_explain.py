@@ -47,3 +47,18 @@ def test_rules_elsewhere_are_left_out() -> None:
 def test_a_mean_over_an_axis_of_one() -> None:
     explained = str(model("mse", cr.Dense(1)).explain("dL_dW1"))
     assert "mean_axis1 (y - t)² = (y - t)²" in explained
+
+
+def test_a_gradient_through_loops_and_choices_is_told() -> None:
+    x = cr.Input((3,))
+    dense = cr.Dense(3)
+    h = cr.while_loop(
+        lambda h: cr.sum(h * h) < 9, lambda h: dense(h) + x, x, max_steps=4, at_bound="stop"
+    )
+    h = cr.cond(cr.sum(h) > 0, lambda: h, lambda: -h)
+    model = cr.Model(x, cr.Dense(1)(h), seed=0)
+    model.compile("mse", target="numpy")
+    explained = str(model.explain("W1"))
+    assert "while(sum(h²) < 9: h ← h W1 + b1 + x, from x)" in explained.replace("h * h", "h²")
+    assert "The loop backwards, over the derivative of its step." in explained
+    assert "nothing passes through the other" in explained

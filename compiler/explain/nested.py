@@ -13,6 +13,7 @@ from .notation import Piece
 if TYPE_CHECKING:
     from .printer import Printer
 
+LONGEST = 30  # characters of what goes in
 LARGEST = 60  # a step of more nodes is told by what goes in
 
 
@@ -29,7 +30,13 @@ def loop(printer: Printer, node: Node, depth: int) -> Piece:
         piece = _whole(printer, made_of, index, word, depth)
         if len(piece.text) <= printer.notation.longest_loop:
             return piece
-    return printer.notation.call(word, [printer.piece(x, depth - 1) for x in node.operands])
+    return printer.notation.call(word, [_short(printer, x, depth) for x in node.operands])
+
+
+def _short(printer: Printer, x: Node, depth: int) -> Piece:
+    """What goes in; what is long would hide what happens."""
+    piece = printer.piece(x, depth - 1)
+    return piece if len(piece.text) <= LONGEST else Piece(printer.notation.dots)
 
 
 def _whole(printer: Printer, made_of: Parts, index: int, word: str, depth: int) -> Piece:
@@ -40,9 +47,9 @@ def _whole(printer: Printer, made_of: Parts, index: int, word: str, depth: int) 
     pieces = [printer.piece(x, depth - 1) for x in inside]
     names = [printer.piece(x, depth) for x in made_of.carries]
     steps = [notation.becomes(*pair) for pair in zip(names, pieces, strict=False)]
-    starts = [printer.piece(x, depth - 1) for x in made_of.inits]
+    starts = [_short(printer, x, depth) for x in made_of.inits]
     over = [
-        notation.member(printer.piece(x, depth), printer.piece(xs, depth - 1))
+        notation.member(printer.piece(x, depth), _short(printer, xs, depth))
         for x, xs in zip(made_of.elements, made_of.sequences, strict=True)
     ]
     head = pieces[-1] if tests else None

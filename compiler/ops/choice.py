@@ -12,7 +12,7 @@ from typing import Any
 
 from ..autodiff import backward_from
 from ..errors import ShapeError
-from ..ir import Node, Op, is_leaf, leaf, make, register, substitute, walk
+from ..ir import Node, Op, is_leaf, leaf, located, make, register, substitute, walk
 from ..types import TensorType
 from .broadcasting import broadcast_dims, zeros_like
 from .lanes import one_by_one
@@ -60,7 +60,7 @@ class Choice(Op):
         return node.operands, tuple(pair for pair in node.attrs if pair[0] != "index")
 
     def vjp(self, node: Node, out_grad: Node) -> tuple[Node | None, ...]:
-        """A choice between the derivatives of the two, for one of its results."""
+        """A choice between the derivatives of the two: nothing passes through the other."""
         return self.vjp_of({node: out_grad})
 
     def vjp_of(self, grads: Mapping[Node, Node]) -> tuple[Node | None, ...]:
@@ -169,7 +169,8 @@ def pruned(node: Node) -> Node:
         return node
     inputs = [own for own, _ in kept]
     first, second = (step(inputs, body.outputs) for body in (then, otherwise))
-    made = chosen((condition, *(x for _, x in kept)), first, second)
+    with located(node.where):
+        made = chosen((condition, *(x for _, x in kept)), first, second)
     result: Node = made[node.attr("index")]
     return result
 

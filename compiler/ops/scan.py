@@ -227,7 +227,7 @@ class Scan(Op):
         return unwound(grads)
 
     def vjp(self, node: Node, out_grad: Node) -> tuple[Node | None, ...]:
-        """The loop backwards, for one of its results."""
+        """The loop backwards, over the derivative of its step."""
         return self.vjp_of({node: out_grad})
 
     def lift(self, node: Node, operands: tuple[Node, ...], lead: int) -> Node:
@@ -441,7 +441,7 @@ def everywhere(change: Callable[[Graph], Graph], graph: Graph, trace: Trace | No
         own = bodies(node)
         for body in own.values():
             if body not in done:
-                done[body] = body.map(lambda inner: everywhere(change, inner))
+                done[body] = body.map(lambda inner: everywhere(change, inner, trace))
         if not own:
             return node
         attrs = {**dict(node.attrs), **{key: done[body] for key, body in own.items()}}

@@ -41,7 +41,7 @@ class Differentiate:
 
     def taken(self, graph: Graph, trace: Trace) -> Graph:
         """The graph without gradient nodes, which may still be differentiated: as declared."""
-        return everywhere(lambda inner: self._taken(inner, trace), graph)
+        return everywhere(lambda inner: self._taken(inner, trace), graph, trace)
 
     def _taken(self, graph: Graph, trace: Trace) -> Graph:
         while wanted := innermost(walk(graph.roots)):

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from ..ir import Graph, Node, is_leaf, rebuilt, substitute, walk
+from ..ir import Graph, Node, is_leaf, located, rebuilt, substitute, walk
 from ..ops.choice import COND, chosen
 from ..ops.scan import SCAN, Parts, bodies, everywhere, parts, step
 from ..trace import Trace
@@ -125,7 +125,8 @@ class _Choice:
         kept = [(x, y) for x, y in used if x not in numbers]
         inputs = [x for x, _ in kept]
         then, otherwise = (step(inputs, substitute(nodes, numbers)) for nodes in outputs)
-        made = chosen((mapped[condition], *(y for _, y in kept)), then, otherwise)
+        with located(self.node.where):
+            made = chosen((mapped[condition], *(y for _, y in kept)), then, otherwise)
         self.results = dict(zip(self.wanted, made, strict=True))
 
 

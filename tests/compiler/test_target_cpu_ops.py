@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from chainrule.compiler.errors import UsageError
-from chainrule.compiler.ir import OPS, Node, const, evaluate, leaf, make
-from chainrule.compiler.ops import convert, index, linear, random, reduce, scan, shape
+from chainrule.compiler.ir import OPS, Node, const, evaluate, fresh, leaf, make
+from chainrule.compiler.ops import choice, convert, index, linear, random, reduce, scan, shape
 from chainrule.compiler.ops.arithmetic import maximum, sqrt, square, where
 from chainrule.compiler.ops.base import Scalar
 from chainrule.compiler.targets.cpu.spelling import TABLE
@@ -133,6 +133,12 @@ def tensor_ops(dtype: str) -> Iterable[tuple[str, Node]]:
     start = shape.broadcast_to(s, (4, 5))
     yield "scan", scan.scan([c, e], [e - c, c * 2], [start], [x], BATCH, False)[0]
     yield "scan", scan.scan([c, e], [e - c, c * s], [start], [x], BATCH, True)[1]
+    low = reduce.sum(c, axes=(0, 1)) < 50
+    yield "scan", scan.scan([c], [c * 2 + 1, c], [start], [], 3, False, low)[1]
+    for condition in (s > 0, s < 100):
+        with fresh() as made:
+            then, otherwise = [x * 2, y], [x - s, y * y]
+        yield "cond", choice.choose(condition, then, otherwise, made)[0]
     yield "leaf", x
     yield "cast", convert.cast(x, "bool")
     yield "cast", convert.cast(x > 0, dtype)

@@ -88,7 +88,8 @@ def test_at_the_bound_it_is_a_fault() -> None:
         messages.add(str(caught.value))
         assert [float(x) for x in f(1.0)] == [1, 1]
     (message,) = messages
-    assert message.startswith("test_while_loop.py:")
+    line = newton.__code__.co_firstlineno + 2
+    assert message.startswith(f"test_while_loop.py:{line}: while_loop is still going")
 
 
 def test_or_the_carry_as_it_is_then() -> None:
