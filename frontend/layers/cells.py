@@ -40,6 +40,9 @@ class RNN(Recurrent):
         return_state: whether the last states are returned too.
         go_backwards: whether to go from the last element to the first.
         checkpoint: how many states are kept for the gradient, as in `cr.scan`; None for all.
+        dropout: the probability, in training, that an input is 0 at all steps; the others are
+            divided by 1 - dropout.
+        recurrent_dropout: the same of the first state, as the cell sees it.
         name: the layer's name.
 
     Raises:
@@ -62,9 +65,20 @@ class RNN(Recurrent):
         return_state: bool = False,
         go_backwards: bool = False,
         checkpoint: int | None = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         name: str | None = None,
     ) -> None:
-        super().__init__(units, return_sequences, return_state, go_backwards, checkpoint, name)
+        super().__init__(
+            units,
+            return_sequences,
+            return_state,
+            go_backwards,
+            checkpoint,
+            dropout,
+            recurrent_dropout,
+            name,
+        )
         roles: tuple[Role, ...] = ("per_input", "per_unit", "scalar", "state")
         self.cell, self._signature = cell, signature(cell, "cell", ("x",), roles)
         self._states = self._signature.of("state")
@@ -102,9 +116,10 @@ class RNN(Recurrent):
             first = find_initializer(INITIAL[p.role] if p.default is REQUIRED else p.default)
             values[p.name] = self.parameter(p.name, shapes[p.role], x.dtype, first)
         (operand,) = self._signature.of("operand")
+        seen, masks = self._dropping(x), self._masks(x, x.shape[-1], self.dropout)
 
         def step(states: States, now: Elements) -> States:
-            old = dict(zip(self.names, states, strict=True))
+            old = dict(zip(self.names, (*seen(states[0]), *states[1:]), strict=True))
             result = self._signature.call(self.cell, {**values, **old, operand.name: now["x"]})
             new = result if isinstance(result, tuple) else (result,)
             if len(new) != len(states):
@@ -115,7 +130,7 @@ class RNN(Recurrent):
                 )
             return tuple(self._fitting(as_tensor(a), b) for a, b in zip(new, states, strict=True))
 
-        return lambda x: {"x": x}, step
+        return lambda x: {"x": self._seen(x, masks)[0]}, step
 
     def _fitting(self, new: Tensor, old: Tensor) -> Tensor:
         if new.shape != old.shape:

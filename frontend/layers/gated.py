@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chainrule.compiler.errors import UsageError
-from chainrule.compiler.types import Dim, Shape
+from chainrule.compiler.types import Shape
 
-from ..drawing import dropped
 from ..formula import Activation, activation as find_activation, regularizer as find_regularizer
-from ..functions.creation import ones
 from ..functions.shaping import part
 from ..initializers import Initializer, initializer as find_initializer
 from ..tensor import Tensor
-from .base import in_phases
-from .core import probability
 from .recurrent import Elements, Prepare, Recurrent, States, Step
 
 if TYPE_CHECKING:
@@ -41,16 +37,7 @@ class ForgetBias(Initializer):
 
 
 class Gated(Recurrent):
-    """Weights side by side for each gate: `W` for the input, `U` for the state, `b`.
-
-    What dropout leaves is the same in all steps of a sequence.
-
-    Source:
-        Gal and Ghahramani 2016, "A theoretically grounded application of dropout in recurrent
-        neural networks", section 4.
-    """
-
-    gates: tuple[str, ...]
+    """Weights side by side for each gate: `W` for the input, `U` for the state, `b`."""
 
     def __init__(
         self,
@@ -59,14 +46,9 @@ class Gated(Recurrent):
         use_bias: bool,
         initializers: tuple[Any, Any, Any],
         regularizers: tuple[Any, Any, Any],
-        dropout: float,
-        recurrent_dropout: float,
         **options: Any,
     ) -> None:
         super().__init__(units, **options)
-        name = type(self).__name__
-        self.dropout = probability(f"{name} with dropout", dropout)
-        self.recurrent_dropout = probability(f"{name} with recurrent_dropout", recurrent_dropout)
         self.activation: Activation = find_activation(activation)
         self.use_bias = bool(use_bias)
         self._initializers = [find_initializer(x) for x in initializers]
@@ -79,11 +61,7 @@ class Gated(Recurrent):
             )
 
     def _options(self) -> str:
-        said = "" if self.activation.name == "tanh" else f', activation="{self.activation.name}"'
-        for option in ("dropout", "recurrent_dropout"):
-            rate = getattr(self, option)
-            said += f", {option}={rate:g}" if rate else ""
-        return said
+        return "" if self.activation.name == "tanh" else f', activation="{self.activation.name}"'
 
     def _weights(self, x: Tensor) -> tuple[list[Tensor], list[Tensor], list[Tensor] | None]:
         """W, U and b of each gate."""
@@ -116,30 +94,6 @@ class Gated(Recurrent):
             return {f"x_{gate}": total for gate, total in zip(self.gates, sums, strict=True)}
 
         return prepare
-
-    def _masks(self, x: Tensor, width: Dim, rate: float) -> list[Tensor]:
-        """What to multiply with so that some of `width` columns are 0: the same in every step.
-
-        With `recurrent_dropout` each gate has a mask of its own, else one is for all; none if
-        nothing is dropped.
-        """
-        if not rate:
-            return []
-        whole, count = ones((x.shape[1], width), dtype=x.dtype), len(self.gates)
-        if self.recurrent_dropout:
-            return [dropped(whole, rate) for _ in range(count)]
-        return [dropped(whole, rate)] * count
-
-    def _states(self, x: Tensor) -> Callable[[Tensor], list[Tensor]]:
-        """What each gate sees of a state, given the sequence."""
-        masks = self._masks(x, self.units, self.recurrent_dropout)
-        return lambda state: self._seen(state, masks)
-
-    def _seen(self, x: Tensor, masks: list[Tensor]) -> list[Tensor]:
-        """What each gate sees of `x`: in training, what its mask leaves."""
-        if not masks:
-            return [x] * len(self.gates)
-        return [in_phases(x * mask, x) for mask in masks]
 
 
 class SimpleRNN(Gated):
@@ -201,8 +155,8 @@ class SimpleRNN(Gated):
             use_bias,
             (kernel_initializer, recurrent_initializer, bias_initializer),
             (kernel_regularizer, recurrent_regularizer, bias_regularizer),
-            dropout,
-            recurrent_dropout,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
             return_sequences=return_sequences,
             return_state=return_state,
             go_backwards=go_backwards,
@@ -213,7 +167,7 @@ class SimpleRNN(Gated):
     def begin(self, x: Tensor) -> tuple[Prepare, Step]:
         """`x W + b` and the formula."""
         w, (u,), b = self._weights(x)
-        seen = self._states(x)
+        seen = self._dropping(x)
 
         def step(states: States, now: Elements) -> States:
             (h,) = seen(states[0])
@@ -296,8 +250,8 @@ class LSTM(Gated):
                 ForgetBias(bias) if unit_forget_bias else bias,
             ),
             (kernel_regularizer, recurrent_regularizer, bias_regularizer),
-            dropout,
-            recurrent_dropout,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
             return_sequences=return_sequences,
             return_state=return_state,
             go_backwards=go_backwards,
@@ -309,7 +263,7 @@ class LSTM(Gated):
     def begin(self, x: Tensor) -> tuple[Prepare, Step]:
         """`x W + b` of each gate and the formula."""
         w, u, b = self._weights(x)
-        gate, activation, seen = self.recurrent_activation, self.activation, self._states(x)
+        gate, activation, seen = self.recurrent_activation, self.activation, self._dropping(x)
 
         def step(states: States, now: Elements) -> States:
             h, c = seen(states[0]), states[1]
@@ -392,8 +346,8 @@ class GRU(Gated):
             use_bias,
             (kernel_initializer, recurrent_initializer, bias_initializer),
             (kernel_regularizer, recurrent_regularizer, bias_regularizer),
-            dropout,
-            recurrent_dropout,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
             return_sequences=return_sequences,
             return_state=return_state,
             go_backwards=go_backwards,
@@ -414,7 +368,7 @@ class GRU(Gated):
             b, d = [both[0] for both in bias], [both[1] for both in bias]
         elif bias is not None:
             b = bias
-        gate, activation, seen = self.recurrent_activation, self.activation, self._states(x)
+        gate, activation, seen = self.recurrent_activation, self.activation, self._dropping(x)
 
         def recurrent(h: Tensor, i: int) -> Tensor:
             return h @ u[i] if d is None else h @ u[i] + d[i]

@@ -8,15 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chainrule.compiler.errors import DTypeError, ShapeError, UsageError
-from chainrule.compiler.types import Size
+from chainrule.compiler.types import Dim, Size
 
 from ..calls import CALLS
-from ..functions.creation import zeros
+from ..drawing import dropped
+from ..functions.creation import ones, zeros
 from ..functions.elementwise import where
 from ..functions.loops import kept_carries, scan
 from ..functions.shaping import expand_dims, flip, permute_dims
 from ..tensor import Tensor
-from .base import BaseLayer
+from .base import BaseLayer, in_phases
+from .core import probability
 
 States = tuple[Tensor, ...]
 Elements = Mapping[str, Tensor]
@@ -34,10 +36,17 @@ class Recurrent(BaseLayer):
         go_backwards: whether to go from the last element to the first; the outputs then come in
             that order too.
         checkpoint: how many states are kept for the gradient, as in `cr.scan`; None for all.
+        dropout: the probability, in training, that an input is 0, at all steps of a sequence.
+        recurrent_dropout: the same of the first state, as the cell sees it.
         name: the layer's name.
+
+    Source:
+        Gal and Ghahramani 2016, "A theoretically grounded application of dropout in recurrent
+        neural networks", section 4, for dropout.
     """
 
     names: tuple[str, ...] = ("h",)  # of the states; the first is the output
+    gates: tuple[str, ...] = ("h",)  # what sees inputs and states
 
     def __init__(
         self,
@@ -46,6 +55,8 @@ class Recurrent(BaseLayer):
         return_state: bool = False,
         go_backwards: bool = False,
         checkpoint: int | None = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         name: str | None = None,
     ) -> None:
         super().__init__(name)
@@ -61,12 +72,17 @@ class Recurrent(BaseLayer):
             )
         self.return_sequences, self.return_state = bool(return_sequences), bool(return_state)
         self.go_backwards = bool(go_backwards)
-        self.checkpoint = kept_carries(type(self).__name__, checkpoint)
+        kind = type(self).__name__
+        self.checkpoint = kept_carries(kind, checkpoint)
+        self.dropout = probability(f"{kind} with dropout", dropout)
+        self.recurrent_dropout = probability(f"{kind} with recurrent_dropout", recurrent_dropout)
 
     def describe(self) -> str:
         """As written."""
+        rates = ((name, getattr(self, name)) for name in ("dropout", "recurrent_dropout"))
+        said = [f", {name}={rate:g}" for name, rate in rates if rate]
         options = ("return_sequences", "return_state", "go_backwards")
-        said = [f", {option}=True" for option in options if getattr(self, option)]
+        said += [f", {option}=True" for option in options if getattr(self, option)]
         if self.checkpoint is not None:
             said.append(f", checkpoint={self.checkpoint}")
         return f"{type(self).__name__}({self.units}{self._options()}{''.join(said)})"
@@ -161,6 +177,30 @@ class Recurrent(BaseLayer):
         xs = {**given, **present}
         last, outputs = scan(one, init, xs, reverse=self.go_backwards, checkpoint=self.checkpoint)
         return permute_dims(outputs, (1, 0, 2)), tuple(last[name] for name in self.names)
+
+    def _masks(self, x: Tensor, width: Dim, rate: float) -> list[Tensor]:
+        """What to multiply with so that some of `width` columns are 0: the same in every step.
+
+        With `recurrent_dropout` each gate has a mask of its own, else one is for all; none if
+        nothing is dropped.
+        """
+        if not rate:
+            return []
+        whole, count = ones((x.shape[1], width), dtype=x.dtype), len(self.gates)
+        if self.recurrent_dropout:
+            return [dropped(whole, rate) for _ in range(count)]
+        return [dropped(whole, rate)] * count
+
+    def _dropping(self, x: Tensor) -> Callable[[Tensor], list[Tensor]]:
+        """What each gate sees of a state, given the sequence."""
+        masks = self._masks(x, self.units, self.recurrent_dropout)
+        return lambda state: self._seen(state, masks)
+
+    def _seen(self, x: Tensor, masks: list[Tensor]) -> list[Tensor]:
+        """What each gate sees of `x`: in training, what its mask leaves."""
+        if not masks:
+            return [x] * len(self.gates)
+        return [in_phases(x * mask, x) for mask in masks]
 
     def _check_all(self, given: Sequence[Any]) -> None:
         self._check(given[:1])

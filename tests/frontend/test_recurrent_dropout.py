@@ -86,6 +86,26 @@ def test_a_gru_keeps_the_state_whole_where_it_stays() -> None:
     np.testing.assert_allclose(ys, 1)
 
 
+def test_a_cell_of_ones_own_drops_as_the_built_in_one() -> None:
+    def elman(x: Any, h: cr.State = 0.0, W: cr.PerInput = "ones", U: cr.PerUnit = "ones") -> Any:
+        return cr.tanh(x @ W + h @ U)
+
+    options: dict[str, Any] = {"dropout": 0.3, "recurrent_dropout": 0.4, "return_sequences": True}
+    own, plain = cr.RNN(elman, 4, **options), cr.SimpleRNN(4, use_bias=False, **options)
+    assert own.describe() == (
+        "RNN(elman, 4, dropout=0.3, recurrent_dropout=0.4, return_sequences=True)"
+    )
+    x = cr.Input((3, 2))
+    random = np.random.default_rng(0)
+    w, u = random.normal(size=(2, 4)), random.normal(size=(4, 4))
+    xs = random.normal(size=(6, 3, 2))
+    ys = trained([x], own(x), {"x": xs, "W1": w, "U1": u, "seed": 3})
+    np.testing.assert_allclose(
+        ys, trained([x], plain(x), {"x": xs, "W1": w, "U1": u, "seed": 3}), rtol=1e-12
+    )
+    assert len({row.tobytes() for row in ys[:, 0]}) == 6
+
+
 def test_targets_drop_the_same() -> None:
     x = cr.Input((None, 3))
     h = cr.GRU(4, dropout=0.2, recurrent_dropout=0.3, return_sequences=True)(x)
