@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import sys
 from functools import cache
@@ -11,6 +10,8 @@ from pathlib import Path
 from chainrule.compiler.program import Program
 
 from ...versions import version
+
+QUOTES = '"""'
 
 
 def object_key(program: Program) -> str:
@@ -27,12 +28,13 @@ def object_key(program: Program) -> str:
 
 
 def _statements(source: str) -> str:
-    """The syntax tree of a module without its docstrings, as text."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            del node.body[0]
-    return ast.dump(tree)
+    """A module's text without its docstring and the comments that have lines of their own.
+
+    There are no other texts of several lines in it.
+    """
+    if source.startswith(QUOTES):
+        source = source[source.index(QUOTES, len(QUOTES)) :]
+    return "\n".join(line for line in source.splitlines() if not line.lstrip().startswith("#"))
 
 
 @cache
