@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from chainrule.compiler.errors import UsageError
 from chainrule.compiler.ir import Node, leaf
 from chainrule.compiler.ops.convert import size
 from chainrule.compiler.types import Dim, TensorType
@@ -43,7 +44,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loop:
-    """A loop: what its step was made of, where its layers are, and what happens beside."""
+    """A loop, or neurons: what it was made of, where its layers are, and what happens beside."""
 
     traced: tuple[Node, ...]
     effects: Effects
@@ -84,6 +85,7 @@ class Step:
 
 MANY = 2**20
 _STEP: ContextVar[Step | None] = ContextVar("step", default=None)
+_ONE: ContextVar[bool] = ContextVar("one_of_many", default=False)
 
 
 def current() -> Step | None:
@@ -122,8 +124,24 @@ def _noting(step: Step) -> Iterator[Step]:
         _STEP.reset(token)
 
 
+@contextlib.contextmanager
+def one_of_many() -> Iterator[None]:
+    """Inside, a formula is traced for one unit and one sample, and then stands for all of them."""
+    token = _ONE.set(True)
+    try:
+        yield
+    finally:
+        _ONE.reset(token)
+
+
 def beside(effects: Effects) -> Effects:
     """What of these effects is left to whoever is not the step being traced: nothing inside one."""
+    if _ONE.get() and (effects.updates or effects.losses):
+        raise UsageError(
+            "a layer with a state, or that adds to the loss, inside a neuron formula",
+            "the formula is that of one unit and one sample; a state and the loss are of all",
+            "call the layer outside of the neuron",
+        )
     step = current()
     if step is None:
         return effects

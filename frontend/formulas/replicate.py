@@ -19,6 +19,7 @@ from chainrule.compiler.ops.scan import with_steps
 from chainrule.compiler.ops.shape import broadcast_to, reshape, transpose
 from chainrule.compiler.types import Shape, TensorType
 
+from ..calls import CALLS, LOOPS, Effects, Loop, one_of_many
 from ..tensor import Like, Tensor, as_tensor, public
 from .kinds import Formula, Self
 from .signature import REQUIRED, Role, configured
@@ -148,13 +149,14 @@ def replicate(neuron: Neuron, x: Tensor, units: int, parameters: Mapping[str, Te
         placeholders.append(Tensor(placeholder))
         by_unit = transpose(given, (1, 0)) if per_input else given
         mapped[placeholder] = _spread(by_unit, ((1,) * (lead - 1)) + (units, *shape))
-    number = neuron.applied(Tensor(own), *placeholders).node
+    with one_of_many():
+        traced = number = neuron.applied(Tensor(own), *placeholders).node
     if any(node.op in WANTED for node in with_steps(walk([number]))):
         # A warm start of a model without such a neuron needs no chain rule.
         from chainrule.compiler.passes.differentiate import derived
 
         number = derived(number)
-    for node in walk([number]):
+    for node in with_steps(walk([number])):
         if node.op is DROPOUT:
             raise UsageError(
                 "dropout inside a neuron formula",
@@ -162,8 +164,10 @@ def replicate(neuron: Neuron, x: Tensor, units: int, parameters: Mapping[str, Te
                 "put a Dropout layer before or after it",
                 node.where,
             )
-    result = lifted(number, mapped, lead)
-    return Tensor(broadcast_to(result, shape=(*x.shape[:-1], units)))
+    result = broadcast_to(lifted(number, mapped, lead), shape=(*x.shape[:-1], units))
+    if any(node in CALLS or node in LOOPS for node in walk([traced])):
+        LOOPS[result] = Loop((traced,), Effects())  # its layers are the model's
+    return Tensor(result)
 
 
 def _spread(node: Node, shape: Shape) -> Node:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.compiler.errors import UsageError
 from chainrule.compiler.ir import evaluate, substitute
 from chainrule.compiler.passes.differentiate import derived
 from chainrule.frontend.drawing import SEED, STEP, numbered
@@ -83,6 +84,45 @@ def test_layers_of_cells_and_of_layers_are_found_wherever_they_are() -> None:
     layers = [cr.RNN(cell, 4, return_sequences=True), Cell(), cr.Dense(1)]
     model = cr.Sequential([cr.Input((5, 3)), *layers])
     assert list(model.parameters) == ["W1", "b1", "W_inner", "b_inner", "W2", "b2"]
+
+
+def test_layers_in_a_neurons_formula_are_the_models_too() -> None:
+    dense = cr.Dense(3)
+
+    @cr.neuron
+    def seen_twice(x: Any, w: cr.PerInput = "ones") -> Any:
+        h, _ = cr.scan(lambda h, _: (dense(h), None), cr.reshape(x, (1, 3)), length=2)
+        return cr.sum(h[0] * w)
+
+    x = cr.Input((3,))
+    model = cr.Model(x, cr.Layer(seen_twice, 4)(x), seed=0)
+    assert list(model.parameters) == ["W1", "b1", "w2"]
+    p, data = model.parameters, DATA[:, 0]
+    wanted = ((data @ p["W1"] + p["b1"]) @ p["W1"] + p["b1"]) @ p["w2"]
+    model.compile("mse", target="numpy")
+    np.testing.assert_allclose(model.predict(data), wanted, rtol=1e-5, atol=1e-6)
+    before = p["W1"].copy()
+    model.fit(data, data @ np.ones((3, 4), np.float32), verbose=0)
+    assert np.any(p["W1"] != before)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_what_is_one_for_all_is_not_part_of_a_neuron(inside: bool) -> None:
+    normal, drop = cr.BatchNormalization(), cr.Dropout(0.5)
+
+    def neuron(layer: Any) -> Any:
+        def formula(x: Any, w: cr.PerInput) -> Any:
+            row = cr.reshape(x * w, (1, 3))
+            if inside:
+                return cr.sum(cr.scan(lambda h, _: (layer(h), None), row, length=2)[0])
+            return cr.sum(layer(row))
+
+        return cr.Layer(cr.neuron(formula), 4)(cr.Input((3,)))
+
+    with pytest.raises(UsageError, match="a layer with a state"):
+        neuron(normal)
+    with pytest.raises(UsageError, match="dropout inside a neuron"):
+        neuron(drop)
 
 
 def test_a_regularizer_of_a_layer_in_a_step_is_added_once() -> None:
