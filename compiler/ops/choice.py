@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence, Set
 from typing import Any
 
-from ..autodiff import backward_from
 from ..errors import ShapeError
 from ..ir import Node, Op, is_leaf, leaf, located, make, register, substitute, walk
 from ..types import TensorType
@@ -65,6 +64,8 @@ class Choice(Op):
 
     def vjp_of(self, grads: Mapping[Node, Node]) -> tuple[Node | None, ...]:
         """A choice between the derivatives of the two."""
+        from ..autodiff import backward_from
+
         node = next(iter(grads))
         inputs = node.attr("then").inputs
         slopes = {x.attr("index"): leaf("slope", x.type, "placeholder") for x in grads}
