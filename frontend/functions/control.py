@@ -150,8 +150,9 @@ def cond(
 
     Both functions are traced, once each. They may use tensors from outside, hold loops and other
     branches, and call layers. What they compute themselves is computed where it is wanted, what
-    they only use is computed outside. The derivative is that of the branch that is taken: values
-    and slopes of the other, such as log(x) and 1/x below 0, take no part.
+    they only use is computed outside. The derivative is that of the branch that is taken, which is
+    computed once more for it: values and slopes of the other, such as log(x) and 1/x below 0, take
+    no part.
 
     In a formula that is lifted over a batch each sample takes its own branch, one after the other,
     if the predicate differs between them; `where` computes both branches, for all at once.
