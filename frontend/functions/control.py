@@ -41,7 +41,7 @@ def while_loop(
     With `max_steps` the loop may be differentiated any number of times, for as many steps as it has
     taken; the number of steps counts as a constant. What the reverse needs of each step is kept in
     arrays that have room for `max_steps`. Without, there is no bound to what would have to be kept:
-    the loop has a value and no gradient, and it must end by itself.
+    the loop has a value and no gradient, and it must end by itself: on target cpu nothing stops it.
 
     In a formula that is lifted over a batch each sample has a loop of its own, one after the other.
 
@@ -124,18 +124,17 @@ def _loop(
     own, new = states(traced)
     sums = [leaf("loss", x.type, "placeholder") for x in terms]
     inputs = [*inputs, *own.values(), *sums]
-    outputs = substitute([*carries, *new.values(), *terms, holds], own)
-    holds = outputs.pop()
+    *outputs, goes_on = substitute([*carries, *new.values(), *terms, holds], own)
     for i, held in enumerate(own.values(), n):
         outputs[i] = phase(outputs[i], held)
     for i, so_far in enumerate(sums, n + len(own)):
         outputs[i] = so_far + outputs[i]
     starts = [*starts, *own, *(zeros_like(x) for x in terms)]
-    if traced.own in walk([*outputs, holds]):
+    if traced.own in walk([*outputs, goes_on]):
         inputs.append(traced.own)
         outputs.append(traced.own + 1)
         starts.append(const(0, "int64"))
-    made = looped(inputs, outputs, starts, [], bound, False, holds, strict)
+    made = looped(inputs, outputs, starts, [], bound, False, goes_on, strict)
     after, added = made[n : n + len(own)], made[n + len(own) : n + len(own) + len(terms)]
     inside = (*carries, *new.values(), *terms, holds)
     hold(made, inside, Effects(tuple(zip(own, after, strict=True)), added))

@@ -50,6 +50,7 @@ class Executable(ABC):
             ShapeError, DTypeError, UsageError: arrays that the program does not take.
             IndexOutOfRange: an index that lies outside its axis.
             MatrixError: a matrix that is singular, or not positive definite.
+            LoopError: a loop that still goes on after the most steps that it may take.
         """
 
     @abstractmethod

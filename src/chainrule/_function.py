@@ -65,6 +65,7 @@ class Function:
             DTypeError: an array has another dtype than its input.
             ShapeError: an array has another shape than its input.
             IndexOutOfRange: an index that the arrays hold lies outside its axis.
+            LoopError: a loop still goes on after the most steps that it may take.
         """
         inputs = self._request.inputs
         if len(arrays) != len(inputs):

@@ -302,3 +302,17 @@ def test_a_loop_with_a_condition_does_beside_its_results_what_a_scan_does() -> N
         found = {**loop.parameters, **loop.state}[name]
         np.testing.assert_allclose(found, array, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(loop.predict(DATA[:, 0]), scan.predict(DATA[:, 0]), rtol=1e-5)
+
+
+def test_a_layer_in_a_condition_is_the_models() -> None:
+    x = cr.Input((3,))
+    dense, norm = cr.Dense(1), cr.BatchNormalization(momentum=0.5)
+    y, steps = cr.while_loop(
+        lambda h: cr.mean(dense(norm(h)) ** 2) > 0.1, lambda h: h * 0.5, x, 9, "stop", True
+    )
+    model = cr.Model(x, y + 0 * steps.astype("float32"), seed=0)
+    assert list(model.parameters) == ["gamma1", "beta1", "W2", "b2"]
+    model.compile("mse", optimizer=cr.SGD(0.0), target="numpy")
+    data = DATA[:, 0]
+    model.fit(data, data, epochs=1, batch_size=8, verbose=0)
+    assert np.all(model.predict(data) != data)
