@@ -144,7 +144,11 @@ def states(traced: Step) -> tuple[dict[Node, Node], dict[Node, Node]]:
 
 def hold(made: Sequence[Node], inside: tuple[Node, ...], effects: Effects) -> None:
     """Remember of a loop's results what its step was made of, and what happens beside them."""
-    LOOPS.update(dict.fromkeys(made, Loop(inside, beside(effects))))
+    loop = Loop(inside, beside(effects))
+    # What the memory itself holds is no key, or it would be remembered for ever.
+    held = {*(new for _, new in loop.effects.updates), *loop.effects.losses}
+    held.update(*(term.operands for term in loop.effects.losses))
+    LOOPS.update(dict.fromkeys((x for x in made if x not in held), loop))
 
 
 def kept_carries(what: str, checkpoint: int | None) -> int | None:

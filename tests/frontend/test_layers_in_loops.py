@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import chainrule as cr
 from chainrule.compiler.errors import UsageError
 from chainrule.compiler.ir import evaluate, substitute
 from chainrule.compiler.passes.differentiate import derived
+from chainrule.frontend.calls import CALLS, LOOPS
 from chainrule.frontend.drawing import SEED, STEP, numbered
 from chainrule.frontend.network import network
 from chainrule.frontend.tensor import Tensor
@@ -123,6 +125,30 @@ def test_what_is_one_for_all_is_not_part_of_a_neuron(inside: bool) -> None:
         neuron(normal)
     with pytest.raises(UsageError, match="dropout inside a neuron"):
         neuron(drop)
+
+
+def test_loops_that_nobody_holds_are_forgotten() -> None:
+    class Halved(Penalty):
+        """The half, with a term of the loss."""
+
+        def apply(self, *inputs: Any) -> Any:
+            return super().apply(*inputs) / 2
+
+    def build() -> None:
+        x, layers = cr.Input((5, 3)), [cr.Dense(3), cr.BatchNormalization(), Halved()]
+
+        def step(h: Any, x: Any) -> Any:
+            for layer in layers:
+                h = layer(h + x)
+            return h, None
+
+        cr.Model(x, over_time(step, x)[0]).compile("mse")
+
+    gc.collect()
+    before = len(LOOPS), len(CALLS)
+    build()
+    gc.collect()
+    assert (len(LOOPS), len(CALLS)) == before
 
 
 def test_a_regularizer_of_a_layer_in_a_step_is_added_once() -> None:

@@ -31,9 +31,9 @@ def bias(kind: str, b_ih: Any, b_hh: Any) -> Any:
     return np.stack([first, second]) if kind == "GRU" else first + second
 
 
-@pytest.mark.parametrize("target", ["numpy", "cpu"])
+@pytest.mark.parametrize(("target", "checkpoint"), [("numpy", None), ("cpu", None), ("numpy", 2)])
 @pytest.mark.parametrize("kind", sorted(GATES))
-def test_outputs_states_and_gradients(kind: str, target: str) -> None:
+def test_outputs_states_and_gradients(kind: str, target: str, checkpoint: int | None) -> None:
     torch.manual_seed(0)
     random = np.random.default_rng(0)
     module = getattr(torch.nn, MODULES[kind])(
@@ -48,7 +48,8 @@ def test_outputs_states_and_gradients(kind: str, target: str) -> None:
     loss_t.backward()
 
     x = cr.tensor("x", ("batch", "time", FEATURES), "float64")
-    layer = getattr(cr, kind)(UNITS, return_sequences=True, return_state=True)
+    options = {"return_sequences": True, "return_state": True, "checkpoint": checkpoint}
+    layer = getattr(cr, kind)(UNITS, **options)
     results = [t.node for t in layer(x)]
     given = [cr.tensor(p.name, p.node.shape, "float64") for p in layer.parameters]
     known = {p.node: t.node for p, t in zip(layer.parameters, given, strict=True)}
