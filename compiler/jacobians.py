@@ -68,6 +68,9 @@ class Compression:
 def jacobian(y: Node, x: Node, symmetric: bool) -> Node:
     """The Jacobian of `y` for the leaf `x`; below `y` no derivative is still to be taken."""
     m, n = y.type.size, x.type.size
+    if m == 1:
+        one = broadcast_to(const(1, y.dtype), shape=y.shape)
+        return reshape(gradient(y, x, one), shape=y.shape + x.shape)
     found = compression(y, x, symmetric) if isinstance(m, int) and isinstance(n, int) else None
     if found is not None and found.diagonal:
         row = reshape(iota(m), shape=(m, 1))

@@ -245,21 +245,16 @@ CONCAT = register(Concat())
 
 
 def reshape(x: Node, shape: Shape) -> Node:
-    """`x` in another shape; itself if it has it, and one reshape for two."""
-    if x.shape == shape:
-        return x
-    if x.op is RESHAPE:
-        return reshape(x.operands[0], shape)
-    return make(RESHAPE, (x,), shape=shape)
+    """`x` in another shape; itself if it has it.
+
+    Two in a row are left to the rules: a derivative may be asked for what is between them.
+    """
+    return x if x.shape == shape else make(RESHAPE, (x,), shape=shape)
 
 
 def transpose(x: Node, axes: tuple[int, ...]) -> Node:
-    """`x` with its axes permuted; itself if they stay, and one transpose for two."""
-    if axes == tuple(range(x.type.ndim)):
-        return x
-    if x.op is TRANSPOSE and sorted(axes) == list(range(x.type.ndim)):
-        return transpose(x.operands[0], tuple(x.attr("axes")[axis] for axis in axes))
-    return make(TRANSPOSE, (x,), axes=axes)
+    """`x` with its axes permuted; itself if they stay."""
+    return x if axes == tuple(range(x.type.ndim)) else make(TRANSPOSE, (x,), axes=axes)
 
 
 def broadcast_to(x: Node, shape: Shape) -> Node:

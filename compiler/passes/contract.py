@@ -115,7 +115,7 @@ def sum_of_product(node: Node) -> Node | None:
     out = "".join(x for i, x in enumerate(letters) if i not in axes and x in left + right)
     if not set(left) & set(right) - set(out):
         return None
-    return reshape(lean(a, b, left, right, out), shape=node.shape)
+    return _reshaped(lean(a, b, left, right, out), shape=node.shape)
 
 
 def _lettered(x: Node, letters: str, full: Shape) -> tuple[Node, str]:
@@ -128,7 +128,7 @@ def _lettered(x: Node, letters: str, full: Shape) -> tuple[Node, str]:
             own = own[len(own) - x.type.ndim :]
     sizes = dict(zip(letters, full, strict=True))
     keep = [i for i in _own(x) if x.shape[i] != 1 or sizes[own[i]] == 1]
-    thin = reshape(x, shape=tuple(x.shape[i] for i in keep))
+    thin = _reshaped(x, shape=tuple(x.shape[i] for i in keep))
     return thin, "".join(own[i] for i in keep)
 
 
@@ -151,7 +151,7 @@ def _own(x: Node) -> list[int]:
 def _once(x: Node, own: str, other: str) -> tuple[Node, str]:
     """`x` without axes of size 1 that the other operand has too."""
     keep = [i for i, size in enumerate(x.shape) if size != 1 or own[i] not in other]
-    return reshape(x, shape=tuple(x.shape[i] for i in keep)), "".join(own[i] for i in keep)
+    return _reshaped(x, shape=tuple(x.shape[i] for i in keep)), "".join(own[i] for i in keep)
 
 
 def lean(a: Node, b: Node, left: str, right: str, out: str) -> Node:
@@ -198,5 +198,12 @@ def _unrepeated(x: Node, letters: str, other: str, out: str) -> tuple[Node, str]
     if not repeats or not all(letters[i] in other for i in repeats):
         return x, letters
     keep = [i for i in range(x.type.ndim) if i not in repeats]
-    thin = reshape(inner, shape=tuple(inner.shape[i - lead] for i in keep))
+    thin = _reshaped(inner, shape=tuple(inner.shape[i - lead] for i in keep))
     return thin, "".join(letters[i] for i in keep)
+
+
+def _reshaped(x: Node, shape: Shape) -> Node:
+    """`x` in another shape: one reshape for two."""
+    while x.op is RESHAPE:
+        (x,) = x.operands
+    return reshape(x, shape)

@@ -47,7 +47,7 @@ def test_one_in_one_out_and_lists_in_lists_out() -> None:
 
 @pytest.mark.parametrize(
     ("y", "x", "made"),
-    [((2,), (3, 4), 2), ((5, 4), (3,), 3), ((), (3,), 1), (("n",), (4,), 4), ((4,), ("n",), 4)],
+    [((2,), (3, 4), 2), ((5, 4), (3,), 3), ((), (3,), None), (("n",), (4,), 4), ((4,), ("n",), 4)],
 )
 def test_the_smaller_side_is_the_one_that_is_lifted(y: Any, x: Any, made: int | None) -> None:
     """Of a number and an open size, the number."""
@@ -224,3 +224,13 @@ def test_mistakes(make: Callable[[], Any], error: type[ChainruleError], message:
         make()
     assert str(raised.value).startswith("test_matrices.py:")
     assert len(str(raised.value).splitlines()) == 3
+
+
+def test_for_a_tensor_between_two_moves() -> None:
+    """A reshape of a reshape, or a transpose of a transpose, still depends on what is between."""
+    x, a = vector("x", 4), np.arange(1.0, 5.0)
+    m = cr.reshape(x, (2, 2))
+    t = cr.permute_dims(m, (1, 0))
+    found = run([x], [cr.grad(cr.sum(cr.reshape(m, (4,)) ** 2), m), cr.grad(cr.sum(t.T**2), t)], a)
+    np.testing.assert_array_equal(found[0], 2 * a.reshape(2, 2))
+    np.testing.assert_array_equal(found[1], 2 * a.reshape(2, 2).T)
