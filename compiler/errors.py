@@ -84,6 +84,10 @@ class LoopError(ChainruleError, ArithmeticError):
     """A loop that still goes on after the most steps that it may take."""
 
 
+class ConvergenceError(ChainruleError, ArithmeticError):
+    """A solver that is not done after the most steps that it may take."""
+
+
 class DivergenceError(ChainruleError, ArithmeticError):
     """A loss that became NaN or infinite."""
 
@@ -96,7 +100,7 @@ class UsageError(ChainruleError, ValueError):
     """A call that does not make sense as it stands."""
 
 
-FaultKind = Literal["index", "singular", "not positive definite", "bound"]
+FaultKind = Literal["index", "singular", "not positive definite", "bound", "convergence"]
 
 # For each kind of fault, the error, what led to it, and what to do about it.
 _FAULTS: dict[FaultKind, tuple[type[ChainruleError], str, str]] = {
@@ -119,6 +123,11 @@ _FAULTS: dict[FaultKind, tuple[type[ChainruleError], str, str]] = {
         LoopError,
         "its condition still holds, and it may take no more",
         "give more max_steps; at_bound='stop' takes the carry as it is then",
+    ),
+    "convergence": (
+        ConvergenceError,
+        "what is left of the equation is larger than the tolerance",
+        "start nearer to the solution, or give more max_steps or a larger tolerance",
     ),
 }
 

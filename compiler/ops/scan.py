@@ -131,10 +131,13 @@ class Parts:
 
     def fault(self) -> Fault | None:
         """What is wrong where the condition still holds at the end, if that is wrong."""
-        if not self.node.attr("strict"):
+        name, length = self.node.attr("strict"), self.node.attr("length")
+        if not name:
             return None
-        length = self.node.attr("length")
-        return Fault("bound", f"while_loop is still going after {length} steps", self.node.where)
+        if name == "while_loop":
+            what = f"while_loop is still going after {length} steps"
+            return Fault("bound", what, self.node.where)
+        return Fault("convergence", f"{name} did not converge in {length} steps", self.node.where)
 
     def again(
         self,
@@ -159,9 +162,9 @@ class Scan(Op):
     """Repeat a step. operands: first carries, sequences, constants, the number of steps if counted.
 
     attrs: body, carries and sequences (how many), length, reverse (from the last element to the
-    first), index (which result), condition, strict (whether it is a fault if the condition holds
-    after the last step), counted, recompute (whether the loop backwards is given the carries alone,
-    and computes all else of a step again).
+    first), index (which result), condition, strict (whose loop it is, where it is a fault if the
+    condition holds after the last step, else ""), counted, recompute (whether the loop backwards is
+    given the carries alone, and computes all else of a step again).
     """
 
     name = "scan"
@@ -357,7 +360,7 @@ def scan(
     length: Any,
     reverse: bool,
     condition: Node | None = None,
-    strict: bool = False,
+    strict: str = "",
     checkpoint: int | None = None,
 ) -> tuple[Node, ...]:
     """The results of a loop: the last carries, then what is stacked, then the number of steps.
@@ -370,7 +373,8 @@ def scan(
         length: how many steps.
         reverse: whether the steps go from the last element to the first.
         condition: whether to take another step; only then the number of steps is a result.
-        strict: whether it is a fault if the condition holds after `length` steps.
+        strict: what a fault calls the loop, if it is one that the condition holds after `length`
+            steps.
         checkpoint: how many carries the loop backwards is given, from which it starts to compute
             the steps again; None: all, and what is expensive.
     """
@@ -396,7 +400,7 @@ def looped(
     reverse: bool,
     condition: Body | None = None,
     steps: Node | None = None,
-    strict: bool = False,
+    strict: str = "",
     recompute: bool = False,
 ) -> tuple[Node, ...]:
     """All results of a step that is repeated; see `scan`. `steps` says how many are taken."""

@@ -104,7 +104,7 @@ def while_loop(
         holds = condition("while_loop", "condition", cond(carry))
         results = [as_tensor(x) for x in leaves(_stepped(body, carry, init))]
     outputs = [kept("while_loop", x, x.type, new) for x, new in zip(inputs, results, strict=True)]
-    strict = bound is not None and at_bound == "error"
+    strict = "while_loop" if bound is not None and at_bound == "error" else ""
     made = _loop(inputs, outputs, holds, starts, bound, strict, traced)
     last = like(init, iter([Tensor(node) for node in made]))
     return (last, Tensor(made[-1])) if return_steps else last
@@ -116,7 +116,7 @@ def _loop(
     holds: Node,
     starts: list[Node],
     bound: Dim | None,
-    strict: bool,
+    strict: str,
     traced: Step,
 ) -> tuple[Node, ...]:
     """The results of a loop, which also carries along what layers do beside their results."""

@@ -32,6 +32,11 @@ from chainrule.frontend.derivatives.gradients import (
     jvp as jvp,
     vjp as vjp,
 )
+from chainrule.frontend.derivatives.implicit import (
+    argmin as argmin,
+    fixed_point as fixed_point,
+    root as root,
+)
 from chainrule.frontend.derivatives.matrices import (
     gauss_newton_vp as gauss_newton_vp,
     hessian as hessian,
@@ -175,7 +180,6 @@ from chainrule.frontend.functions.reductions import (
     all as all,
     any as any,
     argmax as argmax,
-    argmin as argmin,
     cumulative_logsumexp as cumulative_logsumexp,
     cumulative_prod as cumulative_prod,
     cumulative_sum as cumulative_sum,
