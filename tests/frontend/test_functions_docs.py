@@ -36,6 +36,7 @@ MODULES = (
     "functions.control",
     "derivatives.matrices",
     "derivatives.series",
+    "derivatives.implicit",
     "derivatives.custom",
 )
 HEAD = """# Functions
