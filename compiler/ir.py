@@ -171,9 +171,10 @@ _LOCK = threading.RLock()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Fresh:
-    """The nodes that are made in one block; equal to no other."""
+    """The nodes that are made in one block, and a mark of the block, which does not hold them."""
 
     nodes: set[Node] = field(default_factory=set)
+    mark: object = field(default_factory=object)
 
 
 _FRESH: ContextVar[_Fresh | None] = ContextVar("fresh", default=None)
@@ -222,7 +223,13 @@ def make(op: Op, operands: tuple[Node, ...], where: Where | None = None, **attrs
     # 0.0 and -0.0, and 1 and True, are equal keys but different constants.
     exact = tuple(repr(v) if isinstance(v, float | bool) else v for _, v in ordered)
     made = _FRESH.get()
-    key = (made, op, operands, tuple(name for name, _ in ordered), exact)
+    key = (
+        None if made is None else made.mark,
+        op,
+        operands,
+        tuple(name for name, _ in ordered),
+        exact,
+    )
     found = _INTERNED.get(key)
     if found is None:
         where = where or _WHERE.get()

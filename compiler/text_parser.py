@@ -302,7 +302,7 @@ class _Scope:
         declared = line.type()
         try:
             return make(op, operands, where, **attrs), declared
-        except (ChainruleError, LookupError, TypeError, ValueError) as error:
+        except (ChainruleError, LookupError, TypeError, ValueError, AttributeError) as error:
             line.fail(str(getattr(error, "what", error)) or type(error).__name__)
 
 

@@ -51,6 +51,8 @@ class Choice(Op):
                 f"{', '.join(map(str, first))} and {', '.join(map(str, second))}",
                 "either may be chosen: both give the same",
             )
+        if attrs["index"] < 0:
+            raise IndexError(f"no result {attrs['index']}")
         result: TensorType = first[attrs["index"]]
         return result
 

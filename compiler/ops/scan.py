@@ -210,6 +210,8 @@ class Scan(Op):
             )
         if condition is not None and index == len(body.outputs):
             return TensorType("int64")
+        if index < 0:
+            raise IndexError(f"no result {index}")
         result = body.outputs[index].type
         if index >= n and length is None:
             raise ShapeError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -52,8 +54,11 @@ def test_text_has_both_graphs() -> None:
     for shown in (show(graph), show(derive(graph))):
         assert " then=step#" in shown
         assert show(parse(shown)) == shown
-    with pytest.raises(FileError, match="step#77 is not defined"):
-        parse(show(graph).replace("then=step#1", "then=step#77"))
+    for wrong, message in (("step#77", "step#77 is not defined"), ("7", "line"), ("none", "line")):
+        with pytest.raises(FileError, match=message):
+            parse(show(graph).replace("then=step#1", f"then={wrong}"))
+    with pytest.raises(FileError, match="no result -1"):
+        parse(show(graph).replace("index=0", "index=-1"))
 
 
 def test_only_what_was_there_before_is_given() -> None:
@@ -89,6 +94,19 @@ def test_nodes_of_a_block_are_its_own() -> None:
     assert inside in made
     assert before not in made
     assert exp(x) is before
+
+
+def test_what_a_block_made_does_not_outlive_it() -> None:
+    x = tensor("x")
+    with fresh() as made:
+        then, otherwise = [exp(x) * 2], [log(x)]
+    y = choose(OPS["greater"](x, const(0, F64)), then, otherwise, made)
+    inside = weakref.ref(then[0])
+    assert inside() is not None
+    del made, then, otherwise
+    gc.collect()
+    assert inside() is None
+    assert y
 
 
 def test_what_nobody_wants_is_left_out() -> None:

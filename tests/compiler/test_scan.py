@@ -114,6 +114,10 @@ def test_text_has_the_steps() -> None:
     [
         ("results", "result", "expected results"),
         ("body=step#0", "body=step#9", "step#9 is not defined"),
+        ("body=step#0", "body=7", "graph text, line"),
+        ("condition=none", "condition=1", "graph text, line"),
+        (" index=0", " index=-1", "no result -1"),
+        (" index=0", " index=9", "graph text, line"),
         ("step#0(%h: f64[batch, 3]", "step#0(%h: f64[batch, 4]", "matmul|contract|broadcast"),
     ],
 )
