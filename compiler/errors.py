@@ -6,13 +6,13 @@ import contextlib
 import difflib
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from .types import Where
+from .types import Dim, Where, value
 
 # The folders whose frames are ours: the nearest caller outside them is the user.
 _OURS = tuple(
@@ -166,6 +166,34 @@ class Fault:
 def position(index: int, size: int) -> str:
     """What a program came upon that reports an index outside its axis."""
     return f"position {index} on an axis of size {size}"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A size that must not be negative for a program to make sense, known when it is called.
+
+    Attributes:
+        size: a polynomial in the named sizes, such as n - 3.
+        what: what is wrong where it is negative.
+        where: the user's line that needs it.
+    """
+
+    size: Dim
+    what: str
+    where: Where | None = None
+
+    def check(self, sizes: Mapping[str, int]) -> None:
+        """ShapeError if the size is negative for these named sizes."""
+        found = value(self.size, sizes)
+        if found < 0:
+            named = ", ".join(f"{name} = {size}" for name, size in sizes.items())
+            at = f"; it is {found} for {named}" if named else ""
+            raise ShapeError(
+                self.what,
+                f"{self.size} must not be negative{at}",
+                "pass larger arrays",
+                self.where,
+            )
 
 
 _PINNED: ContextVar[Where | None] = ContextVar("pinned", default=None)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from .fingerprint import fingerprint
 from .ir import Graph
 from .ops.gradient import STOP_GRADIENT
-from .ops.scan import everywhere
+from .ops.scan import everywhere, with_steps
+from .passes.bounds import bounds, together
 from .passes.contract import Contractions
 from .passes.differentiate import Differentiate
 from .passes.fold import Fold
@@ -63,6 +65,10 @@ def lower(derived: Graph, target: str) -> Graph:
 def compile(request: Graph, target: str, environment: str = "") -> Program:
     """The program that computes a request on a target."""
     name = fingerprint(request, target, environment)
-    lowered = lower(derive(request), target)
+    derived = derive(request)
+    lowered = lower(derived, target)
     with phase("emission"):
-        return find_target(target).emit(lowered, name)
+        program = find_target(target).emit(lowered, name)
+        # What the user wrote comes first, so that every target says the same of it.
+        asked = (bounds(with_steps(graph.nodes())) for graph in (request, derived))
+        return replace(program, bounds=together(*asked, program.bounds))

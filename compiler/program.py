@@ -37,11 +37,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .errors import Fault
+from .errors import Bound, Fault
 from .types import Dim, FloorDiv, Shape, Size, TensorType, Where, value
 
 Role = Literal["input", "setting", "param", "state", "output", "scratch"]
-FORMAT = 4
+FORMAT = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Program:
         sizes: names of the symbolic sizes, in the order of the entry points' arguments.
         batch: the symbol along which `epoch` slices its inputs, if any.
         faults: what each fault code stands for, 1 first.
-        bounds: sizes that must not be negative for the program to make sense.
+        bounds: sizes that must not be negative in a call.
         fingerprint: hash of the graph that was asked for and of everything that shaped the text.
         products: rows, length of the sums and columns of each matrix product.
     """
@@ -103,7 +103,7 @@ class Program:
     sizes: tuple[str, ...]
     batch: str | None
     faults: tuple[Fault, ...]
-    bounds: tuple[Dim, ...]
+    bounds: tuple[Bound, ...]
     fingerprint: str
     products: tuple[tuple[Dim, Dim, Dim], ...] = ()
 
@@ -156,7 +156,9 @@ class Program:
             faults=tuple(
                 Fault(f["kind"], f["what"], _where(f["where"]), f["result"]) for f in p["faults"]
             ),
-            bounds=tuple(map(_dim, p["bounds"])),
+            bounds=tuple(
+                Bound(_dim(b["size"]), b["what"], _where(b["where"])) for b in p["bounds"]
+            ),
             fingerprint=p["fingerprint"],
             products=tuple((_dim(m), _dim(k), _dim(n)) for m, k, n in p["products"]),
         )

@@ -54,6 +54,11 @@ def _pivots(node: Node, a: Array) -> Array:
     return found
 
 
+def _sign(node: Node, a: Array) -> Array:
+    sign, logarithm = np.linalg.slogdet(a)
+    return np.where(np.isnan(logarithm), logarithm, sign)
+
+
 def _recurrence(node: Node, sizes: Sizes, a: Array, b: Array) -> Array:
     first = (slice(None),) * node.attr("axis")
     y = b.copy()
@@ -70,7 +75,7 @@ RULES: dict[object, Callable[..., Array]] = {
     algebra.PIVOTS: guarded(_pivots),
     algebra.DET: guarded(lambda node, a: np.linalg.det(a)),
     algebra.LOGABSDET: guarded(lambda node, a: np.linalg.slogdet(a)[1]),
-    algebra.SIGNDET: guarded(lambda node, a: np.linalg.slogdet(a)[0]),
+    algebra.SIGNDET: guarded(_sign),
     order.ARGSORT: lambda node, sizes, x: np.argsort(x, node.attr("axis"), kind="stable"),
     order.SEARCHSORTED: lambda node, sizes, x, values: np.asarray(
         np.searchsorted(x, values, node.attr("side"))

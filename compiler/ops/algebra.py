@@ -27,18 +27,20 @@ NOT_POSITIVE = Fault("not positive definite", "a matrix is not positive definite
 class Matrix(Op):
     """A function of square matrices, the last two axes."""
 
+    called = ""  # by users, where it is not the name
+
     def infer(self, operands: tuple[Node, ...], **attrs: Any) -> TensorType:
         """The first operand is of square matrices of floats."""
         (a, *_) = operands
         if a.type.ndim < 2 or a.shape[-1] != a.shape[-2]:
             raise ShapeError(
-                f"{self.name} of {a.type}",
+                f"{self.called or self.name} of {a.type}",
                 "expected square matrices: the last two axes are equally long",
                 "give both the same size or name in cr.tensor",
             )
         if any(not x.type.is_float or x.dtype != a.dtype for x in operands):
             raise DTypeError(
-                f"{self.name} of {' and '.join(str(x.type) for x in operands)}",
+                f"{self.called or self.name} of {' and '.join(str(x.type) for x in operands)}",
                 "takes float32, float64, the same for all operands",
                 "convert with astype",
             )
@@ -186,6 +188,7 @@ class LogAbsDet(Determinant):
     """The logarithm of the size of the determinant; minus infinity where that is 0."""
 
     name = "logabsdet"
+    called = "slogdet"
     source = "Giles 2008, Collected matrix derivative results, section 2.2.4"
 
     def of_pivots(self, pivots: Node, axes: tuple[int, ...]) -> Node:
@@ -202,6 +205,7 @@ class SignDet(Determinant):
     """The sign of the determinant: -1, 0 or 1."""
 
     name = "signdet"
+    called = "slogdet"
 
     def of_pivots(self, pivots: Node, axes: tuple[int, ...]) -> Node:
         """The product of signs."""

@@ -72,7 +72,7 @@ class Geometry:
                     f"a kernel of {reach}{dilated} on an axis of {dim}{around}",
                     'padding="same" keeps the size; or take a smaller kernel',
                 )
-            found.append(places(name, axis, whole, k, stride, dilation))
+            found.append(places(name, f"spatial axis {axis}", whole, k, stride, dilation))
         return tuple(found)
 
 
@@ -264,6 +264,12 @@ def kernel_of(w: Node) -> tuple[int, ...]:
                 f"conv: the kernel {w.type}",
                 f"axis {axis} is {dim}, of no known size",
                 "a kernel's spatial sizes are numbers",
+            )
+        if dim < 1:
+            raise ShapeError(
+                f"conv: the kernel {w.type}",
+                f"axis {axis} has size {dim}",
+                "a kernel has at least one element along each axis",
             )
     return size  # type: ignore[return-value]
 

@@ -47,7 +47,8 @@ class Pool(Composite):
                     "the padding must be smaller than the window",
                 )
             whole = add(add(x.shape[1 + axis], low), high)
-            out.append(places(self.name, 1 + axis, whole, k, attrs["strides"][axis], 1))
+            along = f"spatial axis {axis}"
+            out.append(places(self.name, along, whole, k, attrs["strides"][axis], 1))
         return TensorType(x.dtype, (x.shape[0], *out, x.shape[-1]))
 
     def windows(self, node: Node, x: Node) -> Node:

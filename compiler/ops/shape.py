@@ -203,9 +203,12 @@ class Concat(Op):
                 x.type.ndim != first.type.ndim
                 or rest != first.shape[:axis] + first.shape[axis + 1 :]
             ):
+                sizes = enumerate(zip(first.shape, x.shape, strict=False))
+                found = (f"axis {i}: {a} and {b}" for i, (a, b) in sizes if i != axis and a != b)
+                axes = f"the number of axes: {first.type.ndim} and {x.type.ndim}"
                 raise ShapeError(
                     f"concat: shapes differ apart from axis {axis}",
-                    " and ".join(str(x.type) for x in operands),
+                    f"{first.type} and {x.type} differ on {next(found, axes)}",
                     "reshape or broadcast_to first",
                 )
             if x.dtype != first.dtype:

@@ -21,8 +21,8 @@ def span(size: int, dilation: int) -> int:
     return (size - 1) * dilation + 1
 
 
-def places(name: str, axis: int, dim: Dim, size: int, stride: int, dilation: int) -> Dim:
-    """How many places a window has along an axis.
+def places(name: str, axis: str, dim: Dim, size: int, stride: int, dilation: int) -> Dim:
+    """How many places a window has along an axis, such as "axis 1" or "spatial axis 0".
 
     Raises:
         ShapeError: the axis is shorter than the window.
@@ -31,9 +31,9 @@ def places(name: str, axis: int, dim: Dim, size: int, stride: int, dilation: int
     if isinstance(dim, int) and dim < reach:
         dilated = f" ({size} with dilation {dilation})" if dilation > 1 else ""
         raise ShapeError(
-            f"{name}: the window is larger than axis {axis}",
+            f"{name}: the window is larger than {axis}",
             f"a window of {reach}{dilated} on an axis of {dim}",
-            'padding="same" keeps the size; or take a smaller window',
+            "take a smaller window, or pad",
         )
     return add(floordiv(sub(dim, reach), stride), 1)
 
@@ -76,7 +76,7 @@ class Windows(Op):
         first, size = attrs["axis"], attrs["size"]
         axes = range(first, first + len(size))
         out = tuple(
-            places(self.name, axis, x.shape[axis], k, stride, dilation)
+            places(self.name, f"axis {axis}", x.shape[axis], k, stride, dilation)
             for axis, k, stride, dilation in zip(
                 axes, size, attrs["stride"], attrs["dilation"], strict=True
             )
@@ -107,7 +107,7 @@ class OverlapAdd(Op):
         (grad,), first, dims = operands, attrs["axis"], attrs["dims"]
         rank = len(dims)
         given = zip(dims, attrs["size"], attrs["stride"], attrs["dilation"], strict=True)
-        out = tuple(places(self.name, first + i, *each) for i, each in enumerate(given))
+        out = tuple(places(self.name, f"axis {first + i}", *each) for i, each in enumerate(given))
         have = grad.shape[first : first + 2 * rank]
         if have != (*out, *attrs["size"]):
             raise ShapeError(

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from ..errors import Fault
+from ..errors import Bound, Fault
 from ..ir import CONST, LEAF, Node, Op, make
 from ..ops.convert import LITERAL, SIZE
 from ..types import Dim, Shape, TensorType, Where
@@ -243,7 +243,7 @@ class Schedule:
         kernels: functions, to be called one after the other.
         stored: tensors that lie in memory between loops, other than inputs and the like.
         faults: what each fault code stands for, 1 first.
-        bounds: sizes that must not be negative.
+        bounds: sizes that must not be negative in a call.
         outputs: the tensor of each output.
         names: what tensors and values are called in the graph.
     """
@@ -251,7 +251,7 @@ class Schedule:
     kernels: tuple[Kernel, ...]
     stored: tuple[Node, ...]
     faults: tuple[Fault, ...]
-    bounds: tuple[Dim, ...]
+    bounds: tuple[Bound, ...]
     outputs: tuple[Node, ...]
     names: Mapping[Node, str]
 

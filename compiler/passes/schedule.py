@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from ..errors import Fault
+from ..errors import Bound, Fault
 from ..ir import CONST, OPS, Graph, Node, const, leaf, substitute, transform, walk
 from ..ops import convert, elementary, index, linear, random, reduce, running, scan, shape, windows
 from ..ops.base import Scalar
 from ..stopwatch import phase
-from ..types import Dim, Shape, Size, divide, product, sub
+from ..types import Dim, Shape, divide, product
+from .bounds import bounds, together
 from .contractions import Kind, core, kind_of, standard
 from .fuse import fuse
 from .loops import Combine, Schedule, Statement, axis, given, load
@@ -438,44 +439,15 @@ class _Scheduler:
             updates.append(_map(target, new, domain, at, self.pull(new, at)))
         return arranged(updates)
 
-    def _bounds(self) -> tuple[Dim, ...]:
-        """Sizes that must not be negative: slices end inside, extremes are of something."""
-        found: dict[Dim, None] = {}
-        for node in self.nodes:
-            (x, *_) = node.operands or (node,)
-            if node.op is shape.SLICE:
-                for start, stop, size in zip(
-                    node.attr("starts"), node.attr("stops"), x.shape, strict=True
-                ):
-                    found.update(dict.fromkeys((start, sub(stop, start), sub(size, stop))))
-            elif node.op in (reduce.MAX, reduce.MIN):
-                found.update((sub(x.shape[a], 1), None) for a in node.attr("axes"))
-            elif node.op in (reduce.ARGMAX, reduce.ARGMIN):
-                found[sub(x.shape[node.attr("axis")], 1)] = None
-            elif node.op is index.SCATTER_ADD:
-                found.update((sub(dim, 1), None) for dim in node.attr("dims"))
-            elif node.op in SCATTERS:
-                found[sub(node.shape[node.attr("axis")], 1)] = None
-            elif node.op is windows.WINDOWS:
-                found.update(dict.fromkeys(windows.beyond(node)))
-            elif node in self.nested:
-                whole = self.nested[node]
-                bounds = [bound for part in whole.parts for bound in part.planned.bounds]
-                if isinstance(whole, Repeat) and whole.length is not None:
-                    bounds.append(whole.length)
-                found.update(dict.fromkeys(bounds))
-            for dim in node.shape:
-                found[dim] = None
-        return tuple(dim for dim in found if isinstance(dim, Size) and _may_be_negative(dim))
+    def _bounds(self) -> tuple[Bound, ...]:
+        """What must hold in a call, here and in the steps of loops."""
+        parts = (part for whole in self.nested.values() for part in whole.parts)
+        return together(bounds(self.nodes), *(part.planned.bounds for part in parts))
 
 
 def adds_up(node: Node) -> bool:
     """Whether windows are put back that overlap, so that elements are sums."""
     return node.op is windows.OVERLAP_ADD and windows.overlaps(node)
-
-
-def _may_be_negative(dim: Size) -> bool:
-    return any(factor < 0 for _, factor in dim.terms)
 
 
 def positions_of(dims: Shape) -> tuple[Shape, Index]:

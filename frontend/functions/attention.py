@@ -95,6 +95,14 @@ def attention_weights(scores: Tensor, mask: Tensor | None, causal: bool) -> Tens
         scores = where(reshape(rows, (*rows.shape, 1)) >= columns, scores, -math.inf)
     if mask is None:
         return softmax(scores, axis=-1)  # every position attends to the first at least
+    for axis in range(-min(2, mask.ndim), 0):
+        if mask.shape[axis] not in (1, scores.shape[axis]):
+            raise ShapeError(
+                f"an attention mask of {mask.node.type}",
+                f"axis {axis} has size {mask.shape[axis]}, and there are {scores.shape[axis]} "
+                f"{'queries' if axis == -2 else 'keys'}",
+                "a mask says for each query and each key whether it may be attended to",
+            )
     if mask.dtype == "bool":
         scores = where(mask, scores, -math.inf)
     elif mask.node.type.is_float:

@@ -58,16 +58,18 @@ def conv(
     Source:
         Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep learning".
     """
-    (a, kernel), weak = promote(x, w)
+    (given, kernel), weak = promote(x, w)
     first = check_format("conv", data_format)
-    a = _channels_last(a, first)
+    (parts,) = numbers("conv", "groups", groups, 1)
+    a = _channels_last(given, first)
     rank = _rank("conv", a)
     _kernel("conv", a, kernel)
+    if first:
+        _channels("conv", given, kernel, mul(kernel.shape[-2], parts))
     size = ops.kernel_of(kernel)
     steps = numbers("conv", "strides", strides, rank)
     gaps = numbers("conv", "dilation", dilation, rank)
     lows, highs = padding_of("conv", padding, a.shape[1:-1], size, steps, gaps)
-    (parts,) = numbers("conv", "groups", groups, 1)
     result = ops.convolution(a, kernel, ops.Geometry(steps, gaps, lows, highs, parts))
     return Tensor(_restored(result, first), weak)
 
@@ -118,11 +120,13 @@ def conv_transpose(
     Source:
         Zeiler et al. 2010, "Deconvolutional networks"; Dumoulin and Visin 2016, chapter 4.
     """
-    (a, kernel), weak = promote(y, w)
+    (given, kernel), weak = promote(y, w)
     first = check_format("conv_transpose", data_format)
-    a = _channels_last(a, first)
+    a = _channels_last(given, first)
     rank = _rank("conv_transpose", a)
     _kernel("conv_transpose", a, kernel)
+    if first:
+        _channels("conv_transpose", given, kernel, kernel.shape[-1])
     size = ops.kernel_of(kernel)
     steps = numbers("conv_transpose", "strides", strides, rank)
     gaps = numbers("conv_transpose", "dilation", dilation, rank)
@@ -333,6 +337,16 @@ def _kernel(name: str, x: Node, w: Node) -> None:
             f"expected a kernel of {x.type.ndim} axes: {x.type.ndim - 2} of space, and two of "
             "channels",
             "expand_dims adds an axis of 1",
+        )
+
+
+def _channels(name: str, x: Node, w: Node, takes: Dim) -> None:
+    """Channels that come first, before they are moved to where ops have them."""
+    if x.shape[1] != takes:
+        raise ShapeError(
+            f"{name}: channels differ",
+            f"{x.type} has {x.shape[1]} on axis 1; the kernel {w.type} takes {takes}",
+            "data_format='channels_last' is for channels on the last axis",
         )
 
 

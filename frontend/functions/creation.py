@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from chainrule.compiler.errors import UsageError
+from chainrule.compiler.errors import ShapeError, UsageError
 from chainrule.compiler.ops import shape as ops
 from chainrule.compiler.ops.arithmetic import equal
 from chainrule.compiler.ops.convert import cast, iota
 from chainrule.compiler.types import Size
 
+from ..integers import integer
 from ..tensor import DEFAULT_FLOAT, Like, Tensor, as_tensor, dtype_name, public
 from .shaping import ShapeLike, shape_of
 
@@ -32,10 +33,20 @@ def full(shape: ShapeLike, fill_value: float, *, dtype: Any = None) -> Tensor:
         >>> np.asarray(cr.full((2,), 0.5))
         array([0.5, 0.5], dtype=float32)
     """
+    return _filled("full", shape, fill_value, dtype)
+
+
+def _filled(name: str, shape: ShapeLike, fill_value: Like, dtype: Any) -> Tensor:
     given = as_tensor(fill_value)
+    if given.ndim:
+        raise ShapeError(
+            f"{name}: the value is {given.node.type}",
+            "expected one number",
+            "broadcast_to repeats what has axes",
+        )
     kind = {"float64": DEFAULT_FLOAT}.get(given.dtype, given.dtype) if given.weak else given.dtype
     node = cast(given.node, kind if dtype is None else dtype_name(dtype))
-    return Tensor(ops.broadcast_to(node, shape=shape_of("full", shape)))
+    return Tensor(ops.broadcast_to(node, shape=shape_of(name, shape)))
 
 
 @public
@@ -54,7 +65,7 @@ def zeros(shape: ShapeLike, *, dtype: Any = DEFAULT_FLOAT) -> Tensor:
         >>> cr.zeros((2, 3))
         <tensor broadcast_to: f32[2, 3]>
     """
-    return full(shape, 0, dtype=dtype)
+    return _filled("zeros", shape, 0, dtype)
 
 
 @public
@@ -73,7 +84,7 @@ def ones(shape: ShapeLike, *, dtype: Any = DEFAULT_FLOAT) -> Tensor:
         >>> cr.ones((2, 3))
         <tensor broadcast_to: f32[2, 3]>
     """
-    return full(shape, 1, dtype=dtype)
+    return _filled("ones", shape, 1, dtype)
 
 
 @public
@@ -166,6 +177,11 @@ def arange(
                 f"arange from {start}", "a named size stands alone", "add to cr.arange(x.shape[0])"
             )
         return Tensor(iota(start, kind))
+    for given in (start, step, 0 if stop is None else stop):
+        if isinstance(given, bool) or not isinstance(given, int | float):
+            raise UsageError(
+                f"arange: {given!r:.60}", "expected numbers", "such as cr.arange(0, 10, 2)"
+            )
     if step == 0:
         raise UsageError(
             "arange: the step is 0",
@@ -205,6 +221,7 @@ def eye(
                [0., 1.]], dtype=float32)
     """
     m, n = shape_of("eye", (n_rows, n_rows if n_cols is None else n_cols))
+    k = integer("eye", "k", k)
     rows = ops.reshape(iota(m), shape=(m, 1))
     return Tensor(cast(equal(iota(n), rows if k == 0 else rows + k), dtype_name(dtype)))
 

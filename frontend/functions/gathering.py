@@ -9,10 +9,12 @@ from chainrule.compiler.errors import DTypeError, IndexOutOfRange, ShapeError, U
 from chainrule.compiler.ir import Node, make
 from chainrule.compiler.ops import index as ops
 from chainrule.compiler.ops.arithmetic import where
+from chainrule.compiler.ops.broadcasting import shown_shape
 from chainrule.compiler.ops.convert import size
 from chainrule.compiler.ops.shape import broadcast_to, reshape, transpose
-from chainrule.compiler.types import Dim, Size
+from chainrule.compiler.types import Dim, Shape, Size
 
+from ..integers import count
 from ..tensor import Like, Tensor, as_tensor, promote, public
 
 if TYPE_CHECKING:
@@ -196,12 +198,24 @@ def scatter_add(x: Like, indices: Like | tuple[Like, ...], values: Like, /) -> T
         )
     found = tuple(positions(node, axis, item) for axis, item in enumerate(given))
     shape = ops.together(found) + node.shape[len(found) :]
-    full = broadcast_to(added, shape=shape)
+    full = _spread(added, shape)
     if len(found) == 1:
         total = make(ops.ADD_AT, (full, found[0]), axis=0, dim=node.shape[0])
     else:
         total = ops.scatter_add(full, found, node.shape[: len(found)])
     return Tensor(node + total, weak)
+
+
+def _spread(values: Node, shape: Shape) -> Node:
+    """Values, one for each element that is added to."""
+    own = (1,) * (len(shape) - values.type.ndim) + values.shape
+    if len(own) != len(shape) or any(a not in (1, b) for a, b in zip(own, shape, strict=True)):
+        raise ShapeError(
+            f"scatter_add of values {values.type}",
+            f"expected what broadcasts to {shown_shape(shape)}",
+            "that is the shape of the indices, then the other axes of x",
+        )
+    return broadcast_to(values, shape=shape)
 
 
 @public
@@ -239,5 +253,12 @@ def segment_sum(x: Like, segments: Like, /, num_segments: int | Size) -> Tensor:
             "expected a segment for each row",
             "segments have one axis, as long as the first of x",
         )
-    total = make(ops.ADD_AT, (given.node, places.node), axis=0, dim=num_segments)
+    if places.dtype not in ("int32", "int64"):
+        raise DTypeError(
+            f"segment_sum in segments {places.node.type}",
+            "expected int32 or int64",
+            "convert with astype",
+        )
+    many = count("segment_sum", "num_segments", num_segments)
+    total = make(ops.ADD_AT, (given.node, places.node), axis=0, dim=many)
     return Tensor(total, given.weak)

@@ -10,6 +10,8 @@ from chainrule.compiler.errors import ShapeError, UnknownNameError, UsageError, 
 from chainrule.compiler.ops.windows import span
 from chainrule.compiler.types import Dim, Shape, Size
 
+from ..integers import LARGEST
+
 # A number for all spatial axes, or one for each.
 Numbers: TypeAlias = int | Sequence[int]
 Padding: TypeAlias = str | int | Sequence[int] | Sequence[tuple[int, int]]
@@ -27,13 +29,13 @@ def numbers(name: str, what: str, given: Any, rank: int, least: int = 1) -> tupl
         found = (_whole(given),) * rank if found is None else found
     except TypeError:
         found = ()
-    if len(found) != rank or min(found, default=least) < least:
+    if len(found) != rank or not all(least <= number <= LARGEST for number in found):
         of = {0: "not negative", 1: "at least 1"}[least]
         many = f", or {rank} of them, one for each spatial axis" if rank > 1 else ""
         raise UsageError(
             f"{name}: {what}={given!r}",
             f"expected an integer, {of}{many}",
-            f"one number is for every axis: {what}=2",
+            f"one number is for every axis: {what}=2" if many else f"such as {what}=2",
         )
     return found
 

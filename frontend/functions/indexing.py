@@ -11,6 +11,7 @@ from chainrule.compiler.ops import index as ops
 from chainrule.compiler.ops.shape import flip, reshape
 from chainrule.compiler.types import Dim, Size, add, sub
 
+from ..integers import count
 from ..tensor import DEFAULT_FLOAT, Like, Tensor, as_tensor, dtype_name, public
 from .gathering import gathered, is_array, spread_masks, width
 from .reductions import normal_axis
@@ -221,4 +222,5 @@ def one_hot(indices: Like, /, num_classes: int | Size, *, dtype: Any = DEFAULT_F
         raise DTypeError(
             f"one_hot of {places.node.type}", "expected int32 or int64", "convert with astype"
         )
-    return Tensor(ops.one_hot(places.node, num_classes, dtype_name(dtype)))
+    classes = count("one_hot", "num_classes", num_classes)
+    return Tensor(ops.one_hot(places.node, classes, dtype_name(dtype)))

@@ -149,6 +149,12 @@ def _solved(name: str, a: Node, b: Node, rule: Callable[[Node, Node], Node]) -> 
         )
     if b.type.ndim > 1:
         return rule(a, b)
+    if a.type.ndim > 1 and a.shape[-2] == a.shape[-1] != b.shape[0]:
+        raise ShapeError(
+            f"{name}: {a.type} and {b.type}",
+            f"the right side has {b.shape[0]} rows, the matrix {a.shape[-1]} columns",
+            "each row of the matrix has an element on the right",
+        )
     found = rule(a, reshape(b, shape=(*b.shape, 1)))
     return reshape(found, shape=found.shape[:-1])
 
@@ -260,7 +266,18 @@ def diagonal(x: Like, /) -> Tensor:
         >>> np.asarray(cr.linalg.diagonal(np.array([[1.0, 2.0], [3.0, 4.0]])))
         array([1., 4.])
     """
-    return einsum("...ii->...i", x)
+    return _diagonal("diagonal", x)
+
+
+def _diagonal(name: str, x: Like) -> Tensor:
+    given = as_tensor(x)
+    if given.ndim < 2 or given.shape[-1] != given.shape[-2]:
+        raise ShapeError(
+            f"{name} of {given.node.type}",
+            "expected square matrices: the last two axes are equally long",
+            "a slice makes them square: x[..., :3, :3]",
+        )
+    return einsum("...ii->...i", given)
 
 
 @public
@@ -281,7 +298,7 @@ def trace(x: Like, /) -> Tensor:
         >>> float(cr.linalg.trace(np.array([[1.0, 2.0], [3.0, 4.0]])))
         5.0
     """
-    found = diagonal(x)
+    found = _diagonal("trace", x)
     return Tensor(summed(found.node, axes=(found.ndim - 1,)), found.weak)
 
 
@@ -305,4 +322,11 @@ def outer(x1: Like, x2: Like, /) -> Tensor:
         array([[3., 4.],
                [6., 8.]])
     """
-    return einsum("i,j->ij", x1, x2)
+    a, b = as_tensor(x1), as_tensor(x2)
+    if (a.ndim, b.ndim) != (1, 1):
+        raise ShapeError(
+            f"outer of {a.node.type} and {b.node.type}",
+            "expected two vectors",
+            "einsum gives other products: cr.einsum('ij,k->ijk', a, b)",
+        )
+    return einsum("i,j->ij", a, b)

@@ -95,7 +95,7 @@ def vecdot(a: Like, b: Like, /, *, axis: int = -1) -> Tensor:
         11.0
     """
     (x, y), weak = promote(a, b)
-    if axis >= 0:
+    if isinstance(axis, int) and axis >= 0:
         raise ShapeError(
             f"vecdot: axis {axis}", "expected a negative number", "the last axis is -1"
         )
@@ -149,6 +149,13 @@ def tensordot(
         ours: Sequence[int] = range(x.type.ndim - axes, x.type.ndim)
         theirs: Sequence[int] = range(axes)
     else:
+        pair = isinstance(axes, list | tuple) and [isinstance(x, list | tuple) for x in axes]
+        if pair != [True, True]:
+            raise UsageError(
+                f"tensordot: axes={axes!r:.60}",
+                "expected a number of axes, or those of a and those of b",
+                "axes=1 is a matrix product, and so is axes=((1,), (0,))",
+            )
         ours = [normal_axis("tensordot", x, axis) for axis in axes[0]]
         theirs = [normal_axis("tensordot", y, axis) for axis in axes[1]]
     if len(ours) != len(theirs) or len(set(ours)) != len(ours) or len(set(theirs)) != len(theirs):
@@ -159,7 +166,7 @@ def tensordot(
         if x.shape[i] != y.shape[j]:
             raise ShapeError(
                 "tensordot: sizes differ",
-                f"axis {i} of {x.type} and axis {j} of {y.type}",
+                f"{x.shape[i]} on axis {i} of {x.type}, {y.shape[j]} on axis {j} of {y.type}",
                 "axes that are summed over must be equally long",
             )
     left = string.ascii_letters[: x.type.ndim]
@@ -242,8 +249,8 @@ def _parsed(subscripts: str, count: int) -> tuple[list[str], str]:
 
 def _einsum(nodes: list[Node], inputs: list[str], output: str) -> Node:
     """The contraction of nodes whose axes have letters; `...` is spelled out first."""
-    inputs, output = _spelled_out(nodes, inputs, output)
-    sizes = _sizes(nodes, inputs)
+    inputs, output, spread = _spelled_out(nodes, inputs, output)
+    sizes = _sizes(nodes, inputs, spread)
     terms = [_simple(node, letters, sizes) for node, letters in zip(nodes, inputs, strict=True)]
     result, letters = terms[0]
     for i, (node, its) in enumerate(terms[1:], start=1):
@@ -261,8 +268,10 @@ def _einsum(nodes: list[Node], inputs: list[str], output: str) -> Node:
     return reshape(moved, shape=tuple(sizes[x] for x in output))
 
 
-def _spelled_out(nodes: list[Node], inputs: list[str], output: str) -> tuple[list[str], str]:
-    """Letters that are not used yet in place of `...`, aligned at the right."""
+def _spelled_out(
+    nodes: list[Node], inputs: list[str], output: str
+) -> tuple[list[str], str, list[str]]:
+    """Letters that are not used yet in place of `...`, aligned at the right; and these letters."""
     taken = set("".join((*inputs, output)))
     free = [x for x in string.ascii_uppercase + string.ascii_lowercase if x not in taken]
     widths = []
@@ -287,22 +296,24 @@ def _spelled_out(nodes: list[Node], inputs: list[str], output: str) -> tuple[lis
         letters.replace("...", "".join(rest[most - width :]))
         for letters, width in zip(inputs, widths, strict=True)
     ]
-    return new, output.replace("...", "".join(rest))
+    return new, output.replace("...", "".join(rest)), rest
 
 
-def _sizes(nodes: list[Node], inputs: list[str]) -> dict[str, Dim]:
+def _sizes(nodes: list[Node], inputs: list[str], spread: list[str]) -> dict[str, Dim]:
     """The size of each letter; axes of size 1 broadcast."""
     sizes: dict[str, Dim] = {}
+    seen: dict[str, str] = {}
     for node, letters in zip(nodes, inputs, strict=True):
-        for letter, size in zip(letters, node.shape, strict=True):
-            known = sizes.get(letter, 1)
+        for axis, (letter, size) in enumerate(zip(letters, node.shape, strict=True)):
+            known, place = sizes.get(letter, 1), f"{size} on axis {axis} of {node.type}"
             if known != 1 and size not in (1, known):
                 raise ShapeError(
-                    f"einsum: two sizes for {letter!r}",
-                    f"{known} and {size}: {' and '.join(str(x.type) for x in nodes)}",
+                    f"einsum: two sizes for {'...' if letter in spread else letter!r}",
+                    f"{seen[letter]}, {place}",
                     "a letter has one size; size 1 broadcasts",
                 )
-            sizes[letter] = size if known == 1 else known
+            if known == 1:
+                sizes[letter], seen[letter] = size, place
     return sizes
 
 

@@ -15,6 +15,7 @@ from chainrule.compiler.ops.scan import scan as looped
 from chainrule.compiler.types import Dim, Size, TensorType, symbol
 
 from ..calls import LOOPS, Effects, Loop, Step, beside, tracing
+from ..names import identifier
 from ..tensor import Tensor, as_tensor, public
 from .nests import Nest, form, kept, leaves, like, numbered, strong
 
@@ -178,7 +179,7 @@ def _length(sequences: list[Tensor], length: int | str | Size | None) -> Dim:
     """How many steps there are."""
     found = [t.shape[0] for t in sequences]
     if length is not None:
-        given = symbol(length) if isinstance(length, str) else length
+        given = symbol(identifier(length, "a size's name")) if isinstance(length, str) else length
         wrong = isinstance(given, bool) or not isinstance(given, int | Size)
         if wrong or (isinstance(given, int) and given < 0):
             raise UsageError(
@@ -190,9 +191,11 @@ def _length(sequences: list[Tensor], length: int | str | Size | None) -> Dim:
             "scan of no length", "there are no sequences and no length", "say length=10"
         )
     if any(dim != found[0] for dim in found):
+        asked = [] if length is None else [f"length is {length}"]
+        asked += [f"{t.shape[0]} on axis 0 of {t.node.type}" for t in sequences]
         raise ShapeError(
             "scan: lengths differ",
-            " and ".join(str(dim) for dim in dict.fromkeys(found)),
+            ", ".join(dict.fromkeys(asked)),
             "every sequence has an element for every step; equal sizes have one name",
         )
     return found[0]
@@ -201,9 +204,23 @@ def _length(sequences: list[Tensor], length: int | str | Size | None) -> Dim:
 def _names(step: Callable[..., Any]) -> tuple[str, str]:
     """What the step calls its carry and its x."""
     try:
-        found = [name for name in inspect.signature(step).parameters if name.isidentifier()]
-    except (TypeError, ValueError):
-        found = []
+        signature = inspect.signature(step)
+    except ValueError:  # of what is not written in Python nothing is known
+        return ("carry", "x")
+    except TypeError:
+        signature = None
+    try:
+        if signature is None:
+            raise TypeError
+        signature.bind(None, None)
+    except TypeError:
+        came = type(step).__name__ if signature is None else f"one of {signature}"
+        raise UsageError(
+            f"scan: the step is {came}",
+            "expected a function of the carry and of an element x",
+            "where there are no sequences, x is None: lambda carry, _: (2 * carry, None)",
+        ) from None
+    found = [name for name in signature.parameters if name.isidentifier()]
     return (found[0], found[1]) if len(found) >= 2 else ("carry", "x")
 
 

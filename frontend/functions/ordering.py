@@ -18,6 +18,7 @@ from chainrule.compiler.ops.index import TAKE, TAKE_ALONG
 from chainrule.compiler.ops.shape import flip, slice_
 from chainrule.compiler.types import INTS, Dim
 
+from ..integers import integer
 from ..tensor import DEFAULT_FLOAT, Like, Tensor, as_tensor, promote, public
 from .reductions import normal_axis
 
@@ -115,7 +116,7 @@ def top_k(x: Like, /, k: int, *, axis: int = -1) -> tuple[Tensor, Tensor]:
     """
     given = as_tensor(x)
     order, place = _order("top_k", given.node, axis, descending=True)
-    n = given.shape[place]
+    n, k = given.shape[place], integer("top_k", "k", k)
     if k < 0 or (isinstance(n, int) and k > n):
         raise ShapeError(
             f"top_k: the {k} largest of {n}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 from chainrule.compiler.errors import ShapeError, UsageError
 from chainrule.compiler.ir import Node, const, make
@@ -14,29 +14,31 @@ from chainrule.compiler.ops.convert import iota, size
 from chainrule.compiler.ops.index import TAKE
 from chainrule.compiler.types import Dim, Shape, Size, divide, product
 
+from ..integers import LARGEST, integer
 from ..tensor import Like, Tensor, as_tensor, promote, public
 from .reductions import Axes, normal_axes, normal_axis
 
 ShapeLike = int | Size | Sequence[int | Size]
 
 
-def shape_of(name: str, shape: Any) -> Shape:
-    """A shape that the user gave, as sizes."""
-    dims = (shape,) if isinstance(shape, int | Size) else tuple(shape)
-    return tuple(_size(name, dim) for dim in dims)
+def shape_of(name: str, shape: Any, least: int = 0) -> Shape:
+    """A shape that the user gave, as sizes that are not below `least`."""
+    dims = tuple(shape) if isinstance(shape, list | tuple) else (shape,)
+    return tuple(_size(name, dim, least) for dim in dims)
 
 
-def _size(name: str, dim: Any) -> Dim:
+def _size(name: str, dim: Any, least: int) -> Dim:
     if isinstance(dim, Size):
         return dim
-    try:
-        return int(dim.__index__())
-    except AttributeError:
-        raise ShapeError(
-            f"{name}: the size {dim!r}",
-            "expected an integer, or a size of a tensor such as x.shape[0]",
-            "-1 is what is left over",
-        ) from None
+    if isinstance(dim, SupportsIndex) and not isinstance(dim, bool):
+        number = dim.__index__()
+        if number >= least:
+            return number
+    raise ShapeError(
+        f"{name}: the size {dim!r}",
+        f"expected an integer from {least}, or a size of a tensor such as x.shape[0]",
+        "-1 is what is left over" if least < 0 else "a shape is a tuple of sizes: (2, 3)",
+    )
 
 
 @public
@@ -59,7 +61,7 @@ def reshape(x: Like, /, shape: ShapeLike) -> Tensor:
         <tensor reshape: f32[batch, 784]>
     """
     given = as_tensor(x)
-    dims = shape_of("reshape", shape)
+    dims = shape_of("reshape", shape, least=-1)
     open_ = [i for i, dim in enumerate(dims) if dim == -1]
     if open_:
         rest = product(tuple(dim for dim in dims if dim != -1))
@@ -242,8 +244,15 @@ def stack(arrays: Sequence[Like], /, *, axis: int = 0) -> Tensor:
             " and ".join(str(x.type) for x in nodes),
             "concat joins tensors along an axis that they have",
         )
+    rank = nodes[0].type.ndim + 1
+    if not -rank <= integer("stack", "axis", axis) < rank:
+        raise ShapeError(
+            f"stack: no axis {axis}",
+            f"the result of {nodes[0].type} has {rank} axes",
+            "axes count from 0, or from -1 backwards",
+        )
     rows = [expand_dims(Tensor(x), axis=axis).node for x in nodes]
-    return Tensor(ops.concat(tuple(rows), axis=axis % rows[0].type.ndim), weak)
+    return Tensor(ops.concat(tuple(rows), axis=axis % rank), weak)
 
 
 def _several(name: str, arrays: Any) -> tuple[tuple[Node, ...], bool]:
@@ -301,12 +310,13 @@ def roll(x: Like, /, shift: int | tuple[int, ...], *, axis: Axes = None) -> Tens
     """
     given = as_tensor(x)
     node = given.node
+    shifts = shift if isinstance(shift, tuple) else (shift,)
+    shifts = tuple(integer("roll", "shift", by) for by in shifts)
     if axis is None:
         flat = ops.reshape(node, shape=(node.type.size,))
-        shifts = shift if isinstance(shift, tuple) else (shift,)
         return Tensor(ops.reshape(_rolled(flat, sum(shifts), 0), shape=node.shape), given.weak)
     axes = axis if isinstance(axis, tuple) else (axis,)
-    shifts = shift if isinstance(shift, tuple) else (shift,) * len(axes)
+    shifts = shifts if isinstance(shift, tuple) else shifts * len(axes)
     if len(shifts) != len(axes):
         raise ShapeError(
             "roll: shifts and axes do not pair up", f"shift={shift}, axis={axis}", "one for each"
@@ -346,6 +356,7 @@ def _triangle(name: str, x: Like, k: int, upper: bool) -> Tensor:
             "expected at least 2 axes",
             "insert axes with expand_dims",
         )
+    k = integer(name, "k", k)
     m, n = given.shape[-2:]
     rows, columns = ops.reshape(iota(m), shape=(m, 1)), iota(n)
     diagonal = rows if k == 0 else rows + k
@@ -437,11 +448,13 @@ def pad(x: Like, /, pad_width: Any, *, constant_values: float = 0.0) -> Tensor:
 
 
 def _widths(given: Any, rank: int) -> list[tuple[int, int]] | None:
-    if isinstance(given, int):
+    listed = isinstance(given, list | tuple)
+    if not listed:
         pairs: list[Any] = [(given, given)] * rank
-    elif isinstance(given, list | tuple) and all(isinstance(x, int) for x in given):
+    elif not any(isinstance(x, list | tuple) for x in given):
         pairs = [tuple(given)] * rank
     else:
-        pairs = [tuple(pair) for pair in given]
-    sound = len(pairs) == rank and all(len(pair) == 2 and min(pair) >= 0 for pair in pairs)
-    return pairs if sound else None
+        pairs = [tuple(x) if isinstance(x, list | tuple) else () for x in given]
+    whole = all(isinstance(x, int) and 0 <= x <= LARGEST for pair in pairs for x in pair)
+    sound = len(pairs) == rank and all(len(pair) == 2 for pair in pairs)
+    return pairs if sound and whole else None

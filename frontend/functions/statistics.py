@@ -48,6 +48,12 @@ def mean(x: Like, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
 
 def _freedom(x: Node, axes: tuple[int, ...], correction: float) -> Node:
     """n - correction, and 0 where that is negative: the quotient is then infinite or NaN."""
+    if isinstance(correction, bool) or not isinstance(correction, int | float):
+        raise UsageError(
+            f"correction={correction!r:.60}",
+            "expected a number",
+            "1 is for the variance of a sample",
+        )
     degrees = ops.count(x, axes) - correction if correction else ops.count(x, axes)
     return maximum(degrees, 0) if correction else degrees
 

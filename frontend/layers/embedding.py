@@ -7,7 +7,7 @@ import operator
 from typing import Any
 
 from chainrule.compiler.errors import DTypeError, ShapeError, UsageError
-from chainrule.compiler.types import INTS, Size
+from chainrule.compiler.types import FLOATS, INTS, Size
 
 from ..formula import Regularizer, regularizer as find_regularizer
 from ..functions.creation import arange
@@ -15,7 +15,7 @@ from ..functions.elementwise import cos, exp, floor_divide, remainder, sin, wher
 from ..functions.indexing import take
 from ..functions.shaping import broadcast_to, reshape
 from ..initializers import Initializer, initializer as find_initializer
-from ..tensor import Tensor
+from ..tensor import Tensor, dtype_name
 from .base import BaseLayer
 
 
@@ -71,7 +71,13 @@ class Embedding(BaseLayer):
         super().__init__(name)
         self.input_dim = count("Embedding", "input_dim", input_dim)
         self.output_dim = count("Embedding", "output_dim", output_dim)
-        self.dtype = dtype
+        self.dtype = dtype_name(dtype)
+        if self.dtype not in FLOATS:
+            raise DTypeError(
+                f"Embedding of {self.dtype}",
+                "vectors are trained: expected float32 or float64",
+                "labels may be int32 or int64, their vectors are floats",
+            )
         self._initializer: Initializer = find_initializer(embeddings_initializer)
         self._regularizer: Regularizer | None = (
             None if embeddings_regularizer is None else find_regularizer(embeddings_regularizer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from ..functions.reductions import normal_axes
 from ..functions.shaping import reshape
 from ..functions.statistics import mean
 from ..initializers import Initializer, initializer as find_initializer
+from ..integers import integer
 from ..tensor import Tensor
 from .base import BaseLayer, in_phases
 
@@ -163,7 +163,7 @@ class BatchNormalization(Normalization):
         name: str | None = None,
     ) -> None:
         super().__init__(
-            operator.index(axis),
+            integer(type(self).__name__, "axis", axis),
             epsilon,
             center,
             scale,
@@ -353,7 +353,7 @@ class GroupNormalization(Normalization):
         name: str | None = None,
     ) -> None:
         super().__init__(
-            operator.index(axis),
+            integer(type(self).__name__, "axis", axis),
             epsilon,
             center,
             scale,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from chainrule.compiler.errors import Fault
+from chainrule.compiler.errors import Bound, Fault
 from chainrule.compiler.program import Buffer, Kernel, Program
 from chainrule.compiler.types import TensorType, Where, add, floordiv, mul, symbol
 from chainrule.runtime import cache as cache_module
@@ -52,7 +52,7 @@ def program(fingerprint: str = "ab12", source: str = "def step(x):\n    return (
         ("n",),
         None,
         (Fault("index", "label out of range", where), Fault("singular", "another")),
-        (N,),
+        (Bound(N, "too short", where), Bound(floordiv(odd, 2), "shorter")),
         fingerprint,
     )
 

@@ -361,9 +361,12 @@ def _matrices(scope: Scope, node: Node) -> Code:
     return call(function, *(operand(scope, x) for x in node.operands))
 
 
-def _slogdet(scope: Scope, node: Node) -> Code:
-    part = 0 if node.op is algebra.SIGNDET else 1
-    return Code(f"np.linalg.slogdet({operand(scope, node.operands[0]).text})[{part}]")
+def _logabsdet(scope: Scope, node: Node) -> Code:
+    return Code(f"np.linalg.slogdet({operand(scope, node.operands[0]).text})[1]")
+
+
+def _signdet(scope: Scope, node: Node) -> Code:
+    return call(scope.use("signdet"), operand(scope, node.operands[0]))
 
 
 def _triangular(scope: Scope, node: Node) -> Code:
@@ -430,8 +433,8 @@ SPELLED: dict[object, Callable[[Scope, Node], Code]] = {
     running.CUMULATIVE_LOGSUMEXP: _accumulated,
     running.LINEAR_RECURRENCE: _recurrence,
     **dict.fromkeys(MATRICES, _matrices),
-    algebra.LOGABSDET: _slogdet,
-    algebra.SIGNDET: _slogdet,
+    algebra.LOGABSDET: _logabsdet,
+    algebra.SIGNDET: _signdet,
     algebra.SOLVE_TRIANGULAR: _triangular,
     random.UNIFORM: _uniform,
 }

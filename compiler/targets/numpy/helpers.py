@@ -143,6 +143,12 @@ def solve_triangular(a, b, lower, transposed):
         )
     return x'''
 
+SIGNDET = '''\
+def signdet(x):
+    """The sign of the determinant; NaN where that is."""
+    sign, logarithm = np.linalg.slogdet(x)
+    return np.where(np.isnan(logarithm), logarithm, sign)'''
+
 HELPERS = {
     "in_range": IN_RANGE,
     "add_at": ADD_AT,
@@ -153,6 +159,7 @@ HELPERS = {
     "scatter_add": SCATTER_ADD,
     "linear_recurrence": LINEAR_RECURRENCE,
     "solve_triangular": SOLVE_TRIANGULAR,
+    "signdet": SIGNDET,
     "windows": WINDOWS,
     "overlap_add": OVERLAP_ADD,
     "padded": PADDED,

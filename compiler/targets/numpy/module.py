@@ -11,12 +11,11 @@ from ...explain.printer import Printer
 from ...ir import Graph, Node, is_leaf, make, transform, walk
 from ...ops.base import Scalar
 from ...ops.broadcasting import broadcast_dims
-from ...ops.reduce import ARGMAX, ARGMIN, MAX, MIN
 from ...ops.scan import everywhere, with_steps
-from ...ops.shape import BROADCAST_TO, RESHAPE, SLICE
-from ...ops.windows import WINDOWS, beyond
+from ...ops.shape import BROADCAST_TO, RESHAPE
+from ...passes.bounds import bounds
 from ...program import Buffer, Kernel, Program
-from ...types import Dim, Shape, Size, sub
+from ...types import Shape, Size
 from ..spelling import Identifiers, docstring
 from .functions import Body, Function, Module, Statement, assigned, lines_of, wrapped
 from .helpers import HELPERS
@@ -58,7 +57,7 @@ def emit(graph: Graph, fingerprint: str) -> Program:
         sizes=tuple(module.symbols),
         batch=BATCH if any(_is_batched(leaf) for leaf in graph.inputs) else None,
         faults=tuple(module.faults),
-        bounds=tuple(_bounds(graph)),
+        bounds=bounds(with_steps(graph.nodes())),
         fingerprint=fingerprint,
     )
 
@@ -341,23 +340,3 @@ def _buffers(graph: Graph) -> list[Buffer]:
 
 def _is_batched(leaf: Node) -> bool:
     return bool(leaf.shape) and str(leaf.shape[0]) == BATCH
-
-
-def _bounds(graph: Graph) -> list[Dim]:
-    """Sizes that could come out negative: slices end inside, extremes are of something."""
-    dims: set[Dim] = set()
-    for node in with_steps(graph.nodes()):
-        dims.update(node.shape)
-        if node.op is SLICE:
-            starts, stops = node.attr("starts"), node.attr("stops")
-            dims.update(starts)
-            dims.update(map(sub, stops, starts))
-            dims.update(map(sub, node.operands[0].shape, stops))
-        elif node.op in (MAX, MIN):
-            dims.update(sub(node.operands[0].shape[axis], 1) for axis in node.attr("axes"))
-        elif node.op in (ARGMAX, ARGMIN):
-            dims.add(sub(node.operands[0].shape[node.attr("axis")], 1))
-        elif node.op is WINDOWS:
-            dims.update(beyond(node))
-    negative = (d for d in dims if isinstance(d, Size) and any(n < 0 for _, n in d.terms))
-    return sorted(negative, key=str)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule.compiler.errors import Fault
+from chainrule.compiler.errors import Bound, Fault
 from chainrule.compiler.program import Buffer, Program
-from chainrule.compiler.types import Dim, TensorType, sub, symbol
+from chainrule.compiler.types import Dim, TensorType, Where, sub, symbol
 from chainrule.runtime.devices import load
 from chainrule.runtime.devices.base import Executable
 
@@ -170,7 +170,7 @@ def _network(target: str) -> Program:
     if target == "numpy":
         buffers = tuple(b for b in buffers if b.role != "scratch")
     source = NUMPY if target == "numpy" else CPU
-    bounds = (sub(BATCH, 1),)
+    bounds = (Bound(sub(BATCH, 1), "mean of nothing", Where("net.py", 3)),)
     return Program(
         "net", target, source, buffers, (), ("batch",), "batch", (), bounds, f"{target}0"
     )
@@ -181,7 +181,7 @@ def _piece(
     lines: str,
     *buffers: Buffer,
     sizes: tuple[str, ...] = ("n",),
-    bounds: tuple[Dim, ...] = (),
+    bounds: tuple[Bound, ...] = (),
     faults: tuple[Fault, ...] = (),
 ) -> Executable:
     """A small program whose `step` has these lines."""
