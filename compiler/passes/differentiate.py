@@ -33,10 +33,13 @@ class Differentiate:
 
     def __call__(self, graph: Graph, trace: Trace | None = None) -> Graph:
         """The graph without gradient nodes."""
-        graph = self.taken(graph, trace if trace is not None else Trace())
+        trace = trace if trace is not None else Trace()
+        graph = self.taken(graph, trace)
         if any(node.op is CUSTOM for node in with_steps(walk(graph.roots))):
             roots = (*graph.roots, *graph.leaves, *graph.names)
-            graph = graph.map(transform(roots, throughout(unruled)))
+            mapped = transform(roots, throughout(unruled))
+            trace.passed(mapped)
+            graph = graph.map(mapped)
         return graph
 
     def taken(self, graph: Graph, trace: Trace) -> Graph:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -267,7 +268,7 @@ def test_in_the_step_of_a_loop_and_under_leading_axes() -> None:
     assert losses[-1] < 0.6 * losses[0]
 
 
-def test_a_layer_whose_output_is_a_fixed_point_is_trained() -> None:
+def test_a_layer_whose_output_is_a_fixed_point_is_trained(tmp_path: pathlib.Path) -> None:
     """A deep equilibrium layer, z = tanh(W z + U x): slopes are those of many steps of a loop."""
     rng = np.random.default_rng(0)
     data = rng.normal(size=(32, 3)).astype(np.float32)
@@ -281,6 +282,28 @@ def test_a_layer_whose_output_is_a_fixed_point_is_trained() -> None:
     losses = model.fit(data, target, epochs=60, batch_size=16, verbose=0).history["loss"]
     assert losses[-1] < 0.2 * losses[0]
     assert sum(p.size for p in map(np.asarray, model.get_weights())) == 20 + 16 + 5
+    assert "dL/dz1 = " in str(model.explain("dL_dW1"))
+    model.save(tmp_path / "model")
+    again = cr.load_model(tmp_path / "model")
+    np.testing.assert_array_equal(again.predict(data), model.predict(data))
+
+
+def test_in_branches_loops_and_sparse_derivatives() -> None:
+    a, w = vector("a", 20), number("w")
+    x = cr.root(lambda x: x**3 + w * x - a, cr.ones_like(a), samples=1)
+    assert cr.jacobian(x, a, sparse=True).colors == 1
+    one_by_one = cr.map(lambda t: cr.root(lambda x: x**3 + w * x - t, 1.0), a)
+    low = cr.cond(w > 0, lambda: cr.argmin(lambda x: cr.exp(x) - w * x, 0.0), lambda: w * 1.0)
+    slope = cr.grad(low, w)
+    total = cr.grad(cr.sum(one_by_one * a), w)
+    outputs = [x, one_by_one, cr.jacobian(x, a), total, low, slope, cr.grad(slope, w)]
+    at = np.linspace(-3, 3, 20)
+    found = cr.function([a, w], outputs, "numpy")(at, 0.7)
+    rate = 1 / (3 * found[0] ** 2 + 0.7)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(found[2], np.diag(rate), rtol=1e-12)
+    np.testing.assert_allclose(found[3], -np.sum(found[0] * rate * at), rtol=1e-12)
+    np.testing.assert_allclose(found[4:], [np.log(0.7), 1 / 0.7, -1 / 0.49], rtol=1e-12)
 
 
 def fails(error: type[ChainruleError], message: str, inputs: Any, y: Any, *arrays: Any) -> None:
