@@ -1,8 +1,15 @@
-"""Generated modules, and the functions that they call, for those who compile with Numba.
+"""Generated kernels in Numba code of one's own.
 
-Importing this module lets Numba compile `kernel` and `program` functions, and the library's own,
-wherever a function that it compiles calls them. They are the same lowerings: target `cpu` itself
-does without Numba, which is a large part of the time that a first start would take.
+When this module has been imported, a function that Numba compiles may call the kernels of a file
+to which `model.source()` was written:
+
+    from chainrule.runtime.devices.cpu import with_numba
+    from kernels import k1_h
+
+    @numba.njit
+    def mine(x, h): ...  # calls k1_h(x, h)
+
+What the kernels call is the same LLVM code there. Target `cpu` itself does without Numba.
 """
 
 from __future__ import annotations

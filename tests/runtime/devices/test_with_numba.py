@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 
@@ -105,3 +107,33 @@ def test_numba_is_imported_in_one_file() -> None:
 def test_functions_of_native_code_are_not_called_from_python() -> None:
     with pytest.raises(TypeError, match="not called from Python"):
         library.exp(1.0)
+
+
+def test_kernels_are_called_in_numba_code_of_ones_own(tmp_path: Path) -> None:
+    text = """
+from chainrule.runtime.devices.cpu.library import checked, exp, f64, kernel
+
+
+@kernel
+def k1_y(x, places, y, fault):
+    for i in range(places.shape[0]):
+        y[i] = exp(x[checked(places[i], 3, fault, 1)])
+"""
+    path = tmp_path / "kernels.py"
+    path.write_text(text)
+    spec = importlib.util.spec_from_file_location("kernels", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    k1_y = module.k1_y
+
+    def total(x: Any, places: Any, y: Any, fault: Any) -> Any:
+        k1_y(x, places, y, fault)
+        return y.sum()
+
+    y, fault = np.zeros(2), np.zeros(3, np.int64)
+    x, places = np.log(np.array([2.0, 3.0, 5.0])), np.array([2, 7])
+    found = numba.njit(total)(x, places, y, fault)
+    np.testing.assert_allclose([found, *y], [7.0, 5.0, 2.0])
+    assert fault.tolist() == [1, 7, 3]
