@@ -45,14 +45,13 @@ def compile_program(program: Program, cache: Cache) -> tuple[bytes, tuple[str, .
     """
     file = str(cache.source_path(program))
     try:
-        text = translate(program, file)
-    except TranslationError as error:
+        return compile_text(translate(program, file))
+    except (TranslationError, RuntimeError) as error:  # LLVM's, of several lines
         raise UsageError(
             f"the native code of {program.name} cannot be compiled",
-            str(error),
+            " ".join(str(error).split()),
             f"this is a defect of chainrule: please report it with {file}",
         ) from None
-    return compile_text(text)
 
 
 def translate(program: Program, file: str) -> str:

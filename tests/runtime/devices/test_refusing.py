@@ -24,6 +24,7 @@ from chainrule.compiler.program import Buffer, Program
 from chainrule.compiler.types import Where, symbol
 from chainrule.runtime.devices import load
 from chainrule.runtime.devices.base import Executable
+from chainrule.runtime.devices.cpu import objects
 
 Arrays = dict[str, Any]
 MakeBuffer = Callable[..., Buffer]
@@ -221,3 +222,14 @@ def test_source_that_cannot_be_compiled_is_our_defect(
     assert "report it with" in str(error.value)
     assert error.value.__cause__ is None
     assert error.value.__suppress_context__
+
+
+def test_what_llvm_does_not_take_is_our_defect(
+    monkeypatch: pytest.MonkeyPatch, buffer: MakeBuffer, piece: MakeExecutable
+) -> None:
+    monkeypatch.setattr(objects, "translate", lambda program, file: "define nothing")
+    with pytest.raises(UsageError, match="piece cannot be compiled") as error:
+        piece("cpu", "y[0] = 3.25", buffer("y", "output"), sizes=())
+    _, detail, hint = str(error.value).splitlines()
+    assert "LLVM IR parsing error" in detail
+    assert "report it with" in hint
