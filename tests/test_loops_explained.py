@@ -78,6 +78,26 @@ def test_no_loops() -> None:
     assert str(cr.function(x, x + 1).loops()) == "function has no loops"
 
 
+def test_loops_that_end_early_and_loops_in_branches() -> None:
+    x = cr.tensor("x", (3,))
+
+    def grown(bound: int | None) -> str:
+        y = cr.while_loop(lambda c: cr.sum(c) < 9, lambda c: c + cr.exp(-c), x, max_steps=bound)
+        return str(cr.function(x, y if bound is None else cr.grad(cr.sum(y), x)).loops())
+
+    assert "loop 1: until a condition fails" in grown(None)
+    assert "loop 1: at most 50 steps" in grown(50)
+    assert "loop 2: at most 50 steps, back through loop 1" in grown(50)
+
+    def branch() -> Any:
+        return cr.scan(lambda c, _: (cr.tanh(c), None), x, length=5)[0]
+
+    y = cr.cond(cr.sum(x) > 0, branch, lambda: x)
+    said = str(cr.function(x, cr.grad(cr.sum(y), x)).loops())
+    assert "loop 1: 5 steps" in said
+    assert "    stores tanh(c): 60 bytes" in said
+
+
 def test_loops_in_loops_are_told_apart() -> None:
     x = cr.tensor("x", ("n", "m"))
 

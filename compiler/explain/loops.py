@@ -38,6 +38,7 @@ class Loop:
     Attributes:
         where: the user's line.
         steps: how many; None without a bound.
+        early: whether they may be fewer.
         reverse_of: the number of the loop that this is the way back of, or -1.
         stored: a stack for each.
         again: formulas that the steps of that loop computed already.
@@ -47,6 +48,7 @@ class Loop:
 
     where: Where | None
     steps: Dim | None
+    early: bool
     reverse_of: int
     stored: tuple[Stored, ...]
     again: tuple[str, ...]
@@ -97,13 +99,16 @@ class Loops:
 
     def _lines(self, loop: Loop, number: str, margin: str) -> Iterator[str]:
         """A loop as text, with the loops in its step."""
-        steps = "until a condition fails" if loop.steps is None else self._size(loop.steps)
+        if loop.steps is None:
+            steps = "until a condition fails"
+        else:
+            steps = f"{'at most ' if loop.early else ''}{self._size(loop.steps)} steps"
         place = "" if loop.where is None else f"   {loop.where} {loop.where.layer}".rstrip()
         way = ""
         if loop.reverse_of >= 0:
             outer, dot, _ = number.rpartition(".")
             way = f", back through loop {outer}{dot}{loop.reverse_of + 1}"
-        yield f"{margin}loop {number}: {steps} steps{way}{place}".replace("fails steps", "fails")
+        yield f"{margin}loop {number}: {steps}{way}{place}"
         inner = margin + "    "
         for x in loop.stored:
             yield f"{inner}stores {x.formula}: {self._bytes(x.size)}"
@@ -164,7 +169,9 @@ def _loop(loop: Parts, before: Sequence[Parts], names: Mapping[Node, str]) -> Lo
     again = tuple(_again(loop, before[of], known, called)) if of >= 0 else ()
     inside = _found(walk(loop.body.outputs), called)
     length, recompute = loop.node.attr("length"), loop.node.attr("recompute")
-    return Loop(loop.node.where, length, of, stored, again, recompute and of >= 0, inside)
+    return Loop(
+        loop.node.where, length, loop.ends_early, of, stored, again, recompute and of >= 0, inside
+    )
 
 
 def _shared(loop: Parts, other: Parts) -> dict[Node, Node]:
