@@ -35,11 +35,10 @@ from ..ir import (
     walk,
 )
 from ..types import TensorType
-from .broadcasting import broadcast_dims
 from .convert import CAST
 from .custom import hidden
 from .gradient import WANTED
-from .shape import BROADCAST_TO, RESHAPE, TRANSPOSE, broadcast_to, reshape, transpose
+from .shape import BROADCAST_TO, RESHAPE, TRANSPOSE
 
 if TYPE_CHECKING:
     from ..trace import Trace
@@ -236,53 +235,13 @@ class Scan(Op):
         return self.vjp_of({node: out_grad})
 
     def lift(self, node: Node, operands: tuple[Node, ...], lead: int) -> Node:
-        """The loop of the lifted step; time stays the first axis of sequences.
+        """The loop of the lifted step; loops that do not end together are taken one by one."""
+        from .lanes import lifted_loop
 
-        Loops that do not end together are taken one by one.
-        """
-        from ..lifting import lifted
-        from .lanes import one_by_one
-
-        loop, n, m = parts(node), node.attr("carries"), node.attr("sequences")
-        steps = None
-        if loop.steps is not None:
-            *others, last = operands
-            operands = tuple(others)
-            steps = reshape(last, shape=()) if set(last.shape) <= {1} else None
-        if loop.condition is not None or (loop.steps is not None and steps is None):
-            names = [x.attr("name") for x in loop.body.inputs]
-            if loop.steps is not None:
-                operands, names = (*operands, last), [*names, "steps"]
-            return one_by_one(node, operands, lead, names)
-        front = broadcast_dims("scan", tuple(x.shape[:lead] for x in operands))
-        inits = [broadcast_to(x, shape=front + x.shape[lead:]) for x in operands[:n]]
-        sequences = [_moved(x, lead, 0) for x in operands[n : n + m]]
-        given = [*inits, *operands[n + m :]]
-        own = [x.shape for x in inits] + [x.shape[1:] for x in sequences]
-        own += [x.shape for x in given[n:]]
-        leaves = [
-            leaf(x.attr("name"), TensorType(x.dtype, shape), "placeholder")
-            for x, shape in zip(loop.body.inputs, own, strict=True)
-        ]
-        known = dict(zip(loop.body.inputs, leaves, strict=True))
-        outputs = []
-        for x in loop.body.outputs:
-            wide = lifted(x, known, lead)
-            outputs.append(broadcast_to(wide, shape=front + wide.shape[lead:]))
-        constants = operands[n + m :]
-        made = loop.again(step(leaves, outputs), inits, sequences, constants, None, steps)
-        result = made[node.attr("index")]
-        return result if node.attr("index") < n else _moved(result, 0, lead)
+        return lifted_loop(node, operands, lead)
 
 
 SCAN = register(Scan())
-
-
-def _moved(x: Node, old: int, new: int) -> Node:
-    """`x` with one axis moved to another place."""
-    axes = [axis for axis in range(x.type.ndim) if axis != old]
-    axes.insert(new, old)
-    return transpose(x, axes=tuple(axes))
 
 
 def _check(what: str, came: TensorType, dtype: str) -> None:

@@ -43,7 +43,8 @@ def while_loop(
     arrays that have room for `max_steps`. Without, there is no bound to what would have to be kept:
     the loop has a value and no gradient, and it must end by itself: on target cpu nothing stops it.
 
-    In a formula that is lifted over a batch each sample has a loop of its own, one after the other.
+    In a formula that is lifted over a batch each sample has a loop of its own, one after the other,
+    unless the condition depends on nothing that differs between samples.
 
     Args:
         cond: a function of the carry that returns whether to go on, a bool of no axes.

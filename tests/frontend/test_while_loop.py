@@ -217,6 +217,28 @@ def test_under_leading_axes_each_has_a_loop_of_its_own() -> None:
     np.testing.assert_allclose(found[3], alone[:, 3].sum())
 
 
+def test_loops_that_end_together_are_one_under_leading_axes() -> None:
+    x, k, xs = cr.tensor("x", (), F64), cr.tensor("k", (), "int64"), cr.tensor("xs", ("n",), F64)
+    (y, _), steps = cr.while_loop(
+        lambda c: c[1] < k,
+        lambda c: (cr.sin(c[0]) * x + 0.1 * c[1].astype(F64), c[1] + 1),
+        (x, 0),
+        max_steps=9,
+        return_steps=True,
+    )
+    ys, count = (Tensor(lifted(t.node, {x.node: xs.node}, 1)) for t in (y, steps))
+    assert ys.node.op.name == "scan"
+    assert ys.node.attr("condition") is not None
+    assert count.shape == () or count.shape == (1,)
+    f = both([xs, k], [ys, cr.grad(cr.sum(ys), xs)])
+    one = cr.function([x, k], [y, cr.grad(y, x)], target="numpy")
+    values = np.array([0.3, -1.2, 2.0])
+    for k_ in (0, 4):
+        alone = np.array([one(v, k_) for v in values])
+        for array, right in zip(f(values, k_), alone.T, strict=True):
+            np.testing.assert_allclose(array, right, rtol=1e-12)
+
+
 def test_the_code_of_a_long_loop_is_that_of_a_short_one() -> None:
     for target in TARGETS:
         longer, short = (
