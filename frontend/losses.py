@@ -216,7 +216,8 @@ def sparse_categorical_crossentropy(target: Tensor, prediction: Tensor) -> Tenso
     """-log p[t]: the logarithm of the probability that the right class was given.
 
     Args:
-        target: `t`, classes as integers from 0, `[batch, ...]` or `[batch, ..., 1]`.
+        target: `t`, classes as integers from 0, `[batch, ...]` or `[batch, ..., 1]`. One that does
+            not exist is an error where the loss is computed; its gradient alone takes it for none.
         prediction: `p`, probabilities, `[batch, ..., classes]`; rows that are not from a softmax
             are divided by their sum.
 
@@ -237,7 +238,8 @@ def sparse_categorical_crossentropy_from_logits(target: Tensor, prediction: Tens
     """-log_softmax(z)[t]: sparse categorical cross entropy with p = softmax(z).
 
     Args:
-        target: `t`, classes as integers from 0, `[batch, ...]` or `[batch, ..., 1]`.
+        target: `t`, classes as integers from 0, `[batch, ...]` or `[batch, ..., 1]`. One that does
+            not exist is an error where the loss is computed; its gradient alone takes it for none.
         prediction: `z`, any numbers, `[batch, ..., classes]`.
 
     Returns:

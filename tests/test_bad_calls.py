@@ -10,11 +10,19 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.compiler.errors import ChainruleError, IndexOutOfRange, MatrixError, ShapeError
+from chainrule.compiler.errors import (
+    ChainruleError,
+    ConvergenceError,
+    IndexOutOfRange,
+    LoopError,
+    MatrixError,
+    ShapeError,
+)
 
 Array = np.ndarray[Any, Any]
 L, T = cr.linalg, cr.tensor
 TARGETS = ("numpy", "cpu")
+a, d, p = T("a", (), "float64"), T("d", (), "int32"), T("p", (), "bool")
 n, n3 = T("n1", ("n",)), T("n3", ("n", 3))
 m, many, s = T("m", (3, 3)), T("many", ("b", 3, 3)), T("s", (3,))
 i, j, fp = T("i", ("k",), "int32"), T("j", ("n",), "int32"), T("fp", ("n",))
@@ -25,6 +33,7 @@ ABC = np.arange(1, 10, dtype=np.float32).reshape(3, 3)
 ZERO, EYE = np.zeros((3, 3), np.float32), np.eye(3, dtype=np.float32)
 NAN = np.full((3, 3), np.nan, np.float32)
 ONES = np.ones(3, np.float32)
+HALF, THREE = np.float64(0.5), np.float64(3)
 
 
 def rows(*shape: int) -> Array:
@@ -33,6 +42,13 @@ def rows(*shape: int) -> Array:
 
 def at(*positions: int) -> Array:
     return np.array(positions, np.int32)
+
+
+def growing(steps: Any, at_bound: Any = "error") -> cr.Tensor:
+    """The first power of a that is not below 100."""
+    one = cr.ones_like(a)
+    found: cr.Tensor = cr.while_loop(lambda x: x < 100, lambda x: x * a, one, steps, at_bound)
+    return found
 
 
 def both(y: cr.Tensor, x: cr.Tensor) -> list[cr.Tensor]:
@@ -46,8 +62,8 @@ class Case:
 
     inputs: Sequence[cr.Tensor]
     outputs: Callable[[], list[cr.Tensor]]
-    fine: Sequence[Array]
-    wrong: Sequence[tuple[Sequence[Array], type[ChainruleError], str, str]]
+    fine: Sequence[Any]
+    wrong: Sequence[tuple[Sequence[Any], type[ChainruleError], str, str]]
 
 
 OUT, MATRIX, SHAPE = IndexOutOfRange, MatrixError, ShapeError
@@ -55,7 +71,7 @@ OUTSIDE = "an index lies outside its axis"
 NO_PIVOT, PIVOTS = "a pivot that is exactly 0", "are not all above 0"
 
 
-def outside(*given: tuple[Sequence[Array], int, int]) -> list[Any]:
+def outside(*given: tuple[Sequence[Any], int, int]) -> list[Any]:
     return [(x, OUT, OUTSIDE, f"position {place} on an axis of size {n}") for x, place, n in given]
 
 
@@ -201,6 +217,41 @@ CASES: dict[str, Case] = {
         (rows(0, 4), rows(2, 4)),
         [((rows(2, 4), rows(0, 4)), SHAPE, "softmax of no elements", "it is -1 for l = 2, s = 0")],
     ),
+    "while_loop": Case(
+        (a, n),
+        lambda: [y := growing(n.shape[0]), cr.grad(y, a), growing(1, "stop")], (THREE, rows(5)),
+        [((THREE, rows(4)), LoopError, "while_loop is still going after n steps", "still holds"),
+         ((THREE, rows(0)), LoopError, "while_loop is still going after n steps", "still holds")],
+    ),
+    "a condition that looks something up": Case(
+        (m, d),
+        lambda: [cr.while_loop(lambda c: cr.take(m, c, axis=0)[0] < 100, lambda c: c + 1, d)],
+        (ABC * 100, np.int32(2)),
+        outside(((ABC, np.int32(1)), 3, 3), ((ABC, np.int32(-1)), -1, 3)),
+    ),
+    "cond": Case(
+        (p, m, d),
+        lambda: both(cr.cond(p, lambda: cr.sum(L.inv(m)[d]), lambda: cr.sum(m)), m),
+        (np.False_, ZERO, np.int32(7)),  # the branch that is not taken may be as wrong as it likes
+        [((np.True_, ZERO, np.int32(0)), MATRIX, "a matrix is singular", NO_PIVOT),
+         *outside(((np.True_, EYE, np.int32(7)), 7, 3))],
+    ),
+    "map": Case(
+        (m, i), lambda: both(cr.map(lambda place: cr.take(m, place, axis=0), i), m), (ABC, at()),
+        outside(((ABC, at(1, 3)), 3, 3)),
+    ),
+    "fixed_point": Case(
+        (a,), lambda: [x := cr.fixed_point(lambda x: a * x + 1, 0.0, max_steps=50), cr.grad(x, a)],
+        (HALF,),
+        [((np.float64(1),), ConvergenceError, "fixed_point did not converge in 50", "tolerance"),
+         ((np.float64(np.nan),), ConvergenceError, "fixed_point did not converge", "tolerance")],
+    ),
+    "root": Case(
+        (a,), lambda: [x := cr.root(lambda x: x * x - a, 1.0, max_steps=30), cr.grad(x, a)],
+        (HALF,),
+        [((np.float64(-1),), MATRIX, "a matrix is singular", NO_PIVOT),
+         ((np.float64(np.nan),), ConvergenceError, "root did not converge in 30", "tolerance")],
+    ),
 }  # fmt: skip
 
 
@@ -262,6 +313,13 @@ def test_values_where_there_is_no_error() -> None:
             )
 
 
+def test_the_gradient_of_a_loss_alone_takes_a_class_that_does_not_exist_for_none() -> None:
+    loss = cr.mean(cr.losses.sparse_categorical_crossentropy_from_logits(j, n3))
+    for target in TARGETS:
+        f = cr.function((n3, j), cr.grad(loss, n3), target)
+        np.testing.assert_allclose(f(np.zeros((2, 3), np.float32), at(3, -1)), 1 / 6, rtol=1e-6)
+
+
 @pytest.mark.parametrize("target", TARGETS)
 def test_fit_stops_at_an_index_and_keeps_the_weights(target: str) -> None:
     x = cr.Input((2,), dtype="int32")
@@ -275,3 +333,19 @@ def test_fit_stops_at_an_index_and_keeps_the_weights(target: str) -> None:
     assert "position 5 on an axis of size 5" in str(caught.value)
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_images_that_are_too_small_for_a_layer(target: str) -> None:
+    """The line is the layer's."""
+    x = cr.Input((None, None, 1))
+    layer = cr.Conv2D(2, 3)
+    model = cr.Model(x, cr.GlobalMaxPooling2D()(layer(x)), seed=0)
+    model.compile("mse", "sgd", target=target)
+    model.predict(np.ones((2, 3, 4, 1), np.float32))
+    with pytest.raises(ShapeError) as caught:
+        model.fit(np.ones((2, 2, 4, 1), np.float32), np.ones((2, 2)), verbose=0)
+    assert layer.where is not None
+    assert str(caught.value).startswith(
+        f"test_bad_calls.py:{layer.where.line}: conv: the kernel is larger than spatial axis 0"
+    )
