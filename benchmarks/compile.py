@@ -21,6 +21,7 @@ from .cases import NAMES
 
 ROOT = Path(__file__).parents[1]
 PHASES = ("import", "build", "rules", "gradient", "schedule", "emission", "native", "cache", "step")
+COMPILED = ("rules", "gradient", "schedule", "emission")  # not needed from the cache
 TOLERANCE = 1e-4  # between losses of the same steps
 Result = dict[str, Any]
 
@@ -108,39 +109,41 @@ def beside_jax(run: Processes, peer: str, repeat: int) -> Result:
     }
 
 
-def rows(results: Iterable[Result]) -> list[list[str]]:
-    """The cells of the table, two rows a case."""
-    found = []
+def rows(results: Iterable[Result], kind: str) -> list[list[str]]:
+    """The cells of a table, its titles first: "cold", or "warm" for what comes from the cache."""
+    phases = [x for x in PHASES if kind == "cold" or x not in COMPILED]
+    emitted = ("lines", "kernels", "calls") if kind == "cold" else ()
+    found = [["case", *phases, "total", "others", "wall", "MB", *emitted]]
     for result in results:
-        for kind in ("cold", "warm"):
-            one = result[kind]
-            seconds = [one["seconds"].get(phase) for phase in PHASES]
-            found.append(
-                [result["name"] if kind == "cold" else "", kind]
-                + ["" if x is None else f"{x:.2f}" for x in seconds]
-                + [f"{one['total']:.2f}", f"{one['others']:.2f}", f"{one['wall']:.2f}"]
-                + [f"{one['megabytes']:.0f}"]
-                + [str(one[key]) for key in ("lines", "kernels", "calls") if kind == "cold"]
-                + ["", "", ""] * (kind == "warm")
-            )
+        one = result[kind]
+        seconds = [one["seconds"].get(phase, 0.0) for phase in phases]
+        seconds += [one["total"], one["others"], one["wall"]]
+        cells = [f"{x:.2f}" for x in seconds] + [f"{one['megabytes']:.0f}"]
+        found.append([result["name"], *cells, *(f"{one[key]:.0f}" for key in emitted)])
     return found
 
 
-HEAD = ["case", "", *PHASES, "total", "others", "wall", "MB", "lines", "kernels", "calls"]
+TITLES = {
+    "cold": "seconds of processor time to the first step, from an empty cache",
+    "warm": "the same from the cache",
+}
 
 
 def show(results: Sequence[Result], markdown: bool) -> None:
-    """Print the table."""
-    if markdown:
-        for cells in (HEAD, ["---"] * len(HEAD), *rows(results)):
-            print(f"| {' | '.join(cells)} |")
-        return
-    table = Table(title="seconds of processor time to the first step")
-    for place, title in enumerate(HEAD):
-        table.add_column(title, justify="left" if place < 2 else "right")
-    for cells in rows(results):
-        table.add_row(*cells)
-    Console(width=200).print(table)
+    """Print the tables."""
+    for kind, title in TITLES.items():
+        head, *others = rows(results, kind)
+        if markdown:
+            print(f"\n{title}\n")
+            for cells in (head, ["---", *["---:"] * (len(head) - 1)], *others):
+                print(f"| {' | '.join(cells)} |")
+            continue
+        table = Table(title=title)
+        for place, name in enumerate(head):
+            table.add_column(name, justify="right" if place else "left")
+        for cells in others:
+            table.add_row(*cells)
+        Console(width=160).print(table)
 
 
 def main(names: Sequence[str], repeat: int, peer: str | None, path: str | None, text: bool) -> None:

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import http.server
 import io
+import subprocess
 import sys
 import threading
 import zipfile
@@ -17,7 +18,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from chainrule import datasets
 from chainrule.compiler.errors import FileError, UsageError
-from chainrule.downloads import Remote, Table
+from chainrule.downloads import Remote, Table, read_rows
 from chainrule.runtime.cache import CacheWarning
 
 IMAGES = (np.arange(7 * 784) % 256).astype(np.uint8).reshape(7, 28, 28)
@@ -234,6 +235,22 @@ def test_the_folder_has_the_same_rows_as_scikit_learn(
     for (x, y), (x_expected, y_expected) in zip(getattr(datasets, name)(), expected, strict=True):
         np.testing.assert_array_equal(x, x_expected)
         np.testing.assert_array_equal(y, y_expected)
+
+
+def test_scikit_learn_is_read_without_its_import(folder: Path) -> None:
+    code = "import chainrule as cr, sys; cr.datasets.digits(); print('sklearn' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_rows_that_are_not_those_of_the_table_are_refused(tmp_path: Path) -> None:
+    table = datasets._BREAST_CANCER_TABLE
+    (tmp_path / "breast_cancer.csv").write_text("1,2,a,b\n1.5,2.5,0\n")
+    with pytest.raises(FileError, match="is damaged, or is another file"):
+        read_rows(tmp_path, table)
+    (tmp_path / "breast_cancer.csv").write_text("1,2,a,b\n1.5,no number,0\n")
+    with pytest.raises(FileError, match="cannot be read"):
+        read_rows(tmp_path, table)
 
 
 def test_without_scikit_learn_the_error_says_what_to_install(

@@ -7,6 +7,8 @@ against a SHA-256 digest every time they are read.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,7 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from chainrule.compiler.errors import UsageError
 
-from .downloads import Remote, Table, fetch, given, read_arrays, read_text
+from .downloads import Listed, Remote, Table, fetch, given, read_arrays, read_rows, read_text
 
 Rows: TypeAlias = tuple[NDArray[np.floating[Any]], NDArray[np.int64]]
 Split: TypeAlias = tuple[Rows, Rows]
@@ -40,11 +42,13 @@ _DIGITS_TABLE = Table(
     ("sk_digits__X", "sk_digits__y"),
     1797 * (64 + 2),
     "2b05e4c7dfd27d18979d351becda24b11a82db0bdfbae840b4d098a0c8d3790d",
+    Listed("digits.csv.gz", 0, ("uint8", "int16")),
 )
 _BREAST_CANCER_TABLE = Table(
     ("sk_breast_cancer__X", "sk_breast_cancer__y"),
     569 * (30 * 8 + 2),
     "18cb484ccbac10aabf0f94dc9acea17d8095051d9ebec80538b944a7a82487d4",
+    Listed("breast_cancer.csv", 1, ("float64", "int16")),
 )
 
 
@@ -180,13 +184,12 @@ def _bundled(name: str, table: Table) -> tuple[NDArray[Any], ...]:
     path = given("tabular.npz")
     if path is not None:
         return read_arrays(path, table)
-    try:
-        from sklearn import datasets
-    except ImportError:
+    # Not imported: that takes longer than to read the rows and to train on them.
+    found = find_spec("sklearn")
+    if found is None or found.origin is None:
         raise UsageError(
             f"{name}: scikit-learn is not installed",
             "the data come with scikit-learn, or as tabular.npz in the folder CHAINRULE_DATA",
             "pip install scikit-learn",
-        ) from None
-    data = getattr(datasets, f"load_{name}")()
-    return data.data, data.target
+        )
+    return read_rows(Path(found.origin).parent / "datasets" / "data", table)

@@ -39,12 +39,22 @@ class Remote:
 
 
 @dataclass(frozen=True, slots=True)
+class Listed:
+    """Where the same arrays stand as text, a row a line: the last column is an array of its own."""
+
+    name: str
+    heading: int  # lines before the rows
+    dtypes: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """Arrays of an npz file: the digest is of their bytes, in order, however they are packed."""
 
     keys: tuple[str, ...]
     size: int  # bytes of all arrays
     sha256: str
+    listed: Listed | None = None
 
 
 def read_arrays(path: Path, table: Table) -> tuple[NDArray[Any], ...]:
@@ -54,6 +64,21 @@ def read_arrays(path: Path, table: Table) -> tuple[NDArray[Any], ...]:
             arrays = tuple(_member(archive, f"{key}.npy", table.size) for key in table.keys)
     except (*_UNREADABLE, zipfile.BadZipFile, RuntimeError, MemoryError) as error:
         raise _unreadable(path, error) from None
+    _check(path, b"".join(array.tobytes() for array in arrays), table.sha256)
+    return arrays
+
+
+def read_rows(folder: Path, table: Table) -> tuple[NDArray[Any], ...]:
+    """The arrays of a table from a file of text, if they are those of the table."""
+    listed = table.listed
+    assert listed is not None
+    path = folder / listed.name
+    try:
+        rows = np.loadtxt(path, delimiter=",", skiprows=listed.heading, ndmin=2)
+    except _UNREADABLE as error:
+        raise _unreadable(path, error) from None
+    columns = (rows[:, :-1], rows[:, -1])
+    arrays = tuple(x.astype(dtype) for x, dtype in zip(columns, listed.dtypes, strict=True))
     _check(path, b"".join(array.tobytes() for array in arrays), table.sha256)
     return arrays
 
