@@ -27,7 +27,9 @@ from .types import TensorType
 
 Pattern = Any  # sparse.csr_array of bool
 Array = Any
-LIMIT = 4_000_000  # entries of a pattern, or pairs of elements that one op links
+LIMIT = 400_000  # entries of a pattern, or pairs of elements that one op links
+
+WORK = 10 * LIMIT  # entries that are put together, equal ones included
 
 
 class TooDense(Exception):
@@ -100,6 +102,8 @@ class _Patterns:
                 raise TooDense
             rows = np.repeat(np.arange(_size(node)), len(columns))
             return _matrix(rows, np.tile(columns, _size(node)), _size(node), self.count)
+        if np.diff(below.indptr)[link.indices].sum() > WORK:
+            raise TooDense
         return (link @ below).tocsr()
 
 
