@@ -288,6 +288,8 @@ def test_values_where_there_is_no_error() -> None:
     nan = np.nan
     outputs = {
         "one_hot": (cr.one_hot(i, 3), [[0, 0, 0], [0, 0, 0], [0, 0, 1]]),
+        "quotient": (i // (i - i), [0, 0, 0]),
+        "remainder": (i % (i - i), [0, 0, 0]),
         "det": (L.det(m), nan),
         "sign": (L.slogdet(m).sign, nan),
         "logabsdet": (L.slogdet(m).logabsdet, nan),

@@ -80,7 +80,7 @@ floor_divide: Scalar = _row(
         "np.floor_divide",
         grads=lambda out, x, y: (None, None),
         domain=(WIDE, (0.5, 10.0)),
-        doc="The quotient rounded down, floor(x / y).",
+        doc="The quotient rounded down, floor(x / y); of integers over 0 it is 0.",
     )
 )
 remainder: Scalar = _row(
@@ -91,7 +91,7 @@ remainder: Scalar = _row(
         "np.remainder",
         grads=lambda out, x, y: (_one(x), -floor_divide(x, y)),
         domain=(WIDE, (0.5, 10.0)),
-        doc="The remainder x - y floor(x / y), of the sign of y.",
+        doc="The remainder x - y floor(x / y), of the sign of y; of integers over 0 it is 0.",
     )
 )
 pow: Scalar = _row(
