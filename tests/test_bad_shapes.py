@@ -206,6 +206,8 @@ POSITIONS: list[Row] = [
     ("concat rank", lambda: cr.concat([m, v], axis=0),
      "apart from axis 0", "number of axes: 2 and 1"),
     ("stack", lambda: cr.stack([m, m], axis=3), "stack: no axis 3", "has 3 axes"),
+    ("permute", lambda: cr.permute_dims(m, None), "axes None", "the 2 axes of f32[3, 3] once"),  # type: ignore[arg-type]
+    ("expand", lambda: cr.expand_dims(m, axis="a"), "expand_dims: axis a", "has 3 axes"),  # type: ignore[arg-type]
     ("variance", lambda: cr.var(m, correction="a"), "correction='a'", "a number"),  # type: ignore[arg-type]
 ]  # fmt: skip
 LOOPS: list[Row] = [
@@ -228,6 +230,28 @@ LOOPS: list[Row] = [
     ("arguments", lambda: stepping(lambda c: (c, c)), "one of (c)", "a function of the carry"),  # type: ignore[misc, arg-type]
     ("inside", lambda: stepping(lambda c, x: (c @ r, x), m), "shape: c", "becomes f32[3, 4]"),
     ("index", lambda: stepping(lambda c, x: (c, r[x.astype("int32"), 4])), "position 4", "axis 1"),
+    ("map", lambda: cr.map(None, m), "map: the function is NoneType", "one part"),  # type: ignore[arg-type]
+    ("map axis", lambda: cr.map(lambda x: x, m, axis=2), "map: no axis 2", "f32[3, 3] has 2 axes"),
+    ("map lengths", lambda: cr.map(lambda x: x, [m, v]),
+     "lengths differ", "3 on axis 0 of f32[3, 3]"),
+    ("branch", lambda: cr.cond(s > 0, m, m),  # type: ignore[arg-type]
+     "cond: a branch is Tensor", "a function of 0 operands"),
+    ("operands", lambda: cr.cond(s > 0, lambda x: x, lambda: m, m),
+     "a branch is one of ()", "1 operands"),
+    ("branches", lambda: cr.cond(s > 0, lambda: m, lambda: r),
+     "different shapes", "f32[3, 3] and f32[3, 4]"),
+    ("predicate", lambda: cr.cond(v > 0, lambda: m, lambda: m), "is bool[5]", "of no axes"),
+    ("while", lambda: cr.while_loop(None, lambda c: c, s),  # type: ignore[arg-type]
+     "the condition is NoneType", "the carry"),
+    ("while step", lambda: cr.while_loop(lambda c: c > 0, lambda c, d: c, s),  # type: ignore[misc, arg-type]
+     "is one of (c, d)", "the carry"),
+    ("while carry", lambda: cr.while_loop(lambda c: c > 0, lambda c: m, s),
+     "its shape: c", "becomes f32[3, 3]"),
+    ("max_steps", lambda: cr.while_loop(lambda c: c > 0, lambda c: c, s, "a b"),
+     "'a b'", "letters, digits"),
+    ("root", lambda: cr.root(lambda x: x[:2], v), "gives f32[2]", "as many numbers"),
+    ("samples", lambda: cr.root(lambda x: x, v, samples="a"), "samples='a'", "x0 is f32[5]"),  # type: ignore[arg-type]
+    ("fixed_point", lambda: cr.fixed_point(lambda x: x[:2], v), "gives f32[2]", "expected f32[5]"),
     ("LSTM", lambda: cr.LSTM(4)(image), "LSTM(4) on f32[batch, 8, 9, 3]", "batch, time, features"),
     ("mask", lambda: cr.LSTM(4)(sequence, mask=cr.Input((4,), dtype="bool")), "bool[batch, 4]",
      "shape (batch, 5)"),

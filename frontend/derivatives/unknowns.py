@@ -145,12 +145,10 @@ def unknowns(
         raise UsageError(f"{name} of nothing", f"x0 is {form(start)}", "begin with a tensor")
     dtype = _dtype(name, function, start, given)
     types = tuple(TensorType(dtype, t.shape) for t in given)
-    fronts = {t.shape[:samples] for t in types}
+    whole = isinstance(samples, int) and not isinstance(samples, bool) and samples >= 0
     if (
-        isinstance(samples, bool)
-        or not isinstance(samples, int)
-        or samples < 0
-        or len(fronts) > 1
+        not whole
+        or len({t.shape[:samples] for t in types}) > 1
         or any(t.ndim < samples for t in types)
     ):
         raise UsageError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -17,7 +16,9 @@ from chainrule.compiler.ops.shape import transpose
 from chainrule.compiler.types import Dim, Size, symbol
 
 from ..calls import Effects, Step, branching, tracing
+from ..names import identifier
 from ..tensor import Tensor, as_tensor, promote, public
+from .callables import parameters
 from .loops import hold, scan, states
 from .nests import Nest, form, kept, leaves, like, numbered, strong
 from .reductions import normal_axis
@@ -90,6 +91,7 @@ def while_loop(
             f"init is {form(init)}",
             "the condition is of the carry: begin with what it looks at",
         )
+    parameters("while_loop: the condition", cond, 1, "the carry", "lambda x: x < 100")
     # A number takes the dtype that the step makes of it, which a first trace shows.
     weak = [t.weak for t in inits]
     if any(weak):
@@ -182,6 +184,9 @@ def cond(
     Source:
         Bradbury et al. 2018, JAX, `jax.lax.cond`, whose conventions these are.
     """
+    for branch in (true_fn, false_fn):
+        hint = "cond(p, lambda x: x, lambda x: -x, x); without operands: lambda: x"
+        parameters("cond: a branch", branch, len(operands), f"{len(operands)} operands", hint)
     test = condition("cond", "predicate", pred)
     if is_const(test):
         return (true_fn if test.attr("value") else false_fn)(*operands)
@@ -273,6 +278,7 @@ def map(f: Callable[[Nest], Nest], xs: Nest, axis: int = 0) -> Nest:
         Bradbury et al. 2018, JAX, `jax.lax.map`.
     """
     parts = [_in_front(as_tensor(x), axis) for x in leaves(xs)]
+    parameters("map: the function", f, 1, "one part", "lambda x: cr.sum(x)")
     if not parts:
         raise UsageError("map over nothing", f"xs is {form(xs)}", "give it tensors with an axis")
     _, ys = scan(lambda _, x: (None, f(x)), None, like(xs, iter(parts)))
@@ -294,7 +300,9 @@ def _bound(max_steps: int | str | Size | None, at_bound: str) -> Dim | None:
             "expected 'error' or 'stop'",
             "'stop' takes the carry as it is after max_steps",
         )
-    given = symbol(max_steps) if isinstance(max_steps, str) else max_steps
+    given = max_steps
+    if isinstance(given, str):
+        given = symbol(identifier(given, "a size's name"))
     fits = isinstance(given, Size) or (isinstance(given, int) and given >= 0)
     if given is not None and (isinstance(given, bool) or not fits):
         raise UsageError(
@@ -309,10 +317,7 @@ def _carry(
     body: Callable[[Nest], Nest], init: Nest, starts: list[Node], weak: list[bool]
 ) -> tuple[list[Node], Nest]:
     """Leaves for the carry, and the carry made of them."""
-    try:
-        found = [name for name in inspect.signature(body).parameters if name.isidentifier()]
-    except (TypeError, ValueError):
-        found = []
+    found = parameters("while_loop: the step", body, 1, "the carry", "lambda x: 2 * x")
     names = numbered(found[0] if found else "carry", init)
     inputs = [leaf(name, x.type, "placeholder") for name, x in zip(names, starts, strict=True)]
     return inputs, like(init, iter([Tensor(x, w) for x, w in zip(inputs, weak, strict=True)]))

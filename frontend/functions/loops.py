@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from chainrule.compiler.types import Dim, Size, TensorType, symbol
 from ..calls import LOOPS, Effects, Loop, Step, beside, tracing
 from ..names import identifier
 from ..tensor import Tensor, as_tensor, public
+from .callables import parameters
 from .nests import Nest, form, kept, leaves, like, numbered, strong
 
 
@@ -203,24 +203,8 @@ def _length(sequences: list[Tensor], length: int | str | Size | None) -> Dim:
 
 def _names(step: Callable[..., Any]) -> tuple[str, str]:
     """What the step calls its carry and its x."""
-    try:
-        signature = inspect.signature(step)
-    except ValueError:  # of what is not written in Python nothing is known
-        return ("carry", "x")
-    except TypeError:
-        signature = None
-    try:
-        if signature is None:
-            raise TypeError
-        signature.bind(None, None)
-    except TypeError:
-        came = type(step).__name__ if signature is None else f"one of {signature}"
-        raise UsageError(
-            f"scan: the step is {came}",
-            "expected a function of the carry and of an element x",
-            "where there are no sequences, x is None: lambda carry, _: (2 * carry, None)",
-        ) from None
-    found = [name for name in signature.parameters if name.isidentifier()]
+    hint = "where there are no sequences, x is None: lambda carry, _: (2 * carry, None)"
+    found = parameters("scan: the step", step, 2, "the carry and an element x", hint)
     return (found[0], found[1]) if len(found) >= 2 else ("carry", "x")
 
 

@@ -96,6 +96,12 @@ def permute_dims(x: Like, /, axes: Sequence[int]) -> Tensor:
         <tensor transpose: f32[4, 2, 3]>
     """
     given = as_tensor(x)
+    if not isinstance(axes, list | tuple):
+        raise ShapeError(
+            f"permute_dims: axes {axes!r:.60}",
+            f"expected each of the {given.ndim} axes of {given.node.type} once",
+            "permute_dims(x, (1, 0)) transposes a matrix",
+        )
     order = tuple(normal_axis("permute_dims", given.node, axis) for axis in axes)
     return Tensor(ops.transpose(given.node, axes=order), given.weak)
 
@@ -122,7 +128,7 @@ def expand_dims(x: Like, /, *, axis: int | tuple[int, ...] = 0) -> Tensor:
     given = as_tensor(x)
     places = axis if isinstance(axis, tuple) else (axis,)
     rank = given.ndim + len(places)
-    found = {place % rank for place in places if -rank <= place < rank}
+    found = {p % rank for p in places if isinstance(p, int) and -rank <= p < rank}
     if len(found) != len(places):
         raise ShapeError(
             f"expand_dims: axis {axis}",
