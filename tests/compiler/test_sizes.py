@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from chainrule.compiler.ir import Graph, evaluate, leaf
+from chainrule.compiler.errors import ChainruleError
+from chainrule.compiler.ir import Graph, evaluate, leaf, make
 from chainrule.compiler.ops.convert import cast, iota
+from chainrule.compiler.ops.index import ADD_AT
 from chainrule.compiler.ops.reduce import ARGMIN, max, sum
 from chainrule.compiler.ops.shape import reshape
 from chainrule.compiler.pipeline import compile
@@ -66,3 +68,20 @@ def test_the_position_of_the_only_element_needs_no_element(target: str) -> None:
     y = ARGMIN(x - largest, axis=1)
     program = load(compile(Graph("g", inputs=(x,), outputs=(("y", y),)), target))
     np.testing.assert_array_equal(program.call(np.ones((4, 1, 3)))[0], np.zeros((4, 3), int))
+
+
+@pytest.mark.parametrize("target", ["numpy", "cpu"])
+def test_nothing_is_added_to_an_axis_without_elements(target: str) -> None:
+    """Nor is it an error: there is something to add, or there is not."""
+    grad = leaf("grad", TensorType("float64", (M, 2)), "input")
+    at = leaf("at", TensorType("int64", (M,)), "input")
+    x = leaf("x", TensorType("float64", (N,)), "input")
+    y = make(ADD_AT, (grad, at), axis=0, dim=N)
+    program = load(compile(Graph("g", inputs=(grad, at, x), outputs=(("y", y),)), target))
+    for n, m in ((0, 0), (2, 0), (2, 3)):
+        (found,) = program.call(np.ones((m, 2)), np.zeros(m, np.int64), np.zeros(n))
+        expected = np.zeros((n, 2))
+        expected[:1] = m
+        np.testing.assert_array_equal(found, expected)
+    with pytest.raises(ChainruleError):
+        program.call(np.ones((3, 2)), np.zeros(3, np.int64), np.zeros(0))
