@@ -99,7 +99,7 @@ class Growth:
     def drawn(self, dims: tuple[int, ...], dtype: str, low: float, high: float) -> Array:
         """An array for an input."""
         if dtype == "bool":
-            return self.generator.random(dims) < 0.6
+            return np.asarray(self.generator.random(dims) < 0.6)
         if dtype.startswith("int"):
             return np.asarray(self.generator.integers(-3, 6, dims), dtype)
         return np.asarray(self.generator.uniform(low, high, dims), dtype)
