@@ -50,7 +50,7 @@ def several(number: int, count: int, orders: int) -> list[Oracle]:
     dtype = choose.choice(("float64", "float64", "float32"))
     cases = (ORDINARY, *choose.sample(OTHERS, 2))
     growths = [grown(f"{number}/{i}", f"g{i}_", dtype, cases) for i in range(count)]
-    return [Oracle(subject(g, orders=choose.randint(1, orders))) for g in growths]
+    return [Oracle(subject(g, orders=choose.randint(0, orders))) for g in growths]
 
 
 def trained(number: int) -> Growth:
