@@ -232,7 +232,8 @@ def make(op: Op, operands: tuple[Node, ...], where: Where | None = None, **attrs
     )
     found = _INTERNED.get(key)
     if found is None:
-        where = where or _WHERE.get()
+        # A number is shared by all who write it: it belongs to no line.
+        where = None if op is CONST else where or _WHERE.get()
         with located(where):
             type_ = op.infer(operands, **attrs)
         with _LOCK:

@@ -255,3 +255,12 @@ def test_unknown_targets() -> None:
     assert {"cpu", "numpy"} <= set(known())
     with pytest.raises(UnknownNameError, match="did you mean 'numpy'"):
         target("nunpy")
+
+
+def test_a_number_belongs_to_no_line() -> None:
+    """All who write it share it, so what it says must not depend on who was first."""
+    with located(Where("first.py", 1)):
+        shared = const(0.123456789, "float64")
+    with located(Where("second.py", 2)):
+        assert const(0.123456789, "float64") is shared
+    assert shared.where is None
