@@ -1,4 +1,4 @@
-"""How to draw operands for loops and branches: a line a function."""
+"""How to draw operands for loops, branches and equations: a line a function."""
 
 from __future__ import annotations
 
@@ -119,10 +119,39 @@ def mapped(g: Growth) -> Any:
     return cr.map(each, x, axis=axis)
 
 
+def solved(g: Growth) -> Any:
+    """What solves an equation whose slope is between 0.5 and 1.5."""
+    shape: Shape = g.some(((), (2,), (N,)))
+    a, start = g.real(shape), g.some((0.0, 1.0))
+    return cr.root(lambda x: x + 0.5 * cr.sin(x) - a, cr.full(shape, start, dtype=g.dtype))
+
+
+def settled(g: Growth) -> Any:
+    """What a contraction comes to."""
+    shape: Shape = g.some(((), (2,), (N,)))
+    a, weight = g.real(shape), g.within(g.real(()), -0.8, 0.8)
+    start, memory = cr.zeros(shape, dtype=g.dtype), g.some((0, 2))
+    return cr.fixed_point(lambda x: cr.sin(x * weight) * 0.7 + a, start, memory=memory)
+
+
+def lowest(g: Growth) -> Any:
+    """Where a convex function is smallest."""
+    shape: Shape = g.some(((), (2,), (N,)))
+    a = g.real(shape)
+
+    def height(x: Any) -> Any:
+        return cr.sum(cr.softplus(x) * 0.5 + cr.square(x) - a * x)
+
+    return cr.argmin(height, cr.zeros(shape, dtype=g.dtype))
+
+
 LINES: dict[str, Line] = {
     "scan": looped,
     "while_loop": repeated,
     "while_loop.unbounded": counted,
     "cond": branched,
     "map": mapped,
+    "root": solved,
+    "fixed_point": settled,
+    "argmin.function": lowest,
 }
