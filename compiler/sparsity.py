@@ -28,7 +28,6 @@ from .types import TensorType
 Pattern = Any  # sparse.csr_array of bool
 Array = Any
 LIMIT = 400_000  # entries of a pattern, or pairs of elements that one op links
-
 WORK = 10 * LIMIT  # entries that are put together, equal ones included
 
 
