@@ -83,7 +83,9 @@ class CumulativeLogSumExp(Running):
     def vjp(self, node: Node, out_grad: Node) -> tuple[Node | None, ...]:
         """e^(x[k] - y[k]) s[k], where s[k] = g[k] + e^(y[k] - y[k+1]) s[k+1]: factors up to 1."""
         (x,), axis = node.operands, node.attr("axis")
-        shares = backwards(ratio(node, moved(node, axis, -1)), out_grad, axis)
+        # Behind the last one is nothing; a difference of 0 keeps what plays no part finite.
+        following = where(last(node, axis), node, moved(node, axis, -1))
+        shares = backwards(ratio(node, following), out_grad, axis)
         return (ratio(x, node) * shares,)
 
 
@@ -116,6 +118,11 @@ def first(x: Node, axis: int) -> Node:
     """Whether a place is the first along the axis."""
     dims = tuple(d if i == axis else 1 for i, d in enumerate(x.shape))
     return equal(reshape(iota(x.shape[axis]), shape=dims), 0)
+
+
+def last(x: Node, axis: int) -> Node:
+    """Whether a place is the last along the axis."""
+    return flip(broadcast_to(first(x, axis), shape=x.shape), (axis,))
 
 
 def ratio(a: Node, b: Node) -> Node:

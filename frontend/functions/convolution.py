@@ -5,7 +5,7 @@ from __future__ import annotations
 from chainrule.compiler.errors import ShapeError, UsageError
 from chainrule.compiler.ir import Node
 from chainrule.compiler.ops import convolution as ops, pooling, windows as sliding
-from chainrule.compiler.ops.shape import transpose
+from chainrule.compiler.ops.shape import pad, transpose
 from chainrule.compiler.ops.windows import span
 from chainrule.compiler.types import Dim, Shape, add, mul, sub
 
@@ -133,10 +133,14 @@ def conv_transpose(
     more = None
     if output_padding is not None:
         more = numbers("conv_transpose", "output_padding", output_padding, rank, 0)
-    dims, lows, highs = _transposed(a.shape[1:-1], size, steps, gaps, padding, more)
+    dims, lows, highs, tails = _transposed(a.shape[1:-1], size, steps, gaps, padding, more)
     (parts,) = numbers("conv_transpose", "groups", groups, 1)
     shape = ops.Geometry(steps, gaps, lows, highs, parts)
-    return Tensor(_restored(ops.convolution_transpose(a, kernel, dims, shape), first), weak)
+    result = ops.convolution_transpose(a, kernel, dims, shape)
+    if any(tails):
+        none = (0,) * result.type.ndim
+        result = pad(result, lows=none, highs=(0, *tails, 0), inner=none, value=0.0)
+    return Tensor(_restored(result, first), weak)
 
 
 def _transposed(
@@ -146,15 +150,18 @@ def _transposed(
     dilation: tuple[int, ...],
     padding: Padding,
     more: tuple[int, ...] | None,
-) -> tuple[Shape, tuple[int, ...], tuple[int, ...]]:
-    """The spatial sizes of the result, and the padding of the convolution that it transposes."""
+) -> tuple[Shape, tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """The spatial sizes of the result, the padding of the convolution that it transposes, zeros.
+
+    The zeros stand behind the result, where no window reaches.
+    """
     name, rank = "conv_transpose", len(places)
     reach = tuple(map(span, size, dilation))
     full = tuple(add(mul(sub(n, 1), s), r) for n, s, r in zip(places, strides, reach, strict=True))
     if padding == "same" and more is None:
         lows = tuple(max(r - s, 0) // 2 for r, s in zip(reach, strides, strict=True))
         highs = tuple(max(r - s, 0) - low for r, s, low in zip(reach, strides, lows, strict=True))
-        return tuple(map(mul, places, strides)), lows, highs
+        return tuple(map(mul, places, strides)), lows, highs, (0,) * rank
     if padding == "same":
         lows = highs = tuple(r // 2 for r in reach)
     else:
@@ -164,6 +171,7 @@ def _transposed(
         longer = padding == "valid"
         extra = tuple(max(s - r, 0) if longer else 0 for s, r in zip(strides, reach, strict=True))
     dims: list[Dim] = []
+    tails = [0] * rank
     for axis in range(rank):
         cut = lows[axis] + highs[axis] - extra[axis]
         dims.append(sub(full[axis], cut))
@@ -177,9 +185,15 @@ def _transposed(
             raise UsageError(
                 f"{name}: output_padding={extra[axis]} on spatial axis {axis}",
                 f"the stride is {strides[axis]}",
-                "an output_padding is smaller than the stride",
+                "an output_padding is smaller than the stride, or than the dilation",
             )
-    return tuple(dims), lows, highs
+        if extra[axis] >= strides[axis] and more is not None:
+            # So long that a window more would fit: what is not cut off ends with the last one.
+            tails[axis] = max(extra[axis] - highs[axis], 0)
+            kept = max(highs[axis] - extra[axis], 0)
+            highs = (*highs[:axis], kept, *highs[axis + 1 :])
+            dims[-1] = sub(dims[-1], tails[axis])
+    return tuple(dims), lows, highs, tuple(tails)
 
 
 @public

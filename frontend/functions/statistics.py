@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from chainrule.compiler.errors import DTypeError, UsageError
-from chainrule.compiler.ir import Node, const, make
+from chainrule.compiler.ir import Node, Op, const, make
 from chainrule.compiler.ops import reduce as ops
 from chainrule.compiler.ops.arithmetic import (
     abs as absolute,
@@ -181,7 +183,7 @@ def softmax(x: Like, /, *, axis: Axes = -1) -> Tensor:
     Source:
         Blanchard, Higham, Higham 2021, doi:10.1093/imanum/draa038, eq. (1.3).
     """
-    return reduced("softmax", x, axis, False, rule_of(ops.SOFTMAX))
+    return reduced("softmax", x, axis, False, _of_some(ops.SOFTMAX))
 
 
 @public
@@ -204,7 +206,7 @@ def log_softmax(x: Like, /, *, axis: Axes = -1) -> Tensor:
         >>> np.asarray(cr.log_softmax(np.array([0.0, 1000.0])))
         array([-1000.,     0.])
     """
-    return reduced("log_softmax", x, axis, False, rule_of(ops.LOG_SOFTMAX))
+    return reduced("log_softmax", x, axis, False, _of_some(ops.LOG_SOFTMAX))
 
 
 @public
@@ -234,6 +236,13 @@ def vector_norm(x: Like, /, *, axis: Axes = None, keepdims: bool = False, ord: f
     return reduced("vector_norm", x, axis, keepdims, lambda node, axes: _norm(node, axes, ord))
 
 
+def _of_some(op: Op) -> Callable[[Node, tuple[int, ...]], Node]:
+    """The rule that applies an op along axes; along an axis of size 0 there is nothing to do."""
+    return lambda node, axes: (
+        node if any(node.shape[i] == 0 for i in axes) else make(op, (node,), axes=axes)
+    )
+
+
 def _norm(x: Node, axes: tuple[int, ...], p: float) -> Node:
     if x.dtype not in FLOATS:
         raise DTypeError(
@@ -251,9 +260,15 @@ def _norm(x: Node, axes: tuple[int, ...], p: float) -> Node:
         return ops.sum(absolute(x), axes=axes)
     if p == 0:
         return ops.sum(cast(not_equal(x, 0), x.dtype), axes=axes)
-    total = ops.sum(pow(absolute(x), p), axes=axes)
-    if p < 0:
-        return pow(total, 1 / p)
-    # The derivative of t^(1/p) at 0 is infinite; a 1 in its place keeps it out of the gradient.
-    none, one = equal(total, 0), const(1, x.dtype)
+    size, one = absolute(x), const(1, x.dtype)
+    # The sum where the norm is 0; and what |x|^p is at 0.
+    limit = const(0.0 if p > 0 else float("inf"), x.dtype)
+    powers = pow(size, p)
+    if p < 1:
+        # The derivative of |x|^p at 0 is infinite; a 1 in its place keeps it out of the gradient.
+        at_zero = equal(x, 0)
+        powers = where(at_zero, limit, pow(where(at_zero, one, size), p))
+    total = ops.sum(powers, axes=axes)
+    # And so is that of t^(1/p).
+    none = equal(total, limit)
     return where(none, const(0, x.dtype), pow(where(none, one, total), 1 / p))

@@ -340,3 +340,16 @@ def test_refused(name: str) -> None:
         call()
     assert words in str(caught.value)
     assert str(caught.value).startswith("test_convolution.py:")
+
+
+@pytest.mark.parametrize(("padding", "longer"), [(0, 2), (1, 2), (3, 2), (1, 1)])
+def test_results_of_transposed_convolution_that_are_longer_by_the_dilation(
+    padding: int, longer: int
+) -> None:
+    y, w = cr.tensor("y", (1, 4, 1), "float64"), cr.tensor("w", (3, 1, 1), "float64")
+    made = cr.conv_transpose(y, w, 1, padding, output_padding=longer, dilation=3)
+    whole = cr.conv_transpose(y, w, 1, 0, dilation=3)  # of 10 places
+    arrays = np.arange(1.0, 5).reshape(1, 4, 1), np.array([2.0, 3.0, 5.0]).reshape(3, 1, 1)
+    found, full = cr.function([y, w], [made, whole], target="numpy")(*arrays)
+    want = np.pad(full, ((0, 0), (0, longer), (0, 0)))[:, padding : 10 - padding + longer]
+    np.testing.assert_array_equal(found, want)

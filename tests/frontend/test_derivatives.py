@@ -166,6 +166,8 @@ SPECIAL: list[tuple[str, Callable[[cr.Tensor], cr.Tensor], list[float], list[flo
     ("where_divide", lambda x: cr.sum(cr.where(x == 0, 1.0, 1 / x)), [2, 0], [-0.25, 0]),
     ("norm_of_0", cr.vector_norm, [0, 0], [0, 0]),
     ("norm_3_of_0", lambda x: cr.vector_norm(x, ord=3), [0, 0], [0, 0]),
+    ("norm_half_with_0", lambda x: cr.vector_norm(x, ord=0.5), [1, 0, 4], [3, 0, 1.5]),
+    ("norm_minus_1_with_0", lambda x: cr.vector_norm(x, ord=-1), [0, 2], [0, 0]),
     ("std_of_equals", cr.std, [2, 2, 2], [0, 0, 0]),
     ("prod_one_0", cr.prod, [2, 0, 3], [0, 6, 0]),
     ("prod_two_0", cr.prod, [2, 0, 0], [0, 0, 0]),

@@ -83,6 +83,8 @@ SAME: list[Case] = [
     ("logsumexp_inf", lambda n: cr.logsumexp(n[2:3]), lambda n: np.float64(np.inf)),
     ("logsumexp_minus", lambda n: cr.logsumexp(-n[2:3]), lambda n: np.float64(-np.inf)),
     ("softmax_big", lambda v: cr.softmax(v * 1e4, axis=1), lambda v: np.eye(3)[[0, 1]]),
+    ("softmax_none", lambda e: cr.softmax(e.T), lambda e: np.zeros((2, 0), np.float32)),
+    ("log_softmax_none", lambda e: cr.log_softmax(e.T), lambda e: np.zeros((2, 0), np.float32)),
     (
         "log_softmax_big",
         lambda v: cr.log_softmax(v * 1e4, axis=1),

@@ -137,6 +137,15 @@ def test_adding_at_positions(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
+def test_second_derivatives_of_running_log_sum_exps_of_large_numbers(target: str) -> None:
+    # The last has no next one, and e^(y - 0) would overflow.
+    x = cr.tensor("x", (3,), "float64")
+    f = cr.function([x], cr.hessian_diagonal(cr.sum(cr.cumulative_logsumexp(x)), x), target=target)
+    # p (1 - p) for each share p of an element in a result.
+    np.testing.assert_allclose(f(np.full(3, 1e4)), [1 / 4 + 2 / 9, 1 / 4 + 2 / 9, 2 / 9])
+
+
+@pytest.mark.parametrize("target", TARGETS)
 def test_running_products_and_log_sum_exps(target: str) -> None:
     x = cr.tensor("x", ("n", 4), "float64")
     products, sums = cr.cumulative_prod(x, axis=0), cr.cumulative_logsumexp(x, axis=1)
