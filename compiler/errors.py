@@ -186,11 +186,17 @@ class Bound:
         """ShapeError if the size is negative for these named sizes."""
         found = value(self.size, sizes)
         if found < 0:
+            if isinstance(self.size, int):
+                raise ShapeError(
+                    self.what,
+                    "the sizes are those of the formula, whatever arrays are passed",
+                    "give its tensors larger sizes, or names",
+                    self.where,
+                )
             named = ", ".join(f"{name} = {size}" for name, size in sizes.items())
-            at = f"; it is {found} for {named}" if named else ""
             raise ShapeError(
                 self.what,
-                f"{self.size} must not be negative{at}",
+                f"{self.size} must not be negative; it is {found} for {named}",
                 "pass larger arrays",
                 self.where,
             )

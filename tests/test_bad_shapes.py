@@ -192,6 +192,8 @@ POSITIONS: list[Row] = [
     ("positions", lambda: cr.PositionEmbedding(4)(sequence),
      "f32[batch, 5, 3]", "5 positions, there are 4"),
     ("max", lambda: cr.max(none, axis=0), "max of no elements", "f32[0, 3]"),
+    ("logsumexp", lambda: cr.logsumexp(none, axis=0),
+     "logsumexp of no elements", "axis 0 of f32[0, 3]"),
     ("roll", lambda: cr.roll(v, 1.5), "roll: shift=1.5", "an integer"),  # type: ignore[arg-type]
     ("tril", lambda: cr.tril(m, k="a"), "tril: k='a'", "an integer"),  # type: ignore[arg-type]
     ("eye", lambda: cr.eye(3, -2), "eye: the size -2", "an integer from 0"),

@@ -93,6 +93,15 @@ class Prod(Reduce):
         return (kept(out_grad, x, axes) * back,)
 
 
+def _of_some(name: str, x: Node, axes: tuple[int, ...]) -> None:
+    """ShapeError if an axis is known to have no elements."""
+    for axis in axes:
+        if axis < x.type.ndim and x.shape[axis] == 0:
+            raise ShapeError(
+                f"{name} of no elements", f"axis {axis} of {x.type} has size 0", "give it elements"
+            )
+
+
 class Extreme(Reduce):
     """The largest or smallest element; a NaN wins. The gradient is shared by those that tie."""
 
@@ -100,10 +109,7 @@ class Extreme(Reduce):
 
     def infer(self, operands: tuple[Node, ...], **attrs: Any) -> TensorType:
         """Of no elements there is no largest."""
-        if any(operands[0].shape[a] == 0 for a in attrs["axes"] if a < operands[0].type.ndim):
-            raise ShapeError(
-                f"{self.name} of no elements", str(operands[0].type), "an axis has size 0"
-            )
+        _of_some(self.name, operands[0], attrs["axes"])
         return super().infer(operands, **attrs)
 
     def vjp(self, node: Node, out_grad: Node) -> tuple[Node | None, ...]:
@@ -254,6 +260,7 @@ class LogSumExp(Composite):
         (x,) = operands
         if not x.type.is_float:
             raise DTypeError(f"logsumexp of {x.type}", "takes float32, float64", "convert it")
+        _of_some(self.name, x, attrs["axes"])
         return TensorType(x.dtype, without(x.shape, attrs["axes"]))
 
     def vjp(self, node: Node, out_grad: Node) -> tuple[Node | None, ...]:
@@ -290,6 +297,7 @@ class Softmax(Composite):
         (x,) = operands
         if not x.type.is_float:
             raise DTypeError(f"{self.name} of {x.type}", "takes float32, float64", "convert it")
+        _of_some(self.name, x, attrs["axes"])
         return x.type
 
     def vjp(self, node: Node, out_grad: Node) -> tuple[Node | None, ...]:
