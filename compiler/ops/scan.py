@@ -437,11 +437,19 @@ def trimmed(node: Node) -> Node:
 
 
 def with_steps(nodes: Iterable[Node]) -> Iterator[Node]:
-    """Nodes, and all that stand in the steps of loops among them."""
-    for node in nodes:
-        yield node
-        for body in bodies(node).values():
-            yield from with_steps(walk((*body.inputs, *body.outputs)))
+    """Nodes, and all that stand in the steps of loops among them; those of equal steps once."""
+    seen: set[Body] = set()
+    stack = [iter(nodes)]
+    while stack:
+        for node in stack[-1]:
+            yield node
+            inner = [body for body in bodies(node).values() if body not in seen]
+            if inner:
+                seen.update(inner)
+                stack.append(iter(walk([x for b in inner for x in (*b.inputs, *b.outputs)])))
+                break
+        else:
+            stack.pop()
 
 
 def noun(node: Node) -> str:

@@ -10,11 +10,11 @@ import pytest
 
 from chainrule.compiler.autodiff import backward
 from chainrule.compiler.errors import FileError, LoopError, ShapeError
-from chainrule.compiler.ir import OPS, Graph, Node, const, evaluate, leaf
+from chainrule.compiler.ir import OPS, Graph, Node, const, evaluate, leaf, substitute, walk
 from chainrule.compiler.ops.elementary import tanh
 from chainrule.compiler.ops.linear import matmul
 from chainrule.compiler.ops.reduce import sum as total
-from chainrule.compiler.ops.scan import SCAN, Body, looped, scan, step
+from chainrule.compiler.ops.scan import SCAN, Body, looped, scan, step, with_steps
 from chainrule.compiler.passes.merge import Merge
 from chainrule.compiler.pipeline import derive, lower
 from chainrule.compiler.text import parse, show
@@ -255,3 +255,15 @@ def test_a_sequence_has_an_element_for_every_step() -> None:
     c, x = tensor("c", role="placeholder"), tensor("x", role="placeholder")
     with pytest.raises(ShapeError, match="operand 1"):
         scan([c, x], [c + x], [const(0, "float64")], [tensor("xs", 4)], 5, False)
+
+
+def test_equal_steps_are_looked_at_once_however_deep_they_are_nested() -> None:
+    """Three results at each of 20 depths: 3 to the power of 20 ways down."""
+    number = TensorType("float64")
+    starts = [leaf("x", number, "input") for _ in range(3)]
+    results = [a * b for a, b in zip(starts, starts[1:] + starts[:1], strict=True)]
+    for _ in range(20):
+        carries = [leaf("c", number, "placeholder") for _ in starts]
+        inner = substitute(results, dict(zip(starts, carries, strict=True)))
+        results = list(scan(carries, inner, starts, [], 2, False))
+    assert len(list(with_steps(walk(results)))) < 20 * 20
