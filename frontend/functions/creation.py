@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from chainrule.compiler.errors import ShapeError, UsageError
+from chainrule.compiler.errors import DTypeError, ShapeError, UsageError
+from chainrule.compiler.ir import Node, const
 from chainrule.compiler.ops import shape as ops
-from chainrule.compiler.ops.arithmetic import equal
-from chainrule.compiler.ops.convert import cast, iota
-from chainrule.compiler.types import Size
+from chainrule.compiler.ops.arithmetic import equal, greater_equal, maximum, where
+from chainrule.compiler.ops.convert import cast, iota, size
+from chainrule.compiler.types import FLOATS, Dim, Size, sub
 
-from ..integers import integer
-from ..tensor import DEFAULT_FLOAT, Like, Tensor, as_tensor, dtype_name, public
+from ..integers import count, integer
+from ..tensor import DEFAULT_FLOAT, Like, Tensor, as_tensor, dtype_name, promote, public
 from .shaping import ShapeLike, shape_of
 
 
@@ -189,9 +190,65 @@ def arange(
             "full gives equal numbers",
         )
     first, last = (0, start) if stop is None else (start, stop)
-    count = iota(max(math.ceil((last - first) / step), 0), kind)
-    scaled = count if step == 1 else count * step
+    places = iota(max(math.ceil((last - first) / step), 0), kind)
+    scaled = places if step == 1 else places * step
     return Tensor(scaled if first == 0 else scaled + first)
+
+
+@public
+def linspace(
+    start: Like, stop: Like, /, num: int | Size, *, dtype: Any = None, endpoint: bool = True
+) -> Tensor:
+    """Numbers at equal distances, start + i (stop - start) / (num - 1) for i = 0, 1, ...
+
+    Args:
+        start: the first number: a number, or a tensor without axes.
+        stop: the last number, likewise. Where num is 1, there is but the first.
+        num: how many.
+        dtype: float32 or float64; by default that of a tensor given, float32 for numbers.
+        endpoint: whether `stop` is the last one; else it would be the next, at distances of
+            (stop - start) / num.
+
+    Returns:
+        A tensor of one axis.
+
+    Raises:
+        ShapeError: start or stop has axes.
+        DTypeError: the dtype is none of floats.
+        UsageError: num is no number from 0.
+
+    Example:
+        >>> import chainrule as cr, numpy as np
+        >>> np.asarray(cr.linspace(0.0, 1.0, 5))
+        array([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float32)
+    """
+    length = count("linspace", "num", num)
+    for end in (as_tensor(start), as_tensor(stop)):
+        if end.ndim or end.dtype == "bool":
+            raise (ShapeError if end.ndim else DTypeError)(
+                f"linspace: an end is {end.node.type}",
+                "expected numbers",
+                "such as cr.linspace(0, 1, 5)",
+            )
+    (a, b), weak = promote(start, stop)
+    given = a.dtype if a.dtype in FLOATS and not weak else DEFAULT_FLOAT
+    kind = given if dtype is None else dtype_name(dtype)
+    if kind not in FLOATS:
+        raise DTypeError(
+            f"linspace of dtype {kind}", "expected float32 or float64", "arange counts in integers"
+        )
+    # Numbers are divided in float64, as NumPy does, whatever the result is.
+    a, b = (cast(x, "float64" if weak else given) for x in (a, b))
+    places = iota(length, a.dtype)
+    if not endpoint:
+        return Tensor(cast(a + places * ((b - a) / _at_least_1(length, a.dtype)), kind))
+    last = _at_least_1(sub(length, 1), a.dtype)
+    inner = a + places * ((b - a) / last)
+    return Tensor(cast(where(greater_equal(places, last), b, inner), kind))
+
+
+def _at_least_1(n: Dim, dtype: str) -> Node:
+    return const(max(n, 1), dtype) if isinstance(n, int) else maximum(size(n, dtype), 1)
 
 
 @public

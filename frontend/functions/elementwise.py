@@ -184,6 +184,27 @@ def positive(x: Like) -> Tensor:
 
 
 @public
+def reciprocal(x: Like, /) -> Tensor:
+    """The reciprocal 1 / x; infinite at 0.
+
+    Args:
+        x: a tensor, any dtype but bool; integers are divided as floats.
+
+    Returns:
+        A tensor of the shape of x.
+
+    Raises:
+        DTypeError: x is of dtype bool.
+
+    Example:
+        >>> import chainrule as cr
+        >>> float(cr.reciprocal(4.0))
+        0.25
+    """
+    return apply("divide", 1, x)
+
+
+@public
 def where(condition: Like, x: Like, y: Like) -> Tensor:
     """`x` where the condition is true, `y` elsewhere.
 

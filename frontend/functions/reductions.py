@@ -75,6 +75,10 @@ def _summed(dtype: Any) -> Callable[[Node], Node]:
     return prepare
 
 
+def _ones(node: Node) -> Node:
+    return cast(cast(node, "bool"), "int64")
+
+
 def _truth(node: Node) -> Node:
     return cast(node, "bool")
 
@@ -103,6 +107,29 @@ def sum(x: Like, /, *, axis: Axes = None, dtype: Any = None, keepdims: bool = Fa
         array([4., 6.])
     """
     return reduced("sum", x, axis, keepdims, rule_of(ops.SUM), _summed(dtype))
+
+
+@public
+def count_nonzero(x: Like, /, *, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """How many elements are not 0, over all axes or some; NaN is not 0, False is.
+
+    Args:
+        x: a tensor, any dtype.
+        axis: an axis, a tuple of them, or None for all.
+        keepdims: whether the axes stay, with size 1.
+
+    Returns:
+        A tensor of the other axes, of dtype int64.
+
+    Raises:
+        ShapeError: there is no such axis.
+
+    Example:
+        >>> import chainrule as cr, numpy as np
+        >>> int(cr.count_nonzero(np.array([1.0, 0.0, 2.0])))
+        2
+    """
+    return reduced("count_nonzero", x, axis, keepdims, rule_of(ops.SUM), _ones)
 
 
 @public

@@ -60,6 +60,15 @@ from chainrule.frontend.formula import (
 )
 from chainrule.frontend.formulas.signature import PerUnit as PerUnit
 from chainrule.frontend.functions import linalg as linalg, random as random
+from chainrule.frontend.functions.arranging import (
+    broadcast_arrays as broadcast_arrays,
+    diff as diff,
+    meshgrid as meshgrid,
+    moveaxis as moveaxis,
+    repeat as repeat,
+    tile as tile,
+    unstack as unstack,
+)
 from chainrule.frontend.functions.attention import (
     scaled_dot_product_attention as scaled_dot_product_attention,
 )
@@ -81,6 +90,7 @@ from chainrule.frontend.functions.creation import (
     eye as eye,
     full as full,
     full_like as full_like,
+    linspace as linspace,
     ones as ones,
     ones_like as ones_like,
     zeros as zeros,
@@ -135,6 +145,7 @@ from chainrule.frontend.functions.elementwise import (
     not_equal as not_equal,
     positive as positive,
     pow as pow,
+    reciprocal as reciprocal,
     relu as relu,
     remainder as remainder,
     round as round,
@@ -180,6 +191,7 @@ from chainrule.frontend.functions.reductions import (
     all as all,
     any as any,
     argmax as argmax,
+    count_nonzero as count_nonzero,
     cumulative_logsumexp as cumulative_logsumexp,
     cumulative_prod as cumulative_prod,
     cumulative_sum as cumulative_sum,

@@ -123,6 +123,51 @@ SAME: list[Case] = [
     ("abs_int", lambda i: abs(-i), lambda i: i),
     ("sign_int", lambda i: cr.sign(i - 2), lambda i: np.sign(i - 2)),
     ("maximum_int", lambda i: cr.maximum(i, 2), lambda i: np.maximum(i, 2)),
+    ("repeat", lambda i: cr.repeat(i, 2), lambda i: np.repeat(i, 2)),
+    ("repeat_never", lambda m: cr.repeat(m, 0, axis=1), lambda m: np.repeat(m, 0, 1)),
+    ("tile", lambda i: cr.tile(i, (3, 1, 2)), lambda i: np.tile(i, (3, 1, 2))),
+    ("tile_number", lambda i: cr.tile(i[0, 0], (2, 2)), lambda i: np.tile(i[0, 0], (2, 2))),
+    ("tile_none", lambda e: cr.tile(e, (2, 2)), lambda e: np.tile(e, (2, 2))),
+    ("moveaxis", lambda m: cr.moveaxis(m, 1, 0), lambda m: np.moveaxis(m, 1, 0)),
+    ("meshgrid_one", lambda n: cr.meshgrid(n)[0], lambda n: n),
+    (
+        "meshgrid_matrix",
+        lambda n, i: cr.meshgrid(n, i[0], indexing="ij")[1],
+        lambda n, i: np.meshgrid(n, i[0], indexing="ij")[1],
+    ),
+    (
+        "broadcast_arrays",
+        lambda m, v: cr.broadcast_arrays(m[0], v)[0],
+        lambda m, v: np.broadcast_arrays(m[0], v)[0],
+    ),
+    ("unstack", lambda i: cr.unstack(i, axis=-1)[1], lambda i: i[:, 1]),
+    ("diff_int", lambda i: cr.diff(i, axis=0), lambda i: np.diff(i, axis=0)),
+    ("diff_beyond", lambda v: cr.diff(v, n=4), lambda v: np.diff(v, n=4)),
+    ("diff_never", lambda n: cr.diff(n, n=0, append=n), lambda n: n),
+    ("diff_none", lambda e: cr.diff(e, axis=0), lambda e: np.diff(e, axis=0)),
+    ("linspace", lambda: cr.linspace(-1, 3.3, 7), lambda: np.linspace(-1, 3.3, 7, dtype="f4")),
+    (
+        "linspace_open",
+        lambda: cr.linspace(5, -1, 4, endpoint=False, dtype="float64"),
+        lambda: np.linspace(5, -1, 4, endpoint=False),
+    ),
+    ("linspace_one", lambda: cr.linspace(2.0, 3.0, 1), lambda: np.full(1, 2, np.float32)),
+    ("linspace_none", lambda: cr.linspace(2.0, 3.0, 0), lambda: np.zeros(0, np.float32)),
+    ("linspace_ends", lambda v: cr.linspace(v[0, 0], 0, 3), lambda v: np.array([3.0, 1.5, 0.0])),
+    (
+        "linspace_ints",
+        lambda i: cr.linspace(i[0, 0], i[1, 1], 4),
+        lambda i: np.arange(1, 5, dtype=np.float32),
+    ),
+    ("reciprocal_nan", lambda n: cr.reciprocal(n), lambda n: 1 / n),
+    ("reciprocal_int", lambda i: cr.reciprocal(i), lambda i: 1 / i.astype(np.float32)),
+    ("nonzero_nan", lambda n: cr.count_nonzero(n), lambda n: np.count_nonzero(n)),
+    (
+        "nonzero_kept",
+        lambda v: cr.count_nonzero(v - 3, axis=1, keepdims=True),
+        lambda v: np.count_nonzero(v - 3, axis=1, keepdims=True),
+    ),
+    ("nonzero_bool", lambda m: cr.count_nonzero(m, axis=0), lambda m: np.count_nonzero(m, axis=0)),
     ("positive", lambda n: +n, lambda n: n),
 ]
 NAMES = [case[0] for case in SAME]
@@ -196,6 +241,46 @@ def test_sizes_of_other_tensors() -> None:
         np.testing.assert_array_equal(rolled, np.roll(array, 4, axis=0))
         np.testing.assert_array_equal(flat, array.reshape(-1))
         np.testing.assert_array_equal(ones, np.ones((n, 3)))
+
+
+def test_arranging_what_has_open_sizes() -> None:
+    x = cr.tensor("x", (None, 3))
+    batch = x.shape[0]
+    line = cr.linspace(x[0, 0], 5.0, batch)
+    outputs = [
+        cr.repeat(x, 2, axis=0),
+        cr.repeat(x, batch),
+        cr.tile(x, (2, batch)),
+        cr.moveaxis(x, 0, 1),
+        cr.stack(cr.meshgrid(x[:, 0], x[:, 1])),
+        cr.diff(x, axis=0),
+        line,
+        cr.linspace(0, 1, batch, endpoint=False),
+        cr.stack(cr.unstack(x, axis=1)),
+        cr.grad(cr.sum(cr.square(cr.diff(x, axis=0))), x),
+        cr.grad(cr.sum(line), x)[0, 0],
+    ]
+    assert [str(y.shape[0]) for y in outputs[:3]] == ["2*batch", "3*batch*batch", "2*batch"]
+    for target in ("numpy", "cpu"):
+        f = cr.function([x], outputs, target)
+        for n in (1, 4):
+            array = np.arange(3.0 * n, dtype=np.float32).reshape(n, 3) ** 2
+            steps = np.pad(2 * np.diff(array, axis=0), ((1, 1), (0, 0)))
+            wanted = [
+                np.repeat(array, 2, 0),
+                np.repeat(array, n),
+                np.tile(array, (2, n)),
+                array.T,
+                np.stack(np.meshgrid(array[:, 0], array[:, 1])),
+                np.diff(array, axis=0),
+                np.linspace(array[0, 0], 5, n, dtype=np.float32),
+                np.linspace(0, 1, n, endpoint=False, dtype=np.float32),
+                array.T,
+                -np.diff(steps, axis=0),
+                1.0 if n == 1 else n / 2,
+            ]
+            for got, want in zip(f(array), wanted, strict=True):
+                np.testing.assert_allclose(got, want, rtol=1e-6)
 
 
 def test_simple_powers_have_simple_names() -> None:

@@ -24,6 +24,7 @@ MODULES = (
     "functions.linear",
     "functions.linalg",
     "functions.shaping",
+    "functions.arranging",
     "functions.convolution",
     "functions.attention",
     "functions.creation",

@@ -221,6 +221,34 @@ def squeezed(g: Growth) -> Any:
     return cr.squeeze(x, axis)
 
 
+def counts(g: Growth, axes: int) -> tuple[Any, ...]:
+    """How often to repeat along each axis."""
+    return tuple(g.some((1, 2, 3, N)) for _ in range(axes))
+
+
+def relocated(g: Growth) -> Any:
+    x = g.whatever()
+    axes = g.choose.randint(0, x.ndim)
+    old, new = (tuple(g.choose.sample(range(-x.ndim, 0), axes)) for _ in range(2))
+    return cr.moveaxis(x, old[0], new[0]) if axes == 1 else cr.moveaxis(x, old, new)
+
+
+def differences(g: Growth) -> Any:
+    x = g.real((*g.shape(g.choose.randint(0, 2)), 3)) if g.chance(0.6) else g.integer((4,))
+    more = {} if g.chance(0.5) else {g.some(("prepend", "append")): x[..., -1:]}
+    return cr.diff(x, n=g.some((0, 1, 1, 2)), **more)
+
+
+def unstacked(g: Growth) -> Any:
+    x = g.real((*g.shape(1), g.some((1, 2, 3)), *g.shape(g.choose.randint(0, 1))))
+    return cr.unstack(x, axis=1)
+
+
+def ends(g: Growth) -> tuple[Any, Any]:
+    """Two numbers, or tensors without axes."""
+    return g.some((0.5, g.real(()))), g.some((2, g.real(())))
+
+
 def constant(g: Growth) -> Any:
     return cr.full(g.shape(), g.some((0.5, -1.0, 2.0)), dtype=g.dtype)
 
@@ -261,12 +289,16 @@ LINES: dict[str, Line] = {
     **_rows(),
     "astype": lambda g: cr.astype(g.whatever(), g.some(("float32", "float64", "int64", "bool"))),
     "clip": clipped,
+    "reciprocal": lambda g: cr.reciprocal(g.within(g.real(), 0.5, 3.0)),
     "positive": lambda g: cr.positive(-g.real()),
     "stop_gradient": lambda g: cr.stop_gradient(g.real()),
     "where": condition,
     # Reductions
     "all": any_of(cr.all),
     "any": any_of(cr.any),
+    "count_nonzero": lambda g: cr.count_nonzero(
+        x := g.whatever(), axis=g.axes(x), keepdims=g.chance(0.3)
+    ),
     "argmax": position(cr.argmax),
     "argmin": position(cr.argmin),
     "max": reduced(cr.max),
@@ -307,6 +339,17 @@ LINES: dict[str, Line] = {
     # Shaping
     "broadcast_to": spread,
     "concat": joined,
+    "broadcast_arrays": lambda g: cr.broadcast_arrays(x := g.real(), g.partner(x)),
+    "diff": differences,
+    "meshgrid": lambda g: cr.meshgrid(
+        *(g.real(g.shape(1)) for _ in range(g.some((1, 2, 2, 3)))), indexing=g.some(("xy", "ij"))
+    ),
+    "moveaxis": relocated,
+    "repeat": lambda g: cr.repeat(
+        x := g.whatever(), g.some((1, 2, N)), axis=g.axis(x) if x.ndim and g.chance(0.7) else None
+    ),
+    "tile": lambda g: cr.tile(x := g.whatever(), counts(g, g.choose.randint(0, x.ndim + 1))),
+    "unstack": unstacked,
     "expand_dims": lambda g: cr.expand_dims(x := g.whatever(), axis=g.choose.randint(0, x.ndim)),
     "flip": lambda g: cr.flip(x := g.whatever(), axis=g.axes(x)),
     "pad": padded,
@@ -326,6 +369,7 @@ LINES: dict[str, Line] = {
     ),
     "full": constant,
     "full_like": lambda g: cr.full_like(g.real(), g.some((0.5, 2, -1.0))),
+    "linspace": lambda g: cr.linspace(*ends(g), g.some((1, 2, 4, N)), endpoint=g.chance(0.7)),
     "ones": lambda g: cr.ones(g.shape(), dtype=g.dtype),
     "ones_like": lambda g: cr.ones_like(g.whatever()),
     "zeros": lambda g: cr.zeros(g.shape(), dtype=g.dtype),

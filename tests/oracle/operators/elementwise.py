@@ -63,7 +63,7 @@ UNARY: Table = {
         x if eps is None else cr.clip(x, eps, 1 - eps)
     ),
     "nan_to_num": lambda x: cr.where(cr.isnan(x), 0.0, cr.clip(x, -LARGEST, LARGEST)),
-    "reciprocal": lambda x: 1 / x,
+    "reciprocal": cr.reciprocal,
     "rsqrt": lambda x: 1 / cr.sqrt(x),
     "special.entr": lambda x: cr.where(x == 0, 0.0, -x * cr.log(cr.where(x == 0, 1.0, x))),
     "special.ndtr": lambda x: 0.5 * cr.erfc(-x * np.sqrt(0.5)),

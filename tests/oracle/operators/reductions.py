@@ -137,7 +137,7 @@ REDUCTIONS: Table = {
     "argmax": over(cr.argmax),
     "argmin": over(cr.argmin),
     "argsort": lambda x, *args, **named: ordered(x, *args, **named)[1],
-    "count_nonzero": lambda x, dim=None: over(cr.sum)(cr.astype(x, "bool"), dim),
+    "count_nonzero": over(cr.count_nonzero),
     "cumprod": along(cr.cumulative_prod),
     "cumsum": along(cr.cumulative_sum),
     "linalg.matrix_norm": matrix_norm,

@@ -173,19 +173,6 @@ def index_put(x: Tensor, indices: Any, values: Tensor, accumulate: bool) -> Tens
     return cr.scatter_add(x, indices, values)
 
 
-def repeat(x: Tensor, *counts: Any) -> Tensor:
-    times = list(sizes(counts))
-    shape = [1] * (len(times) - x.ndim) + list(x.shape)
-    apart = [n for pair in zip([1] * len(shape), shape, strict=True) for n in pair]
-    full = [n for pair in zip(times, shape, strict=True) for n in pair]
-    wide = cr.broadcast_to(cr.reshape(x, apart), full)
-    return cr.reshape(wide, [t * n for t, n in zip(times, shape, strict=True)])
-
-
-def tile(x: Tensor, counts: Any) -> Tensor:
-    return repeat(x, [1] * (x.ndim - len(counts)) + list(counts))
-
-
 def unfold(x: Tensor, dim: int, size: int, step: int) -> Tensor:
     if not x.ndim:
         return vector(x)[:size]
@@ -195,13 +182,8 @@ def unfold(x: Tensor, dim: int, size: int, step: int) -> Tensor:
 
 
 def meshgrid(*xs: Tensor, indexing: str = "ij") -> list[Tensor]:
-    given = [vector(x) for x in (xs[0] if isinstance(xs[0], list | tuple) else xs)]
-    shape = [x.shape[0] for x in given]
-    made = [
-        cr.broadcast_to(cr.reshape(x, [n if k == i else 1 for k, n in enumerate(shape)]), shape)
-        for i, x in enumerate(given)
-    ]
-    return [swap(m, 0, 1) for m in made] if indexing == "xy" and len(made) > 1 else made
+    given = xs[0] if isinstance(xs[0], list | tuple) else xs
+    return cr.meshgrid(*map(vector, given), indexing=indexing)
 
 
 def sum_to_size(x: Tensor, *shape: Any) -> Tensor:
@@ -209,13 +191,6 @@ def sum_to_size(x: Tensor, *shape: Any) -> Tensor:
     lead = x.ndim - len(wanted)
     ones = tuple(i for i in range(x.ndim) if i < lead or wanted[i - lead] == 1)
     return cr.reshape(cr.sum(x, axis=ones), wanted)
-
-
-def movedim(x: Tensor, source: Any, destination: Any) -> Tensor:
-    order = [i for i in range(x.ndim) if i not in {s % x.ndim for s in source}]
-    for place, axis in sorted(zip(destination, source, strict=True)):
-        order.insert(place % x.ndim, axis)
-    return cr.permute_dims(x, order)
 
 
 def flip_all(x: Tensor, dims: Any) -> Tensor:
@@ -257,20 +232,11 @@ def areas(y: Tensor, x: Any, dx: float, dim: int) -> Tensor:
     if x is None:
         return heights * (dx / 2)
     if x.ndim == 1:
-        return movedim(movedim(heights, (dim,), (-1,)) * (x[1:] - x[:-1]) / 2, (-1,), (dim,))
+        return cr.moveaxis(
+            cr.moveaxis(heights, (dim,), (-1,)) * (x[1:] - x[:-1]) / 2, (-1,), (dim,)
+        )
     m = x.shape[dim]
     return heights * (cut(x, dim, slice(1, m)) - cut(x, dim, slice(0, m - 1))) / 2
-
-
-def diff(x: Tensor, n: int, dim: int, prepend: Any, append: Any) -> Tensor:
-    if not n:
-        return same(x)
-    parts = [part for part in (prepend, x, append) if part is not None]
-    x = cr.concat(parts, axis=dim) if len(parts) > 1 else x
-    for _ in range(n):
-        size = x.shape[dim]
-        x = cut(x, dim, slice(1, size)) - cut(x, dim, slice(0, max(size - 1, 0)))
-    return same(x)
 
 
 def repeat_each(x: Tensor, repeats: Any, dim: int) -> Tensor:
@@ -287,9 +253,7 @@ SHAPING: Table = {
     "atleast_2d": lambda *xs: [at_least(x, 2) for x in xs],
     "atleast_3d": lambda *xs: [at_least(x, 3) for x in xs],
     "block_diag": block_diag,
-    "broadcast_tensors": lambda *xs: [
-        cr.broadcast_to(x, np.broadcast_shapes(*(y.shape for y in xs))) for x in xs
-    ],
+    "broadcast_tensors": cr.broadcast_arrays,
     "broadcast_to": cr.broadcast_to,
     "cat": lambda xs, dim=0: cr.concat(
         [x for x in xs if x.shape != (0,) or max(y.ndim for y in xs) == 1], axis=dim
@@ -341,7 +305,7 @@ SHAPING: Table = {
     ),
     "meshgrid.list_of_tensors": meshgrid,
     "meshgrid.variadic_tensors": meshgrid,
-    "movedim": movedim,
+    "movedim": cr.moveaxis,
     "narrow": Row(narrow, known=True),
     "narrow_copy": narrow,
     "new_full": lambda x, shape, value, dtype="float64": cr.full(shape, value, dtype=dtype),
@@ -355,7 +319,7 @@ SHAPING: Table = {
     "permute": lambda x, dims: cr.permute_dims(x, dims),
     "permute_copy": lambda x, dims: cr.permute_dims(x, dims),
     "ravel": lambda x: cr.reshape(x, (-1,)),
-    "repeat": repeat,
+    "repeat": lambda x, *counts: cr.tile(x, sizes(counts)),
     "reshape": cr.reshape,
     "reshape_as": lambda x, y: cr.reshape(x, y.shape),
     "roll": roll,
@@ -367,7 +331,9 @@ SHAPING: Table = {
     "cumulative_trapezoid": lambda y, x=None, dx=1.0, dim=-1: cr.cumulative_sum(
         areas(y, x, dx, dim), axis=dim
     ),
-    "diff": lambda x, n=1, dim=-1, prepend=None, append=None: diff(x, n, dim, prepend, append),
+    "diff": lambda x, n=1, dim=-1, prepend=None, append=None: same(
+        cr.diff(x, n=n, axis=dim, prepend=prepend, append=append)
+    ),
     "fill": lambda x, value: cr.full_like(x, value),
     "repeat_interleave": Row(
         lambda x, repeats, dim=None, output_size=None: (
@@ -410,13 +376,13 @@ SHAPING: Table = {
         else cr.take_along_axis(x, cr.where(index < 0, index + x.shape[dim], index), axis=dim)
     ),
     "tensor_split": Row(tensor_split, known=True),
-    "tile": tile,
+    "tile": cr.tile,
     "transpose": swap,
     "transpose_copy": swap,
     "tril": lambda x, k=0: cr.tril(x, k=k),
     "triu": lambda x, k=0: cr.triu(x, k=k),
-    "unbind": lambda x, dim=0: [cut(x, dim, i) for i in range(x.shape[dim])],
-    "unbind_copy": lambda x, dim=0: [cut(x, dim, i) for i in range(x.shape[dim])],
+    "unbind": lambda x, dim=0: list(cr.unstack(x, axis=dim)),
+    "unbind_copy": lambda x, dim=0: list(cr.unstack(x, axis=dim)),
     "unflatten": unflatten,
     "unfold": unfold,
     "unfold_copy": unfold,
