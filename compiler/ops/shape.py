@@ -196,7 +196,6 @@ class Concat(Op):
     def infer(self, operands: tuple[Node, ...], **attrs: Any) -> TensorType:
         """The sizes along the axis add up; the others agree."""
         axis, first = attrs["axis"], operands[0]
-        total: Dim = 0
         for x in operands:
             rest = x.shape[:axis] + x.shape[axis + 1 :]
             if (
@@ -215,6 +214,8 @@ class Concat(Op):
                 raise DTypeError(
                     "concat: dtypes differ", f"{first.dtype} and {x.dtype}", "convert with astype"
                 )
+        total: Dim = 0
+        for x in operands:
             total = add(total, x.shape[axis])
         return TensorType(first.dtype, (*first.shape[:axis], total, *first.shape[axis + 1 :]))
 
