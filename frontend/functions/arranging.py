@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
 from chainrule.compiler.errors import ShapeError, UsageError
 from chainrule.compiler.ir import Node
 from chainrule.compiler.ops import shape as ops
@@ -276,8 +274,9 @@ def diff(
         return given
     nodes, weak = promote(*(end for end in (prepend, given, append) if end is not None))
     node = ops.concat(nodes, axis=place) if len(nodes) > 1 else nodes[0]
-    for _ in range(times):
-        size: Any = node.shape[place]
+    size = node.shape[place]
+    for _ in range(min(times, size) if isinstance(size, int) else times):
+        size = node.shape[place]
         last = max(size - 1, 0) if isinstance(size, int) else sub(size, 1)
         first = min(1, size) if isinstance(size, int) else 1
         node = part(node, place, first, size) - part(node, place, 0, last)

@@ -266,7 +266,7 @@ def test_arranging_what_has_open_sizes() -> None:
         for n in (1, 4):
             array = np.arange(3.0 * n, dtype=np.float32).reshape(n, 3) ** 2
             steps = np.pad(2 * np.diff(array, axis=0), ((1, 1), (0, 0)))
-            wanted = [
+            wanted: list[Any] = [
                 np.repeat(array, 2, 0),
                 np.repeat(array, n),
                 np.tile(array, (2, n)),

@@ -235,7 +235,7 @@ def relocated(g: Growth) -> Any:
 
 def differences(g: Growth) -> Any:
     x = g.real((*g.shape(g.choose.randint(0, 2)), 3)) if g.chance(0.6) else g.integer((4,))
-    more = {} if g.chance(0.5) else {g.some(("prepend", "append")): x[..., -1:]}
+    more: Any = {} if g.chance(0.5) else {g.some(("prepend", "append")): x[..., -1:]}
     return cr.diff(x, n=g.some((0, 1, 1, 2)), **more)
 
 
