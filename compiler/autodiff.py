@@ -9,12 +9,8 @@ from .ir import Node, located, walk
 Trace = Callable[[Node, int, Node], None]
 
 
-def dependents(y: Node, xs: Iterable[Node]) -> set[Node]:
-    """The nodes between `xs` and `y`, both included."""
-    return _between([y], xs)
-
-
-def _between(ys: Iterable[Node], xs: Iterable[Node]) -> set[Node]:
+def dependents(ys: Iterable[Node], xs: Iterable[Node]) -> set[Node]:
+    """`xs`, and the nodes up to `ys` that depend on them."""
     found = set(xs)
     for node in walk(ys):
         if any(x in found for x in node.operands):
@@ -50,7 +46,7 @@ def backward_from(
     at the first of them, since what uses any of them comes later.
     """
     order, ends = walk(seeds), frozenset(xs)
-    between = _between(seeds, xs)
+    between = dependents(seeds, xs)
     grads = {y: seed for y, seed in seeds.items() if y in between}
     families: dict[Hashable, list[Node]] = {}
     for node in order:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache, reduce
 from typing import Any
 
 from .ir import OPS, Node, const
 from .ops.base import Scalar
 from .symbolic import NoExpressionError
-
-Build = Callable[..., Node]
 
 
 def from_sympy(expression: Any, nodes: Mapping[Any, Node], dtype: str) -> Node:

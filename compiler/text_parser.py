@@ -13,14 +13,13 @@ from .ir import CONST, LEAF, OPS, Graph, Node, Op, const, leaf, make, substitute
 from .ops.base import Kind, Scalar
 from .ops.convert import Data
 from .ops.scan import Body, stand_in
-from .types import LONG, Dim, Size, TensorType, Where, add, floordiv, mul, sub, symbol
+from .types import BYTES, LONG, Dim, Size, TensorType, Where, add, floordiv, mul, sub, symbol
 
 RESERVED = frozenset({"true", "false", "none", "nan", "inf", "const", "row"})
 ROLES = ("input", "setting", "param", "state", "placeholder")
 KINDS: tuple[Kind, ...] = (
     "float", "number", "integer", "logic", "compare", "predicate", "select",
 )  # fmt: skip
-WIDTH = {"bool": 1, "int32": 4, "int64": 8, "float32": 4, "float64": 8}  # bytes of an element
 TERMS = 64
 PARTS = ("formula", "stable", "grads")
 TOKEN = re.compile(
@@ -173,7 +172,7 @@ class _Line:
         type_ = self.type()
         digits = json.loads(self.next("string"))
         shape = tuple(size for size in type_.shape if isinstance(size, int))
-        size = WIDTH[type_.dtype] * math.prod(shape)
+        size = BYTES[type_.dtype] * math.prod(shape)
         if len(shape) != type_.ndim or not re.fullmatch(f"[0-9a-f]{{{2 * size}}}", digits):
             self.fail("an array's elements do not fit its type", f"expected {2 * size} digits")
         return Data(type_.dtype, shape, bytes.fromhex(digits))

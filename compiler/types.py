@@ -10,6 +10,7 @@ FLOATS = ("float32", "float64")
 INTS = ("int32", "int64")
 DTYPES = ("bool", *INTS, *FLOATS)
 SHORT = {"bool": "bool", "int32": "i32", "int64": "i64", "float32": "f32", "float64": "f64"}
+BYTES = {"bool": 1, "int32": 4, "int64": 8, "float32": 4, "float64": 8}  # of an element
 LONG = {short: name for name, short in SHORT.items()}
 
 

@@ -6,15 +6,15 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..autodiff import dependents
 from ..ir import Graph, Node, is_leaf, transform, walk
 from ..ops.scan import SCAN, Body, Parts, bodies, parts
 from ..passes.merge import Merge
-from ..types import Dim, FloorDiv, TensorType, Where, add, floordiv, mul, symbol
+from ..types import BYTES, Dim, FloorDiv, TensorType, Where, add, floordiv, mul, symbol
 from .formulas import display_names, text
 from .notation import Text
 from .printer import Printer
 
-WIDTH = {"bool": 1, "int32": 4, "int64": 8, "float32": 4, "float64": 8}  # bytes of an element
 FORMULA, CONSTANT = 60, 16  # how long they are at most
 
 
@@ -28,7 +28,7 @@ class Stored:
     @property
     def size(self) -> Dim:
         """In bytes."""
-        return mul(self.type.size, WIDTH[self.type.dtype])
+        return mul(self.type.size, BYTES[self.type.dtype])
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +210,7 @@ def _again(
     mapped = transform(loop.body.outputs, known=known)
     there = {x for x in walk(other.body.outputs) if x.operands and not is_leaf(x)}
     leaves = set(loop.body.inputs)
-    grounded = set(leaves)
-    for node in walk(loop.body.outputs):
-        if any(x in grounded for x in node.operands):
-            grounded.add(node)
+    grounded = dependents(loop.body.outputs, leaves)
     same = {x for x in mapped if x in grounded and x not in leaves and mapped[x] in there}
     used: set[Node] = set()
     for node in walk(loop.body.outputs):

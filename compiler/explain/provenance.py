@@ -110,7 +110,7 @@ def explain(name: str, graph: Graph, trace: Trace, program: Program) -> Explanat
     node = {label: node for node, label in graph.names.items()}[found]
     names = _names(graph, trace)
     printer = Printer(names, Text())
-    between = dependents(result, [leaf])
+    between = dependents([result], [leaf])
     asked = trace.gradients[result, leaf]
     model = [
         Line(_equation(printer, inner), _place(inner.where))

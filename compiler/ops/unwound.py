@@ -15,9 +15,9 @@ Source: Werbos 1990, "Backpropagation through time: what it does and how to do i
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from ..autodiff import backward_from
+from ..autodiff import backward_from, dependents
 from ..errors import UsageError
 from ..ir import Node, is_leaf, leaf, substitute, walk
 from ..types import Dim, TensorType
@@ -89,7 +89,9 @@ class _Reverse:
             seeds[outputs[i]] = seeds[outputs[i]] + slope if outputs[i] in seeds else slope
         wanted = [x for x in loop.body.inputs if x.type.is_float]
         self.slopes = backward_from(seeds, wanted)
-        self.varying = above({*self.after.values(), *self.given.values()}, self.slopes.values())
+        self.varying = dependents(
+            self.slopes.values(), {*self.after.values(), *self.given.values()}
+        )
         # Leaves for tensors that the loops will stack or carry, by what they stack or carry.
         self.saved: dict[Node, Node] = {}
         self.emitted: dict[Node, Node] = {}
@@ -115,7 +117,7 @@ class _Reverse:
             *(a + x for a, x in zip(accumulators, sums_carried, strict=True)),
             *self.emitted,
         ]
-        self.varying |= above({*self.varying, *accumulators}, results)
+        self.varying |= dependents(results, {*self.varying, *accumulators})
         inner, sequences = self._needs(results)
         forward = self._forward()
         inputs = [*self.after.values(), *accumulators, *self.given.values(), *inner.values()]
@@ -199,7 +201,7 @@ class _Reverse:
         """Nodes of the step that are the same in every step."""
         inputs = {*self.loop.carries, *self.loop.elements, *self.varying}
         slopes = self.slopes.values()
-        return set(walk(slopes)) - above(inputs, slopes)
+        return set(walk(slopes)) - dependents(slopes, inputs)
 
     def _stack(self, x: Node) -> Node:
         """A node of the step for all steps together, as a node outside of the loop."""
@@ -216,8 +218,8 @@ class _Reverse:
         sequences: list[Node] = []
         fixed = {*self.loop.fixed}
         order = walk(results)
-        grounded = above(set(self.loop.body.inputs), results)
-        changing = above({*self.loop.carries, *self.loop.elements}, results)
+        grounded = dependents(results, set(self.loop.body.inputs))
+        changing = dependents(results, {*self.loop.carries, *self.loop.elements})
 
         def settle(node: Node) -> None:
             stack = [node]
@@ -257,15 +259,6 @@ class _Reverse:
             **{leaf: made[places[x]] for x, leaf in self.saved.items()},
             **{leaf: sequences[x] for x, leaf in self.taken.items()},
         }
-
-
-def above(below: set[Node], roots: Iterable[Node]) -> set[Node]:
-    """These nodes, and those under the roots that depend on them."""
-    found = set(below)
-    for node in walk(roots):
-        if any(x in found for x in node.operands):
-            found.add(node)
-    return found
 
 
 def _cheap(node: Node) -> bool:

@@ -31,10 +31,6 @@ class Life:
     first: int
     last: int
 
-    def meets(self, other: Life) -> bool:
-        """Whether some kernel needs both."""
-        return self.first <= other.last and other.first <= self.last
-
 
 def lives(kernels: Sequence[Kernel], tensors: Iterable[Node]) -> dict[Node, Life]:
     """How long each tensor is needed; one that no kernel touches is left out."""

@@ -17,7 +17,6 @@ from .numbers import folded
 from .rule import ELEMENTWISE, Movement, plain
 
 LESS = "elements move once, or not at all"
-FOLDED = (SUM, MEAN, MAX, MIN, PROD)  # over two sets of axes in turn is over both at once
 
 
 def _sample(*shape: Dim, dtype: str = "float64") -> Node:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from ..ir import CONST, Node
 
 DEPTH = 12  # how far below a node is looked
-
-Sign = Callable[[Node, int], bool]
 
 # Positive wherever it is a number; it may round to 0.
 _POSITIVE = frozenset(("exp", "sigmoid", "softmax", "softplus", "cosh", "erfc"))
