@@ -8,7 +8,7 @@ from dataclasses import replace
 from .fingerprint import fingerprint
 from .ir import Graph
 from .ops.gradient import STOP_GRADIENT
-from .ops.scan import everywhere, with_steps
+from .ops.steps import everywhere, with_steps
 from .passes.bounds import bounds, together
 from .passes.contract import Contractions
 from .passes.differentiate import Differentiate

@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from chainrule.compiler.ir import Node, Op, const, leaf, make, transform, walk
 from chainrule.compiler.ops.convert import size
 from chainrule.compiler.ops.random import DRAWS, DROPOUT
-from chainrule.compiler.ops.scan import with_steps
-from chainrule.compiler.ops.steps import throughout
+from chainrule.compiler.ops.steps import throughout, with_steps
 from chainrule.compiler.types import Shape, TensorType, product
 
 from .calls import current

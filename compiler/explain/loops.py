@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from ..autodiff import dependents
 from ..ir import Graph, Node, is_leaf, transform, walk
-from ..ops.scan import SCAN, Body, Parts, bodies, parts
+from ..ops.scan import SCAN, Body, Parts, parts
+from ..ops.steps import bodies
 from ..passes.merge import Merge
 from ..types import BYTES, Dim, FloorDiv, TensorType, Where, add, floordiv, mul, symbol
 from .formulas import display_names, text

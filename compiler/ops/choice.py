@@ -15,8 +15,9 @@ from ..ir import Node, Op, is_leaf, leaf, located, make, register, substitute, w
 from ..types import TensorType
 from .broadcasting import broadcast_dims, zeros_like
 from .lanes import one_by_one
-from .scan import Body, bodies, from_outside, step, trimmed
+from .scan import Body, from_outside, step, trimmed
 from .shape import broadcast_to, reshape
+from .steps import bodies
 
 
 class Choice(Op):

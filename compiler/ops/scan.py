@@ -15,7 +15,7 @@ steps that are not taken is 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Hashable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,6 @@ from ..ir import (
     make,
     register,
     substitute,
-    transform,
     walk,
 )
 from ..types import TensorType
@@ -41,7 +40,7 @@ from .gradient import WANTED
 from .shape import BROADCAST_TO, RESHAPE, TRANSPOSE
 
 if TYPE_CHECKING:
-    from ..trace import Trace
+    pass
 
 # What only looks at a tensor in another way goes into the loop; its operand stays outside.
 VIEWS = (BROADCAST_TO, RESHAPE, TRANSPOSE, CAST)
@@ -388,36 +387,6 @@ def _inner(x: Node) -> Node:
     return leaf(x.attr("name") if is_leaf(x) else "k", x.type, "placeholder", x.where)
 
 
-def bodies(node: Node) -> dict[str, Body]:
-    """The graphs inside a node, by the names of the attributes that hold them."""
-    return {key: value for key, value in node.attrs if isinstance(value, Body)}
-
-
-def everywhere(change: Callable[[Graph], Graph], graph: Graph, trace: Trace | None = None) -> Graph:
-    """A pass over the steps of all loops of a graph, innermost first, then over the graph.
-
-    The trace is told what nodes with a loop below them became.
-    """
-    if not any(bodies(node) for node in graph.nodes()):
-        return change(graph)
-    done: dict[Body, Body] = {}
-
-    def visit(node: Node) -> Node:
-        own = bodies(node)
-        for body in own.values():
-            if body not in done:
-                done[body] = body.map(lambda inner: everywhere(change, inner, trace))
-        if not own:
-            return node
-        attrs = {**dict(node.attrs), **{key: done[body] for key, body in own.items()}}
-        return make(node.op, node.operands, node.where, **attrs)
-
-    mapped = transform((*graph.leaves, *graph.roots, *graph.names), visit)
-    if trace is not None:
-        trace.passed(mapped)
-    return change(graph.map(mapped))
-
-
 def trimmed(node: Node) -> Node:
     """A loop without the constants that its step does not use; any other node as it is."""
     if node.op is not SCAN:
@@ -434,22 +403,6 @@ def trimmed(node: Node) -> Node:
     made = loop.again(body, loop.inits, loop.sequences, constants, test, loop.steps)
     index: int = node.attr("index")
     return made[index]
-
-
-def with_steps(nodes: Iterable[Node]) -> Iterator[Node]:
-    """Nodes, and all that stand in the steps of loops among them; those of equal steps once."""
-    seen: set[Body] = set()
-    stack = [iter(nodes)]
-    while stack:
-        for node in stack[-1]:
-            yield node
-            inner = [body for body in bodies(node).values() if body not in seen]
-            if inner:
-                seen.update(inner)
-                stack.append(iter(walk([x for b in inner for x in (*b.inputs, *b.outputs)])))
-                break
-        else:
-            stack.pop()
 
 
 def noun(node: Node) -> str:

@@ -12,9 +12,8 @@ from ..lifting import lifted
 from ..ops.broadcasting import zeros_like
 from ..ops.custom import CUSTOM, unruled
 from ..ops.gradient import JACOBIAN, TAYLOR, WANTED
-from ..ops.scan import everywhere, with_steps
 from ..ops.shape import broadcast_to
-from ..ops.steps import throughout
+from ..ops.steps import everywhere, throughout, with_steps
 from ..taylor import coefficients
 from ..trace import Trace
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from ..ir import Graph, Node, is_leaf, located, rebuilt, substitute, walk
 from ..ops.choice import COND, chosen
-from ..ops.scan import SCAN, Parts, bodies, everywhere, parts, step
+from ..ops.scan import SCAN, Parts, parts, step
+from ..ops.steps import bodies, everywhere
 from ..trace import Trace
 
 

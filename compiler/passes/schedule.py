@@ -14,6 +14,7 @@ from ..errors import Bound, Fault
 from ..ir import CONST, OPS, Graph, Node, const, leaf, substitute, transform, walk
 from ..ops import convert, elementary, index, linear, random, reduce, running, scan, shape, windows
 from ..ops.base import Scalar
+from ..ops.steps import bodies
 from ..stopwatch import phase
 from ..types import Dim, Shape, divide, product
 from .bounds import bounds, together
@@ -103,7 +104,7 @@ class _Scheduler:
                 self.cores[node] = routine(node, self.pull)
         self.nested: dict[Node, Repeat | Branches] = {}
         for node in self.nodes:
-            if node not in self.nested and scan.bodies(node):
+            if node not in self.nested and bodies(node):
                 found = self._repeat(node) if node.op is scan.SCAN else self._branches(node)
                 self.nested.update(dict.fromkeys(found.made, found))
 

@@ -16,8 +16,8 @@ from chainrule.compiler.jacobians import one_hots
 from chainrule.compiler.ops.custom import CUSTOM
 from chainrule.compiler.ops.gradient import STOP_GRADIENT, gradient, jacobian as wanted
 from chainrule.compiler.ops.reduce import sum as summed
-from chainrule.compiler.ops.scan import with_steps
 from chainrule.compiler.ops.shape import broadcast_to, reshape
+from chainrule.compiler.ops.steps import with_steps
 from chainrule.compiler.types import product
 
 from ..tensor import Like, Tensor, public

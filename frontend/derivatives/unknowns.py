@@ -10,8 +10,8 @@ from chainrule.compiler.errors import DTypeError, ShapeError, UsageError
 from chainrule.compiler.ir import Node, leaf, walk
 from chainrule.compiler.ops.convert import cast as convert
 from chainrule.compiler.ops.random import DRAWS
-from chainrule.compiler.ops.scan import with_steps
 from chainrule.compiler.ops.shape import concat, reshape, slice_
+from chainrule.compiler.ops.steps import with_steps
 from chainrule.compiler.types import Dim, Shape, TensorType, add, product
 
 from ..calls import tracing

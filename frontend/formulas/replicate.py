@@ -15,8 +15,8 @@ from chainrule.compiler.ir import Node, leaf, walk
 from chainrule.compiler.lifting import lifted
 from chainrule.compiler.ops.gradient import WANTED
 from chainrule.compiler.ops.random import DROPOUT
-from chainrule.compiler.ops.scan import with_steps
 from chainrule.compiler.ops.shape import broadcast_to, reshape, transpose
+from chainrule.compiler.ops.steps import with_steps
 from chainrule.compiler.types import Shape, TensorType
 
 from ..calls import CALLS, LOOPS, Effects, Loop, one_of_many

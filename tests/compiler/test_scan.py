@@ -14,7 +14,8 @@ from chainrule.compiler.ir import OPS, Graph, Node, const, evaluate, leaf, subst
 from chainrule.compiler.ops.elementary import tanh
 from chainrule.compiler.ops.linear import matmul
 from chainrule.compiler.ops.reduce import sum as total
-from chainrule.compiler.ops.scan import SCAN, Body, looped, scan, step, with_steps
+from chainrule.compiler.ops.scan import SCAN, Body, looped, scan, step
+from chainrule.compiler.ops.steps import with_steps
 from chainrule.compiler.passes.merge import Merge
 from chainrule.compiler.pipeline import derive, lower
 from chainrule.compiler.text import parse, show

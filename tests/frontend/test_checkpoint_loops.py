@@ -11,7 +11,8 @@ import chainrule as cr
 from chainrule import _build
 from chainrule.compiler.errors import UsageError
 from chainrule.compiler.ir import substitute
-from chainrule.compiler.ops.scan import SCAN, with_steps
+from chainrule.compiler.ops.scan import SCAN
+from chainrule.compiler.ops.steps import with_steps
 from chainrule.compiler.pipeline import derive
 from chainrule.compiler.program import Program
 from chainrule.compiler.targets.spelling import size_text

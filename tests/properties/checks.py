@@ -22,8 +22,8 @@ from chainrule.compiler.ops.elementary import cos
 from chainrule.compiler.ops.gradient import gradient
 from chainrule.compiler.ops.random import DRAWS
 from chainrule.compiler.ops.reduce import sum as summed
-from chainrule.compiler.ops.scan import everywhere, with_steps
 from chainrule.compiler.ops.shape import reshape
+from chainrule.compiler.ops.steps import everywhere, with_steps
 from chainrule.compiler.passes.differentiate import Differentiate
 from chainrule.compiler.pipeline import compile, derive, lower
 from chainrule.compiler.reference import shape_of

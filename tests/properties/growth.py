@@ -20,7 +20,7 @@ from chainrule.compiler.ops import convert
 from chainrule.compiler.ops.broadcasting import broadcast_dims
 from chainrule.compiler.ops.gradient import WANTED
 from chainrule.compiler.ops.random import DRAWS
-from chainrule.compiler.ops.scan import everywhere, with_steps
+from chainrule.compiler.ops.steps import everywhere, with_steps
 from chainrule.compiler.passes.differentiate import Differentiate
 from chainrule.compiler.types import Dim, Shape, TensorType, add, mul, symbol, value
 

@@ -18,7 +18,7 @@ import chainrule as cr
 from chainrule.compiler.ir import CONST, LEAF, OPS, Node, walk
 from chainrule.compiler.ops.algebra import Matrix
 from chainrule.compiler.ops.gradient import GRADIENT, TAYLOR
-from chainrule.compiler.ops.scan import everywhere, with_steps
+from chainrule.compiler.ops.steps import everywhere, with_steps
 from chainrule.compiler.passes.differentiate import Differentiate
 from chainrule.compiler.passes.lower import Lower
 from chainrule.compiler.targets import target as find_target

@@ -10,7 +10,8 @@ from ...errors import UsageError
 from ...ir import Graph, Node, is_leaf
 from ...ops.convert import LITERAL
 from ...ops.linear import CONTRACT
-from ...ops.scan import bodies, noun, with_steps
+from ...ops.scan import noun
+from ...ops.steps import bodies, with_steps
 from ...passes.alike import Pattern, passed, pattern
 from ...passes.loops import LETTERS, Kernel as Nest, Schedule, given, in_place, loops
 from ...passes.memory import plan

@@ -11,7 +11,7 @@ from ...explain.notation import Text
 from ...explain.printer import Printer, one_hot
 from ...ir import CONST, LEAF, Node, is_const, is_leaf, walk
 from ...ops import algebra, convert, index, shape
-from ...ops.scan import bodies
+from ...ops.steps import bodies
 from ...types import SHORT as SHORT_DTYPE, Dim, Size, Where
 from ..spelling import Identifiers, comment, size_text
 from .code import ATOM, SUM, Code, typed

@@ -11,8 +11,8 @@ from ...explain.printer import Printer
 from ...ir import Graph, Node, is_leaf, make, transform, walk
 from ...ops.base import Scalar
 from ...ops.broadcasting import broadcast_dims
-from ...ops.scan import everywhere, with_steps
 from ...ops.shape import BROADCAST_TO, RESHAPE
+from ...ops.steps import everywhere, with_steps
 from ...passes.bounds import bounds
 from ...program import Buffer, Kernel, Program
 from ...types import Shape, Size
