@@ -1,4 +1,4 @@
-"""The same for chainrule: writes the weights that the peer starts from, and steps beside it.
+"""The character GPT of `examples/gpt.py`: writes the weights that its peer in JAX starts from.
 
 python -m benchmarks.own_gpt weights.npz
 """

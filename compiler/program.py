@@ -9,8 +9,8 @@ On target `numpy` the module has
 
 with the arrays of `buffers` in that order, sizes read off their shapes, nothing changed in place.
 
-On target `cpu` it is in a small part of Python, which `runtime/devices/cpu/translate.py` describes
-and Numba knows too, and has
+On target `cpu` it is in a small part of Python, which `runtime/devices/cpu/translate.py` describes,
+and has
 
     step(<sizes>, <buffers>, fault)
     epoch(first, last, batch_size, order, <sizes>, <totals>, <buffers>, fault)  ->  batches done

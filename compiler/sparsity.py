@@ -71,7 +71,7 @@ class _Patterns:
         return sparse.csr_array((_size(y), self.count), dtype=bool) if found is None else found
 
     def _settle(self, y: Node) -> None:
-        for node in walk([y], frozenset(self.known)):
+        for node in walk([y], self.known):
             if node not in self.known:
                 self.known[node] = self._find(node)
 

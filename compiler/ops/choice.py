@@ -146,7 +146,7 @@ def settled(roots: Sequence[Node], known: Mapping[Node, Node]) -> list[Node]:
     """The same nodes, made anew so that those of `fresh` blocks are as any; some are replaced."""
     mapped = dict(known)
     done: dict[Body, Body] = {}
-    for node in walk(roots, frozenset(mapped)):
+    for node in walk(roots, known):
         if node in mapped:
             continue
         attrs = dict(node.attrs)

@@ -24,6 +24,17 @@ class SparseMatrix:
         columns: the column of each, int64: the place in x.
         shape: how many elements y and x have.
         colors: how many sweeps give all of them.
+
+    Example:
+        >>> import chainrule as cr, numpy as np
+        >>> x = cr.tensor("x", (4,), "float64")
+        >>> found = cr.jacobian(x[1:] * x[:-1], x, sparse=True)
+        >>> found
+        <sparse 3 x 4, 6 entries, 2 colors>
+        >>> cr.function([x], found.data, "numpy")(np.arange(4.0))
+        array([1., 0., 2., 1., 3., 2.])
+        >>> found.columns
+        array([0, 1, 1, 2, 2, 3])
     """
 
     data: Tensor
