@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
+from tests.frontend.targets import TARGETS, both
 
 import chainrule as cr
 from chainrule.compiler.errors import DTypeError, ShapeError, UsageError
@@ -15,22 +16,7 @@ from chainrule.compiler.lifting import lifted
 from chainrule.frontend.tensor import Tensor
 
 F64 = "float64"
-TARGETS = ("numpy", "cpu")
 X = cr.tensor("x", (), F64)
-
-
-def both(inputs: Any, outputs: Any) -> Any:
-    """A function that is called on both targets, which must agree; it returns numpy's results."""
-    functions = [cr.function(inputs, outputs, target=target) for target in TARGETS]
-
-    def call(*arrays: Any) -> list[Any]:
-        by_numpy, by_cpu = (function(*arrays) for function in functions)
-        for a, b in zip(by_numpy, by_cpu, strict=True):
-            assert (a.shape, a.dtype) == (b.shape, b.dtype)
-            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
-        return list(by_numpy)
-
-    return call
 
 
 @pytest.fixture(scope="module")

@@ -7,26 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.frontend.targets import TARGETS, both
 
 import chainrule as cr
 from chainrule.compiler.errors import ShapeError, UsageError
 
 F64 = "float64"
-TARGETS = ("numpy", "cpu")
-
-
-def both(inputs: Any, outputs: Any) -> Any:
-    """A function that is called on both targets, which must agree; it returns numpy's results."""
-    functions = [cr.function(inputs, outputs, target=target) for target in TARGETS]
-
-    def call(*arrays: Any) -> list[Any]:
-        by_numpy, by_cpu = (function(*arrays) for function in functions)
-        for a, b in zip(by_numpy, by_cpu, strict=True):
-            assert (a.shape, a.dtype) == (b.shape, b.dtype)
-            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
-        return list(by_numpy)
-
-    return call
 
 
 @pytest.fixture(scope="module")
