@@ -23,6 +23,8 @@ def integer(name: str, what: str, given: Any, least: int = -LARGEST) -> int:
         number = None
     if number is None or not least <= number <= LARGEST:
         of = f", at least {least}" if least > -LARGEST else ""
+        if number is not None and number > LARGEST:
+            of = f", at most {LARGEST}"
         raise UsageError(
             f"{name}: {what}={given!r:.60}",
             f"expected an integer{of}",

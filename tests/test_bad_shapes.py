@@ -218,7 +218,7 @@ LOOPS: list[Row] = [
     ("length", lambda: cr.scan(lambda c, x: (c, x), 0.0, v, length=4),
      "lengths differ", "length is 4, 5"),
     ("length -1", lambda: cr.scan(lambda c, x: (c, None), 0.0, length=-1),
-     "length -1", "at least 0"),
+     "length=-1", "at least 0"),
     ("length name", lambda: cr.scan(lambda c, x: (c, None), 0.0, length="a b"),
      "'a b'", "letters, digits"),
     ("no axis", lambda: cr.scan(lambda c, x: (c, x), 0.0, s), "scan over f32[]", "axis of steps"),
@@ -252,7 +252,7 @@ LOOPS: list[Row] = [
     ("max_steps", lambda: cr.while_loop(lambda c: c > 0, lambda c: c, s, "a b"),
      "'a b'", "letters, digits"),
     ("root", lambda: cr.root(lambda x: x[:2], v), "gives f32[2]", "as many numbers"),
-    ("samples", lambda: cr.root(lambda x: x, v, samples="a"), "samples='a'", "x0 is f32[5]"),  # type: ignore[arg-type]
+    ("samples", lambda: cr.root(lambda x: x, v, samples="a"), "samples='a'", "at least 0"),  # type: ignore[arg-type]
     ("fixed_point", lambda: cr.fixed_point(lambda x: x[:2], v), "gives f32[2]", "expected f32[5]"),
     ("LSTM", lambda: cr.LSTM(4)(image), "LSTM(4) on f32[batch, 8, 9, 3]", "batch, time, features"),
     ("mask", lambda: cr.LSTM(4)(sequence, mask=cr.Input((4,), dtype="bool")), "bool[batch, 4]",

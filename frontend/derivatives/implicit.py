@@ -21,11 +21,11 @@ from chainrule.compiler.ops.custom import Declaration, custom
 from chainrule.compiler.ops.gradient import GRADIENT
 from chainrule.compiler.ops.scan import from_outside
 from chainrule.compiler.ops.shape import reshape
-from chainrule.compiler.types import Dim
 
 from ..calls import LOOPS, Effects, Loop
 from ..functions.nests import Nest
 from ..functions.reductions import argmin as _position
+from ..integers import integer
 from ..tensor import Like, Tensor, public
 from .solvers import anderson, damped, newton, rates, slopes
 from .unknowns import Unknowns, unknowns
@@ -82,12 +82,13 @@ def root(
     """
     given = unknowns("root", f, x0, samples, alike=False)
     within = _tolerance(given, tolerance, TOLERANCE)
+    steps = integer("root", "max_steps", max_steps, 1)
 
     def residual(x: Node) -> Node:
         return given.image(x)
 
     def search(at: Callable[[Tensor], Tensor], start: Tensor) -> Node:
-        return newton(at, start, within, _steps("root", max_steps))
+        return newton(at, start, within, steps)
 
     return _solution(given, residual, lambda x, r: r, search)
 
@@ -140,13 +141,11 @@ def fixed_point(
     """
     given = unknowns("fixed_point", f, x0, samples, alike=True)
     within = _tolerance(given, tolerance, CLOSE)
-    if isinstance(memory, bool) or not isinstance(memory, int) or memory < 0:
-        raise UsageError(
-            f"fixed_point with memory={memory!r}", "expected an integer from 0", "5 is a good one"
-        )
+    kept = integer("fixed_point", "memory", memory, 0)
+    steps = integer("fixed_point", "max_steps", max_steps, 1)
 
     def search(at: Callable[[Tensor], Tensor], start: Tensor) -> Node:
-        return anderson(at, start, within, _steps("fixed_point", max_steps), memory)
+        return anderson(at, start, within, steps, kept)
 
     return _solution(given, given.image, lambda x, value: value - x, search)
 
@@ -232,9 +231,10 @@ def argmin(
         )
     given = unknowns("argmin", x, x0, samples, alike=False)
     within = _tolerance(given, tolerance, TOLERANCE)
+    steps = integer("argmin", "max_steps", max_steps, 1)
 
     def search(at: Callable[[Tensor], Tensor], start: Tensor) -> Node:
-        return damped(at, start, within, _steps("argmin", max_steps))
+        return damped(at, start, within, steps)
 
     return _solution(given, given.number, lambda x, y: slopes(y, x, x).node, search)
 
@@ -302,11 +302,3 @@ def _tolerance(given: Unknowns, tolerance: Any, usual: Mapping[str, float]) -> f
             "such as 1e-8",
         )
     return float(tolerance)
-
-
-def _steps(name: str, max_steps: Any) -> Dim:
-    if isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 1:
-        raise UsageError(
-            f"{name} with max_steps={max_steps!r}", "expected an integer from 1", "such as 100"
-        )
-    return max_steps

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any, TypeAlias, overload
 
@@ -11,6 +10,7 @@ from chainrule.compiler.ir import leaf
 from chainrule.compiler.ops.gradient import series, taylor as coefficients
 
 from ..functions.creation import ones_like
+from ..integers import integer
 from ..tensor import Like, Tensor, as_tensor, public
 from .gradients import floats, matching, tensors
 
@@ -69,10 +69,10 @@ def taylor(y: Any, x: Any = None, order: Any = None, direction: Like | None = No
                 "the point comes later: taylor(f, order)(x, direction)",
                 "taylor(f, 4)(x), or for tensors taylor(y, x, 4)",
             )
-        return _of_function(y, _highest(x if order is None else order))
+        return _of_function(y, integer("taylor", "order", x if order is None else order, 0))
     (x,), (result,) = tensors("x", x), tensors("y", y)
     floats("taylor", [result, x])
-    highest = _highest(order)
+    highest = integer("taylor", "order", order, 0)
     (d,) = matching("taylor", "direction", [x], x, ones_like(x) if direction is None else direction)
     return Tensor(coefficients(result.node, x.node, d, highest))
 
@@ -92,15 +92,3 @@ def _of_function(function: Formula, order: int) -> Callable[..., Tensor]:
         return Tensor(series(result.node, variable, d, point.node, order))
 
     return at
-
-
-def _highest(order: Any) -> int:
-    try:
-        highest = operator.index(order)
-    except TypeError:
-        highest = -1
-    if highest < 0:
-        raise UsageError(
-            f"taylor of order {order!r}", "expected an integer from 0", "2 gives c[0], c[1], c[2]"
-        )
-    return highest

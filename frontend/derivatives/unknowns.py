@@ -16,6 +16,7 @@ from chainrule.compiler.types import Dim, Shape, TensorType, add, product
 
 from ..calls import tracing
 from ..functions.nests import Nest, form, leaves, like, strong
+from ..integers import integer
 from ..tensor import Tensor, as_tensor
 
 
@@ -145,12 +146,8 @@ def unknowns(
         raise UsageError(f"{name} of nothing", f"x0 is {form(start)}", "begin with a tensor")
     dtype = _dtype(name, function, start, given)
     types = tuple(TensorType(dtype, t.shape) for t in given)
-    whole = isinstance(samples, int) and not isinstance(samples, bool) and samples >= 0
-    if (
-        not whole
-        or len({t.shape[:samples] for t in types}) > 1
-        or any(t.ndim < samples for t in types)
-    ):
+    samples = integer(name, "samples", samples, 0)
+    if len({t.shape[:samples] for t in types}) > 1 or any(t.ndim < samples for t in types):
         raise UsageError(
             f"{name} with samples={samples!r}",
             f"x0 is {_types(types)}: expected how many first axes all of them have in common",

@@ -13,14 +13,13 @@ from chainrule.compiler.ops.convert import cast as convert
 from chainrule.compiler.ops.phase import phase
 from chainrule.compiler.ops.scan import scan as looped
 from chainrule.compiler.ops.shape import transpose
-from chainrule.compiler.types import Dim, Size, symbol
+from chainrule.compiler.types import Dim, Size
 
 from ..calls import Effects, Step, branching, tracing
-from ..names import identifier
 from ..tensor import Tensor, as_tensor, promote, public
 from .callables import parameters
-from .loops import hold, scan, states
-from .nests import Nest, form, kept, leaves, like, numbered, strong
+from .loops import hold, number_of_steps, scan, states
+from .nests import Nest, begun, form, kept, leaves, like, numbered, same_form, strong
 from .reductions import normal_axis
 
 
@@ -98,10 +97,7 @@ def while_loop(
         _, carry = _carry(body, init, starts, weak)
         with tracing(bound):
             results = [as_tensor(x) for x in leaves(_stepped(body, carry, init))]
-        starts = [
-            convert(x, strong(new)) if free else x
-            for x, new, free in zip(starts, results, weak, strict=True)
-        ]
+        starts = begun(starts, results, weak)
     inputs, carry = _carry(body, init, starts, [False] * len(starts))
     with tracing(bound) as traced:
         holds = condition("while_loop", "condition", cond(carry))
@@ -300,17 +296,7 @@ def _bound(max_steps: int | str | Size | None, at_bound: str) -> Dim | None:
             "expected 'error' or 'stop'",
             "'stop' takes the carry as it is after max_steps",
         )
-    given = max_steps
-    if isinstance(given, str):
-        given = symbol(identifier(given, "a size's name"))
-    fits = isinstance(given, Size) or (isinstance(given, int) and given >= 0)
-    if given is not None and (isinstance(given, bool) or not fits):
-        raise UsageError(
-            f"while_loop with max_steps={max_steps!r}",
-            "expected how many steps it takes at most, at least 0",
-            "such as 100",
-        )
-    return given
+    return None if max_steps is None else number_of_steps("while_loop", "max_steps", max_steps)
 
 
 def _carry(
@@ -325,12 +311,7 @@ def _carry(
 
 def _stepped(body: Callable[[Nest], Nest], carry: Nest, init: Nest) -> Nest:
     new = body(carry)
-    if form(new) != form(init):
-        raise UsageError(
-            "a step of while_loop returned a carry of another form",
-            f"it began as {form(init)} and became {form(new)}",
-            "return what init is, in the same order",
-        )
+    same_form("while_loop", init, new)
     return new
 
 

@@ -14,10 +14,11 @@ from chainrule.compiler.ops.scan import scan as looped
 from chainrule.compiler.types import Dim, Size, TensorType, symbol
 
 from ..calls import LOOPS, Effects, Loop, Step, beside, tracing
+from ..integers import count, integer
 from ..names import identifier
 from ..tensor import Tensor, as_tensor, public
 from .callables import parameters
-from .nests import Nest, form, kept, leaves, like, numbered, strong
+from .nests import Nest, begun, kept, leaves, like, numbered, same_form, strong
 
 
 @public
@@ -87,10 +88,7 @@ def scan(
     if any(weak):
         with tracing(steps):
             _, results, _ = _traced(step, init, xs, starts, sequences, names, weak)
-        starts = [
-            convert(x, strong(new)) if free else x
-            for x, new, free in zip(starts, results, weak, strict=True)
-        ]
+        starts = begun(starts, results, weak)
     with tracing(steps) as traced:
         inputs, results, ys = _traced(step, init, xs, starts, sequences, names)
     carries = [
@@ -154,14 +152,14 @@ def hold(made: Sequence[Node], inside: tuple[Node, ...], effects: Effects) -> No
 
 def kept_carries(what: str, checkpoint: int | None) -> int | None:
     """A budget, if it is one."""
-    wrong = isinstance(checkpoint, bool) or not isinstance(checkpoint, int | None)
-    if wrong or (isinstance(checkpoint, int) and checkpoint < 1):
-        raise UsageError(
-            f"{what} with checkpoint={checkpoint!r}",
-            "expected how many carries to keep for the gradient, at least 1, or None for all",
-            "the root of the number of steps needs the least memory",
-        )
-    return checkpoint
+    return None if checkpoint is None else integer(what, "checkpoint", checkpoint, 1)
+
+
+def number_of_steps(loop: str, what: str, given: int | str | Size) -> Dim:
+    """How many steps: an integer from 0, a size of a tensor, or a name for any number."""
+    if isinstance(given, str):
+        return symbol(identifier(given, "a size's name"))
+    return count(loop, what, given)
 
 
 def _sequence(x: Any) -> Tensor:
@@ -179,13 +177,7 @@ def _length(sequences: list[Tensor], length: int | str | Size | None) -> Dim:
     """How many steps there are."""
     found = [t.shape[0] for t in sequences]
     if length is not None:
-        given = symbol(identifier(length, "a size's name")) if isinstance(length, str) else length
-        wrong = isinstance(given, bool) or not isinstance(given, int | Size)
-        if wrong or (isinstance(given, int) and given < 0):
-            raise UsageError(
-                f"scan of length {length!r}", "expected how many steps, at least 0", "such as 10"
-            )
-        found.insert(0, given)
+        found.insert(0, number_of_steps("scan", "length", length))
     if not found:
         raise UsageError(
             "scan of no length", "there are no sequences and no length", "say length=10"
@@ -236,10 +228,5 @@ def _traced(
             "return carry, None where nothing is stacked",
         )
     new, ys = result
-    if form(new) != form(init):
-        raise UsageError(
-            "a step of scan returned a carry of another form",
-            f"it began as {form(init)} and became {form(new)}",
-            "return what init is, in the same order",
-        )
+    same_form("scan", init, new)
     return [*carried, *elements], [as_tensor(x) for x in leaves(new)], ys

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from chainrule.compiler.errors import DTypeError, ShapeError
+from chainrule.compiler.errors import DTypeError, ShapeError, UsageError
 from chainrule.compiler.ir import Node
 from chainrule.compiler.ops.convert import cast as convert
 from chainrule.compiler.types import TensorType
@@ -53,6 +53,32 @@ def form(nest: Nest) -> str:
         inner = ", ".join(map(form, nest))
         return f"({inner})" if isinstance(nest, tuple) else f"[{inner}]"
     return "x"
+
+
+def same_form(loop: str, init: Nest, new: Nest) -> None:
+    """Check that a step returned a carry of the form that it was given.
+
+    Raises:
+        UsageError: it is of another one.
+    """
+    if form(new) != form(init):
+        raise UsageError(
+            f"a step of {loop} returned a carry of another form",
+            f"it began as {form(init)} and became {form(new)}",
+            "return what init is, in the same order",
+        )
+
+
+def begun(starts: Sequence[Node], first: Sequence[Tensor], weak: Sequence[bool]) -> list[Node]:
+    """First carries; numbers in the dtype that the step makes of them.
+
+    Args:
+        starts: the carries as they were given.
+        first: what a first step makes of them.
+        weak: whether each was a number, of no dtype of its own.
+    """
+    pairs = zip(starts, first, weak, strict=True)
+    return [convert(x, strong(new)) if free else x for x, new, free in pairs]
 
 
 def numbered(name: str, nest: Nest) -> list[str]:

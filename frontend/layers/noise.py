@@ -53,11 +53,9 @@ class GaussianNoise(BaseLayer):
     def apply(self, *inputs: Tensor) -> Tensor:
         """Of the shape of `x`."""
         (x,) = inputs
-        return (
-            x
-            if self.stddev == 0
-            else in_phases(x + self.stddev * drawn(NORMAL, x.shape, x.dtype), x)
-        )
+        if self.stddev == 0:
+            return x
+        return in_phases(x + self.stddev * drawn(NORMAL, x.shape, x.dtype), x)
 
 
 class GaussianDropout(BaseLayer):
@@ -93,9 +91,8 @@ class GaussianDropout(BaseLayer):
         (x,) = inputs
         if self.rate == 0:
             return x
-        return in_phases(
-            x * (1 + math.sqrt(self.rate / (1 - self.rate)) * drawn(NORMAL, x.shape, x.dtype)), x
-        )
+        deviation = math.sqrt(self.rate / (1 - self.rate))
+        return in_phases(x * (1 + deviation * drawn(NORMAL, x.shape, x.dtype)), x)
 
 
 class AlphaDropout(BaseLayer):

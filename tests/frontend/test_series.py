@@ -154,11 +154,11 @@ def test_of_a_function_at_any_point() -> None:
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda x: cr.taylor(cr.exp, -1), UsageError, "taylor of order -1"),
+        (lambda x: cr.taylor(cr.exp, -1), UsageError, "taylor: order=-1"),
         (lambda x: cr.taylor(cr.exp, x, 2), UsageError, "taylor of a function takes an order"),  # type: ignore[call-overload]
         (lambda x: cr.taylor(cr.exp, 2)(x, np.ones(2)), ShapeError, "a direction of"),
-        (lambda x: cr.taylor(x, x, -1), UsageError, "taylor of order -1"),
-        (lambda x: cr.taylor(x, x, 1.5), UsageError, "taylor of order 1.5"),  # type: ignore[call-overload]
+        (lambda x: cr.taylor(x, x, -1), UsageError, "taylor: order=-1"),
+        (lambda x: cr.taylor(x, x, 1.5), UsageError, "taylor: order=1.5"),  # type: ignore[call-overload]
         (lambda x: cr.taylor(x, x, 2, direction=np.ones(2)), ShapeError, "a direction of"),
         (lambda x: cr.taylor(1.0, x, 2), UsageError, "y is float"),  # type: ignore[call-overload]
     ],

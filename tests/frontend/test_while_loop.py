@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
+from tests.frontend.targets import TARGETS, both
 
 import chainrule as cr
 from chainrule.compiler.errors import DTypeError, LoopError, ShapeError, UsageError
@@ -16,7 +17,6 @@ from chainrule.frontend.tensor import Tensor
 
 F64 = "float64"
 A = cr.tensor("a", (), F64)
-TARGETS = ("numpy", "cpu")
 
 
 def newton(max_steps: Any = 50, **options: Any) -> Any:
@@ -24,20 +24,6 @@ def newton(max_steps: Any = 50, **options: Any) -> Any:
     return cr.while_loop(
         lambda x: cr.abs(x * x - A) > 1e-12, lambda x: (x + A / x) / 2, A, max_steps, **options
     )
-
-
-def both(inputs: Any, outputs: Any) -> Any:
-    """A function that is called on both targets, which must agree; it returns numpy's results."""
-    functions = [cr.function(inputs, outputs, target=target) for target in TARGETS]
-
-    def call(*arrays: Any) -> list[Any]:
-        by_numpy, by_cpu = (function(*arrays) for function in functions)
-        for a, b in zip(by_numpy, by_cpu, strict=True):
-            assert (a.shape, a.dtype) == (b.shape, b.dtype)
-            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
-        return list(by_numpy)
-
-    return call
 
 
 def test_a_root_by_newton_and_its_derivatives() -> None:
@@ -308,8 +294,8 @@ def less(c: Any) -> Any:
         (lambda: cr.while_loop(less, lambda c: c[:2], X), ShapeError, "of while_loop changes its"),
         (lambda: cr.while_loop(less, lambda c: c.astype("float32"), X), DTypeError, "its dtype"),
         (lambda: cr.while_loop(less, lambda c: c, ()), UsageError, "carries nothing"),
-        (lambda: cr.while_loop(less, lambda c: c, X, -1), UsageError, "how many steps"),
-        (lambda: cr.while_loop(less, lambda c: c, X, True), UsageError, "how many steps"),
+        (lambda: cr.while_loop(less, lambda c: c, X, -1), UsageError, "max_steps=-1"),
+        (lambda: cr.while_loop(less, lambda c: c, X, True), UsageError, "max_steps=True"),
         (lambda: cr.while_loop(less, lambda c: c, X, 2, WRONG), UsageError, "'error' or 'stop'"),
     ],
 )
