@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 from chainrule.compiler.errors import ShapeError, UsageError
 from chainrule.compiler.ir import Node
 from chainrule.compiler.ops import shape as ops
