@@ -11,16 +11,21 @@ from chainrule.compiler.types import Dim, Size
 LARGEST = 2**31 - 1  # what is larger is a mistake, and sizes made of it would overflow
 
 
+def whole(given: Any) -> int | None:
+    """What was given as an integer; None if it is none, such as a truth value."""
+    try:
+        return None if isinstance(given, bool) else operator.index(given)
+    except TypeError:
+        return None
+
+
 def integer(name: str, what: str, given: Any, least: int = -LARGEST) -> int:
     """An integer, at least `least`.
 
     Raises:
         UsageError: it is none, or too small or too large.
     """
-    try:
-        number = None if isinstance(given, bool) else operator.index(given)
-    except TypeError:
-        number = None
+    number = whole(given)
     if number is None or not least <= number <= LARGEST:
         of = f", at least {least}" if least > -LARGEST else ""
         if number is not None and number > LARGEST:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ParamSpec, SupportsIndex, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
 
 from chainrule.compiler import ops as _ops
 from chainrule.compiler.errors import DTypeError, ShapeError, UsageError, caller
@@ -32,6 +32,7 @@ from chainrule.compiler.ir import (
 from chainrule.compiler.ops.convert import SIZE, cast as convert, literal, size
 from chainrule.compiler.types import DTYPES, FLOATS, INTS, Dim, Size, TensorType, symbol
 
+from .integers import whole
 from .names import identifier
 
 if TYPE_CHECKING:
@@ -481,10 +482,9 @@ def _dim(name: str, axis: int, dim: Any) -> Dim:
         return symbol(identifier(dim, "a size's name"))
     if isinstance(dim, Size):
         return dim
-    if isinstance(dim, SupportsIndex) and not isinstance(dim, bool):
-        number = dim.__index__()
-        if number >= 0:
-            return number
+    number = whole(dim)
+    if number is not None and number >= 0:
+        return number
     raise ShapeError(
         f"{name}: axis {axis} has size {dim!r}",
         "expected an integer from 0, a name, or None",

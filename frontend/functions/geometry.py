@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -10,7 +9,7 @@ from chainrule.compiler.errors import ShapeError, UnknownNameError, UsageError, 
 from chainrule.compiler.ops.windows import span
 from chainrule.compiler.types import Dim, Shape, Size
 
-from ..integers import LARGEST
+from ..integers import LARGEST, whole
 
 # A number for all spatial axes, or one for each.
 Numbers: TypeAlias = int | Sequence[int]
@@ -24,12 +23,10 @@ def numbers(name: str, what: str, given: Any, rank: int, least: int = 1) -> tupl
     Raises:
         UsageError: another number of numbers, or one below `least`.
     """
-    try:
-        found = tuple(map(_whole, given)) if isinstance(given, list | tuple) else None
-        found = (_whole(given),) * rank if found is None else found
-    except TypeError:
-        found = ()
-    if len(found) != rank or not all(least <= number <= LARGEST for number in found):
+    each = given if isinstance(given, list | tuple) else (given,) * rank
+    found = tuple(number for number in map(whole, each) if number is not None)
+    fits = len(each) == len(found) == rank
+    if not fits or not all(least <= number <= LARGEST for number in found):
         of = {0: "not negative", 1: "at least 1"}[least]
         many = f", or {rank} of them, one for each spatial axis" if rank > 1 else ""
         raise UsageError(
@@ -38,12 +35,6 @@ def numbers(name: str, what: str, given: Any, rank: int, least: int = 1) -> tupl
             f"one number is for every axis: {what}=2" if many else f"such as {what}=2",
         )
     return found
-
-
-def _whole(given: Any) -> int:
-    if isinstance(given, bool):
-        raise TypeError
-    return operator.index(given)
 
 
 def padding_of(

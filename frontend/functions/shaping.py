@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, SupportsIndex
+from typing import Any
 
 from chainrule.compiler.errors import ShapeError, UsageError
 from chainrule.compiler.ir import Node, const, make
@@ -14,7 +14,7 @@ from chainrule.compiler.ops.convert import iota, size
 from chainrule.compiler.ops.index import TAKE
 from chainrule.compiler.types import Dim, Shape, Size, divide, product
 
-from ..integers import LARGEST, integer
+from ..integers import LARGEST, integer, whole
 from ..tensor import Like, Tensor, as_tensor, promote, public
 from .reductions import Axes, normal_axes, normal_axis
 
@@ -30,10 +30,9 @@ def shape_of(name: str, shape: Any, least: int = 0) -> Shape:
 def _size(name: str, dim: Any, least: int) -> Dim:
     if isinstance(dim, Size):
         return dim
-    if isinstance(dim, SupportsIndex) and not isinstance(dim, bool):
-        number = dim.__index__()
-        if number >= least:
-            return number
+    number = whole(dim)
+    if number is not None and number >= least:
+        return number
     raise ShapeError(
         f"{name}: the size {dim!r}",
         f"expected an integer from {least}, or a size of a tensor such as x.shape[0]",
