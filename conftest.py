@@ -24,7 +24,9 @@ hypothesis.settings.load_profile("fixed")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--update-golden", action="store_true", help="rewrite tests/golden with what comes out now"
+        "--update-golden",
+        action="store_true",
+        help="rewrite files that are generated",
     )
     parser.addoption(
         "--fail-on-skip", action="store_true", help="fail the run if any test is skipped"

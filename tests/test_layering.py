@@ -55,7 +55,7 @@ def complaints(source: str, folder: str, package: list[str]) -> Iterator[str]:
                 yield f"{line}: {folder}/ may not import {head}.{rest}"
 
 
-@pytest.mark.parametrize(("folder", "path"), FILES, ids=lambda value: str(value).split("main/")[-1])
+@pytest.mark.parametrize(("folder", "path"), FILES, ids=lambda x: str(x).removeprefix(f"{ROOT}/"))
 def test_imports(folder: str, path: pathlib.Path) -> None:
     inner = path.relative_to(ROOT / folder).parent.parts
     package = ["chainrule", *([] if folder.startswith("src") else [folder]), *inner]
