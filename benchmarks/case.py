@@ -43,10 +43,10 @@ def measure(name: str) -> dict[str, object]:
     for module in others(name):
         importlib.import_module(module)
     ready = CLOCK()
-    from chainrule.compiler.stopwatch import REST, Stopwatch, phase
+    from chainrule.compiler.stopwatch import REST, Stopwatch, timed
 
     with Stopwatch(CLOCK) as watch:
-        with phase("build"):
+        with timed("build"):
             step = build(name)
         step()
     seconds = dict(watch.seconds)

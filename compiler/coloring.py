@@ -66,7 +66,7 @@ def _best(degrees: Array, taken: Taken) -> Array:
     """The better of two orders."""
     natural = range(len(degrees))
     found = [_greedy(order, taken) for order in (natural, np.argsort(-degrees, kind="stable"))]
-    return min(found, key=lambda colors: int(colors.max(initial=-1)))
+    return min(found, key=count)
 
 
 def _greedy(order: Iterable[int], taken: Taken) -> Array:

@@ -51,7 +51,9 @@ class Compression:
     @property
     def count(self) -> int:
         """How many sweeps there are."""
-        return int(self.colors.max(initial=-1)) + 1
+        from .coloring import count
+
+        return count(self.colors)
 
     @property
     def diagonal(self) -> bool:
@@ -88,7 +90,7 @@ def compression(y: Node, x: Node, symmetric: bool) -> Compression | None:
     """The fewest sweeps that were found; None where the pattern is not known."""
     import numpy as np
 
-    from .coloring import columns, own, stars
+    from .coloring import columns, count, own, stars
     from .sparsity import pattern
 
     found = pattern(y, x)
@@ -104,7 +106,7 @@ def compression(y: Node, x: Node, symmetric: bool) -> Compression | None:
     elif not symmetric:
         ways = [("rows", columns(found.T.tocsr())), ("columns", columns(found)), *ways]
     known = [(side, colors) for side, colors in ways if colors is not None]
-    side, colors = min(known, key=lambda way: int(way[1].max(initial=-1)))
+    side, colors = min(known, key=lambda way: count(way[1]))
     entries = found.tocoo()
     rows, at = entries.row.astype("int64"), entries.col.astype("int64")
     if side == "columns":

@@ -18,7 +18,7 @@ from .passes.merge import Merge
 from .passes.rewrite import Rewrite
 from .program import Program
 from .rules import ALGEBRA, FINISH, STABILIZE
-from .stopwatch import phase
+from .stopwatch import timed
 from .targets import target as find_target
 from .trace import Trace
 
@@ -37,12 +37,12 @@ def derive(request: Graph, trace: Trace | None = None) -> Graph:
         return everywhere(lambda inner: change(inner, trace), graph, trace)
 
     stabilize = Rewrite(ALGEBRA + STABILIZE)
-    with phase("rules"):
+    with timed("rules"):
         graph = each(stabilize, request)  # a formula stabilized first has a stable gradient
         graph = each(Contractions(), graph)
-    with phase("gradient"):
+    with timed("gradient"):
         graph = Merge()(Differentiate()(graph, trace), trace)
-    with phase("rules"):
+    with timed("rules"):
         graph = each(Rewrite(ALGEBRA + FINISH), each(stabilize, graph))
         graph = each(Fold(), graph)
         # Rules leave parts of loops that none wants.
@@ -52,7 +52,7 @@ def derive(request: Graph, trace: Trace | None = None) -> Graph:
 def lower(derived: Graph, target: str) -> Graph:
     """The derived graph in the ops that a target spells: what is emitted."""
     spells = find_target(target).spells
-    with phase("rules"):
+    with timed("rules"):
         # Formulas of the user's are opened first, so that the rules see inside them.
         graph = everywhere(Lower(lambda op: built_in(op) and op is not STOP_GRADIENT), derived)
         graph = everywhere(Rewrite(ALGEBRA + STABILIZE), graph)
@@ -67,7 +67,7 @@ def compile(request: Graph, target: str, environment: str = "") -> Program:
     name = fingerprint(request, target, environment)
     derived = derive(request)
     lowered = lower(derived, target)
-    with phase("emission"):
+    with timed("emission"):
         program = find_target(target).emit(lowered, name)
         # What the user wrote comes first, so that every target says the same of it.
         asked = (bounds(with_steps(graph.nodes())) for graph in (request, derived))

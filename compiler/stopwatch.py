@@ -59,7 +59,7 @@ class Stopwatch:
         self._since = now
 
 
-class phase:
+class timed:
     """What runs inside is a phase of this name, for a stopwatch if there is one."""
 
     __slots__ = ("name", "watch")

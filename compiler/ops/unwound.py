@@ -41,6 +41,7 @@ from .shape import (
     transpose,
 )
 
+# Rows that cost about an addition, and so are computed again rather than kept.
 CHEAP = frozenset(
     "add subtract multiply divide negative square abs sign maximum minimum floor ceil round trunc "
     "equal not_equal less less_equal greater greater_equal isnan isinf isfinite "

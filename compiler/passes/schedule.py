@@ -15,7 +15,8 @@ from ..ir import CONST, OPS, Graph, Node, const, leaf, substitute, transform, wa
 from ..ops import convert, elementary, index, linear, random, reduce, running, scan, shape, windows
 from ..ops.base import Scalar
 from ..ops.steps import bodies
-from ..stopwatch import phase
+from ..ops.unwound import CHEAP
+from ..stopwatch import timed
 from ..types import Dim, Shape, divide, product
 from .bounds import bounds, together
 from .contractions import Kind, core, kind_of, standard
@@ -27,14 +28,7 @@ from .updates import arranged
 from .wholes import Branches, Part, Repeat, Whole
 
 # What a row costs where it is computed again, in additions; everything not named here is a call.
-CHEAP = {
-    name: 1.0
-    for name in (
-        "add subtract multiply negative square abs sign maximum minimum floor ceil round trunc "
-        "equal not_equal less less_equal greater greater_equal isnan isinf isfinite "
-        "logical_and logical_or logical_xor logical_not where"
-    ).split()
-} | {"divide": 4.0, "sqrt": 4.0}
+COST = dict.fromkeys(CHEAP, 1.0) | {"divide": 4.0, "sqrt": 4.0}
 CALL = 10.0
 WORTH_STORING = 8.0
 MANY = 3  # tensors that are read to compute an element again
@@ -62,7 +56,7 @@ RUNNING = (
 
 def schedule(graph: Graph) -> Schedule:
     """The kernels of a graph whose ops a target spells itself."""
-    with phase("schedule"):
+    with timed("schedule"):
         return _planned(graph, [])
 
 
@@ -73,7 +67,7 @@ def _planned(graph: Graph, faults: list[Fault]) -> Schedule:
 
 def _own_cost(node: Node) -> float:
     if isinstance(node.op, Scalar):
-        return CHEAP.get(node.op.name, CALL)
+        return COST.get(node.op.name, CALL)
     return 1.0 if node.op in READS else 0.0
 
 

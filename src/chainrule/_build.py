@@ -9,7 +9,7 @@ from chainrule.compiler.errors import UnknownNameError, nearest
 from chainrule.compiler.fingerprint import fingerprint
 from chainrule.compiler.ir import Graph
 from chainrule.compiler.program import Program
-from chainrule.compiler.stopwatch import phase
+from chainrule.compiler.stopwatch import timed
 from chainrule.compiler.targets import BUILT_IN, known
 from chainrule.runtime.cache import Cache, fingerprint_of_environment
 from chainrule.runtime.devices import compiled, load
@@ -35,15 +35,15 @@ def check_target(name: str) -> str:
 
 def program(request: Graph, target: str) -> Program:
     """The program of a request: the one in the cache, or a new one, which is then kept there."""
-    with phase("cache"):
+    with timed("cache"):
         store, environment = Cache.open(), _environment()
         found = store.load_program(fingerprint(request, target, environment))
     if found is None:
-        with phase("import"):
+        with timed("import"):
             from chainrule.compiler.pipeline import compile
 
         found = compile(request, target, environment)
-        with phase("cache"):
+        with timed("cache"):
             store.store_program(found)
     return found
 
@@ -51,7 +51,7 @@ def program(request: Graph, target: str) -> Program:
 def executable(request: Graph, target: str) -> Executable:
     """The request, ready to be called."""
     found = program(request, target)
-    with phase("native"):
+    with timed("native"):
         return load(found)
 
 

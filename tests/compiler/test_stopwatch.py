@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from chainrule.compiler.stopwatch import REST, Stopwatch, phase
+from chainrule.compiler.stopwatch import REST, Stopwatch, timed
 
 
 def ticks() -> Iterator[float]:
@@ -19,10 +19,10 @@ def ticks() -> Iterator[float]:
 def test_a_phase_does_not_have_the_time_of_those_inside() -> None:
     clock = ticks()
     with Stopwatch(lambda: next(clock)) as watch:  # 0
-        with phase("outer"):  # 1
-            with phase("inner"):  # 2
+        with timed("outer"):  # 1
+            with timed("inner"):  # 2
                 next(clock)  # 3
-            with phase("inner"):  # 5, after 4
+            with timed("inner"):  # 5, after 4
                 pass
         # 7, after 6
     assert watch.seconds == {REST: 2, "outer": 3, "inner": 3}
@@ -30,7 +30,7 @@ def test_a_phase_does_not_have_the_time_of_those_inside() -> None:
 
 
 def test_without_a_stopwatch_nothing_is_counted() -> None:
-    with phase("alone"):
+    with timed("alone"):
         watch = Stopwatch()
     assert watch.seconds == {}
 
@@ -38,8 +38,8 @@ def test_without_a_stopwatch_nothing_is_counted() -> None:
 def test_an_error_ends_its_phase() -> None:
     clock = ticks()
     with Stopwatch(lambda: next(clock)) as watch:
-        with pytest.raises(ValueError, match="inside"), phase("failing"):
+        with pytest.raises(ValueError, match="inside"), timed("failing"):
             raise ValueError("inside")
-        with phase("next"):
+        with timed("next"):
             pass
     assert watch.seconds == {REST: 3, "failing": 1, "next": 1}

@@ -19,7 +19,6 @@ from chainrule.compiler.ir import Graph, Node, evaluate, is_leaf, leaf, walk
 from chainrule.compiler.ops import convert
 from chainrule.compiler.ops.broadcasting import broadcast_dims
 from chainrule.compiler.ops.gradient import WANTED
-from chainrule.compiler.ops.random import DRAWS
 from chainrule.compiler.ops.steps import everywhere, with_steps
 from chainrule.compiler.passes.differentiate import Differentiate
 from chainrule.compiler.types import Dim, Shape, TensorType, add, mul, symbol, value
@@ -288,8 +287,3 @@ def evaluated(roots: Sequence[Node], known: Mapping[Node, Any], sizes: Sizes) ->
         roots = everywhere(Differentiate(), Graph("g", outputs=outputs)).roots
         known = {node: array for node, array in known.items() if is_leaf(node)}
     return [np.asarray(array) for array in evaluate(roots, known, sizes)]
-
-
-def draws_numbers(nodes: Iterable[Node]) -> bool:
-    """Whether random numbers are drawn."""
-    return any(x.op in DRAWS for x in walk(nodes))
