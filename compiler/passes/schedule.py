@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 
 from ..errors import Bound, Fault
-from ..ir import CONST, OPS, Graph, Node, const, leaf, substitute, transform, walk
+from ..ir import CONST, OPS, Graph, Node, const, leaf, transform
 from ..ops import convert, elementary, index, linear, random, reduce, running, scan, shape, windows
 from ..ops.base import Scalar
 from ..ops.steps import bodies
@@ -22,10 +22,11 @@ from .bounds import bounds, together
 from .contractions import Kind, core, kind_of, standard
 from .fuse import fuse
 from .loops import Combine, Schedule, Statement, axis, given, load
+from .nested import Nested
 from .pull import Index, Puller, aligned, factors, number, plus, scaled
-from .routines import ROUTINES, room, routine
+from .routines import ROUTINES, routine
 from .updates import arranged
-from .wholes import Branches, Part, Repeat, Whole
+from .wholes import Branches, Repeat, Whole
 
 # What a row costs where it is computed again, in additions; everything not named here is a call.
 COST = dict.fromkeys(CHEAP, 1.0) | {"divide": 4.0, "sqrt": 4.0}
@@ -97,9 +98,10 @@ class _Scheduler:
             if node.op in ROUTINES:
                 self.cores[node] = routine(node, self.pull)
         self.nested: dict[Node, Repeat | Branches] = {}
+        inner = Nested(self.nodes, lambda graph: _planned(graph, faults), self.pull.fault)
         for node in self.nodes:
             if node not in self.nested and bodies(node):
-                found = self._repeat(node) if node.op is scan.SCAN else self._branches(node)
+                found = inner.repeat(node) if node.op is scan.SCAN else inner.branches(node)
                 self.nested.update(dict.fromkeys(found.made, found))
 
     def run(self) -> Schedule:
@@ -229,74 +231,6 @@ class _Scheduler:
             return self._contraction(node)
         domain, at = positions_of(node.shape)
         return _map(node, node, domain, at, self.pull.inside(node, at))
-
-    # Loops of the graph
-
-    def _repeat(self, node: Node) -> Repeat:
-        """The loop with its step as kernels, in which the carries are updated in place."""
-        loop = scan.parts(node)
-        known = {x: leaf(x.attr("name"), x.type, "input", x.where) for x in loop.body.inputs}
-        known |= {x: leaf(x.attr("name"), x.type, "state", x.where) for x in loop.carries}
-        outputs = substitute(loop.body.outputs, known)
-        n, results = len(loop.inits), loop.results()
-        carries = tuple(known[x] for x in loop.carries)
-        graph = Graph(
-            "step",
-            inputs=tuple(known[x] for x in loop.elements + loop.fixed),
-            state=carries,
-            outputs=tuple((f"stacked_{i}", x) for i, x in enumerate(outputs[n:], 1)),
-            updates=tuple(zip(carries, outputs, strict=False)),
-        )
-        given = (*loop.sequences, *loop.constants, *results[:n])
-        test, holds = self._test(loop)
-        taken = None if loop.condition is None else loop.taken()
-        fault = loop.fault()
-        return Repeat(
-            results,
-            loop.sequences,
-            loop.constants,
-            self._part(graph, given, results[n:]),
-            loop.node.attr("length"),
-            loop.node.attr("reverse"),
-            loop.steps,
-            test,
-            holds,
-            taken if taken in self.nodes else None,
-            0 if fault is None else self.pull.fault(fault),
-        )
-
-    def _test(self, loop: scan.Parts) -> tuple[Part | None, Node | None]:
-        """Whether to take another step, as kernels, and the tensor that they put it in."""
-        if loop.condition is None:
-            return None, None
-        inputs = loop.fixed + loop.carries
-        known = {x: leaf(x.attr("name"), x.type, "input", x.where) for x in inputs}
-        (holds,) = substitute(loop.condition.outputs, known)
-        graph = Graph("test", inputs=tuple(known.values()), outputs=(("goes_on", holds),))
-        tensor = room("goes_on", "bool")
-        given = loop.constants + loop.results()[: len(loop.carries)]
-        return self._part(graph, given, (tensor,)), tensor
-
-    def _branches(self, node: Node) -> Branches:
-        """The choice with its two graphs as kernels."""
-        family = node.op.family(node)
-        results = tuple(x for x in self.nodes if x.op is node.op and x.op.family(x) == family)
-        condition, *given = node.operands
-
-        def part(name: str, body: scan.Body) -> Part:
-            nodes = [body.outputs[x.attr("index")] for x in results]
-            used = set(walk(nodes))
-            pairs = [(x, y) for x, y in zip(body.inputs, given, strict=True) if x in used]
-            known = {x: leaf(x.attr("name"), x.type, "input", x.where) for x, _ in pairs}
-            outputs = tuple((f"result_{i}", x) for i, x in enumerate(substitute(nodes, known), 1))
-            graph = Graph(name, inputs=tuple(known.values()), outputs=outputs)
-            return self._part(graph, tuple(y for _, y in pairs), results)
-
-        then, otherwise = part("then", node.attr("then")), part("else", node.attr("otherwise"))
-        return Branches(results, condition, tuple(given), then, otherwise)
-
-    def _part(self, graph: Graph, given: tuple[Node, ...], made: tuple[Node, ...]) -> Part:
-        return Part(graph, _planned(graph, self.pull.faults), given, made)
 
     def _starts(self, loop: scan.Parts, repeat: Repeat) -> Iterator[Statement]:
         """The first values, put where the carries are."""
