@@ -182,7 +182,8 @@ def display_names(graph: Graph) -> dict[Node, str]:
     names = dict(graph.names)
     for name, node in graph.outputs:
         names.setdefault(node, name)
-    names.update({leaf: leaf.attr("name") for leaf in walk(graph.roots) if is_leaf(leaf)})
+    found = walk((*graph.leaves, *graph.roots))
+    names.update({leaf: leaf.attr("name") for leaf in found if is_leaf(leaf)})
     return names
 
 

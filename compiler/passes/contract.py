@@ -13,10 +13,11 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from ..ir import Graph, Node, located, rebuilt, walk
-from ..ops.arithmetic import multiply
+from ..ops.arithmetic import equal, multiply
+from ..ops.convert import CAST, iota
 from ..ops.linear import CONTRACT, contract
 from ..ops.reduce import SUM, sum as total
-from ..ops.shape import BROADCAST_TO, RESHAPE, TRANSPOSE, reshape
+from ..ops.shape import BROADCAST_TO, RESHAPE, TRANSPOSE, reshape, transpose
 from ..trace import Trace
 from ..types import Shape
 
@@ -84,7 +85,7 @@ def contraction(node: Node) -> Node | None:
     if node.op is SUM and node.dtype in FLOATS:
         return sum_of_product(node)
     if node.op is CONTRACT:
-        return absorbed(node)
+        return picked(node) or absorbed(node)
     if node.op is TRANSPOSE and node.operands[0].op is CONTRACT:
         (x,) = node.operands
         a, b = x.operands
@@ -163,6 +164,31 @@ def lean(a: Node, b: Node, left: str, right: str, out: str) -> Node:
         sides.append((total(x, axes=alone), kept))
     (a, left), (b, right) = sides
     return contract(a, b, left, right, out)
+
+
+def picked(node: Node) -> Node | None:
+    """A contraction with the identity matrix, which only moves axes: the other operand, moved."""
+    left, right, out = (node.attr(side) for side in ("left", "right", "out"))
+    a, b = node.operands
+    for hot, own, x, letters in ((a, left, b, right), (b, right, a, left)):
+        if not identity(hot):
+            continue
+        for summed, kept in (own, own[::-1]):
+            moved = letters.replace(summed, kept)
+            if summed in letters and summed not in out and sorted(moved) == sorted(out):
+                return transpose(x, axes=tuple(moved.index(letter) for letter in out))
+    return None
+
+
+def identity(node: Node) -> bool:
+    """Whether a tensor is the identity matrix: ones where row and column are the same."""
+    while node.op is TRANSPOSE:
+        (node,) = node.operands
+    if node.op is not CAST or node.type.ndim != 2 or node.operands[0].op is not equal:
+        return False
+    n = node.shape[0]
+    places = iota(n)
+    return set(node.operands[0].operands) == {places, reshape(places, shape=(n, 1))}
 
 
 def absorbed(node: Node) -> Node | None:

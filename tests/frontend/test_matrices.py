@@ -234,3 +234,12 @@ def test_for_a_tensor_between_two_moves() -> None:
     found = run([x], [cr.grad(cr.sum(cr.reshape(m, (4,)) ** 2), m), cr.grad(cr.sum(t.T**2), t)], a)
     np.testing.assert_array_equal(found[0], 2 * a.reshape(2, 2))
     np.testing.assert_array_equal(found[1], 2 * a.reshape(2, 2).T)
+
+
+def test_a_hessian_reads_as_one_writes_it() -> None:
+    """No product with the identity matrix; inputs that nothing needs keep their names."""
+    a, b = cr.tensor("A", (5, 3), "float64"), cr.tensor("b", (5,), "float64")
+    w = cr.tensor("w", (3,), "float64")
+    f = cr.function([a, b, w], [cr.hessian(cr.sum((a @ w - b) ** 2), w)], target="numpy")
+    assert "= 2 * A.T @ A " in f.source()
+    assert "def step(A, b, w):" in f.source()
