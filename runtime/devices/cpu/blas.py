@@ -53,8 +53,8 @@ def _result(a: Kind, b: Kind, out: Kind) -> Kind | None:
     return NOTHING
 
 
-def _product(transpose_a: bool, transpose_b: bool, accumulate: bool) -> Intrinsic:
-    """`out = a @ b`, or `out += a @ b`, with `a`, `b` or both transposed."""
+def _product(transpose_a: bool, transpose_b: bool) -> Intrinsic:
+    """`out = a @ b`, with `a`, `b` or both transposed."""
 
     def lower(builder: Any, a: Array, b: Array, out: Array) -> Value:
         a_data, a_rows, a_columns = _matrix(builder, a, row=not transpose_a)
@@ -77,7 +77,7 @@ def _product(transpose_a: bool, transpose_b: bool, accumulate: bool) -> Intrinsi
                 kept(builder, _leading(builder, b_columns)),
                 a_data,
                 kept(builder, _leading(builder, a_columns)),
-                kept(builder, ir.Constant(real, 1.0 if accumulate else 0.0)),
+                kept(builder, ir.Constant(real, 0.0)),
                 address(builder, out),
                 kept(builder, _leading(builder, n)),
             ]
@@ -89,11 +89,7 @@ def _product(transpose_a: bool, transpose_b: bool, accumulate: bool) -> Intrinsi
     return Intrinsic(3, _result, lower)
 
 
-matmul = _product(False, False, accumulate=False)
-matmul_tn = _product(True, False, accumulate=False)
-matmul_nt = _product(False, True, accumulate=False)
-matmul_tt = _product(True, True, accumulate=False)
-add_matmul = _product(False, False, accumulate=True)
-add_matmul_tn = _product(True, False, accumulate=True)
-add_matmul_nt = _product(False, True, accumulate=True)
-add_matmul_tt = _product(True, True, accumulate=True)
+matmul = _product(False, False)
+matmul_tn = _product(True, False)
+matmul_nt = _product(False, True)
+matmul_tt = _product(True, True)

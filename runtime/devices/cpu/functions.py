@@ -80,7 +80,7 @@ exp, expm1, log, log1p, tanh = map(
     _elementary,
     (elementary.exp, elementary.expm1, elementary.log, elementary.log1p, elementary.tanh),
 )
-exp2, log2, log10 = map(_function, ("llvm.exp2", "llvm.log2", "llvm.log10"))
+log2, log10 = map(_function, ("llvm.log2", "llvm.log10"))
 sqrt, floor, ceil, trunc = map(_function, ("llvm.sqrt", "llvm.floor", "llvm.ceil", "llvm.trunc"))
 round = _function("llvm.rint")  # halves to even, as the processor rounds
 sin, cos, tan = _function("llvm.sin"), _function("llvm.cos"), _function("tan")

@@ -7,16 +7,7 @@ module's own kernels.
 from math import inf, nan
 
 from .arrays import checked, constant, gather_rows, view
-from .blas import (
-    add_matmul,
-    add_matmul_nt,
-    add_matmul_tn,
-    add_matmul_tt,
-    matmul,
-    matmul_nt,
-    matmul_tn,
-    matmul_tt,
-)
+from .blas import matmul, matmul_nt, matmul_tn, matmul_tt
 from .casts import f32, f64, i32, i64, u64
 from .functions import (
     abs,
@@ -35,7 +26,6 @@ from .functions import (
     erf,
     erfc,
     exp,
-    exp2,
     expm1,
     floor,
     floor_divide,
@@ -73,10 +63,6 @@ __all__ = [
     "accumulate",
     "acos",
     "acosh",
-    "add_matmul",
-    "add_matmul_nt",
-    "add_matmul_tn",
-    "add_matmul_tt",
     "argsort",
     "asin",
     "asinh",
@@ -94,7 +80,6 @@ __all__ = [
     "erf",
     "erfc",
     "exp",
-    "exp2",
     "expm1",
     "f32",
     "f64",

@@ -34,7 +34,6 @@ UNARY: dict[str, tuple[Callable[..., Any], float]] = {
     "trunc": (np.trunc, 0),
     "round": (np.round, 0),
     "exp": (np.exp, 3),
-    "exp2": (np.exp2, 3),
     "expm1": (np.expm1, 3),
     "log": (np.log, 3),
     "log1p": (np.log1p, 3),
