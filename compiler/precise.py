@@ -172,6 +172,7 @@ def many_digits() -> Functions:
         "sqrt": mp.sqrt,
         "abs": abs,
         "sign": sign,
+        "copysign": lambda x, y: -abs(x) if y < 0 else abs(x),
         "floor": mp.floor,
         "ceil": mp.ceil,
         "round": mp.nint,

@@ -70,6 +70,7 @@ def unfolded() -> Mapping[str, Builder]:
     return {
         "abs": sp.Abs,
         "sign": sp.sign,
+        "copysign": lambda x, y: sp.Piecewise((-sp.Abs(x), y < 0), (sp.Abs(x), True)),
         "floor": sp.floor,
         "ceil": sp.ceiling,
         "trunc": lambda x: sp.sign(x) * sp.floor(sp.Abs(x)),

@@ -150,6 +150,20 @@ sign: Scalar = _row(
         doc="The sign of x: -1, 0 or 1. Its derivative is 0 everywhere.",
     )
 )
+copysign: Scalar = _row(
+    Scalar(
+        "copysign",
+        "float",
+        2,
+        "np.copysign",
+        grads=lambda out, x, y: (sign(x) * copysign(const(1, x.dtype), y), None),
+        domain=(WIDE, WIDE),
+        doc=(
+            "|x| with the sign of y, that of -0.0 too. Its derivative for x at 0 is 0, as is that "
+            "for y everywhere."
+        ),
+    )
+)
 floor: Scalar = _row(
     Scalar(
         "floor",

@@ -44,7 +44,7 @@ from .shape import (
 # Rows that cost about an addition, and so are computed again rather than kept.
 CHEAP = frozenset(
     "add subtract multiply divide negative square abs sign maximum minimum floor ceil round trunc "
-    "equal not_equal less less_equal greater greater_equal isnan isinf isfinite "
+    "copysign equal not_equal less less_equal greater greater_equal isnan isinf isfinite "
     "logical_and logical_or logical_xor logical_not where".split()
 )
 MOVES = (RESHAPE, TRANSPOSE, BROADCAST_TO, SLICE, PAD, FLIP, CAST)

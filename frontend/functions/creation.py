@@ -13,7 +13,7 @@ from chainrule.compiler.ops.convert import cast, iota, size
 from chainrule.compiler.types import FLOATS, Dim, Size, sub
 
 from ..integers import count, integer
-from ..tensor import DEFAULT_FLOAT, Like, Tensor, as_tensor, dtype_name, promote, public
+from ..tensor import DEFAULT_FLOAT, Like, Tensor, as_tensor, dtype_name, public, result_type
 from .shaping import ShapeLike, shape_of
 
 
@@ -223,22 +223,24 @@ def linspace(
         array([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float32)
     """
     length = count("linspace", "num", num)
-    for end in (as_tensor(start), as_tensor(stop)):
+    ends = as_tensor(start), as_tensor(stop)
+    for end in ends:
         if end.ndim or end.dtype == "bool":
             raise (ShapeError if end.ndim else DTypeError)(
                 f"linspace: an end is {end.node.type}",
                 "expected numbers",
                 "such as cr.linspace(0, 1, 5)",
             )
-    (a, b), weak = promote(start, stop)
-    given = a.dtype if a.dtype in FLOATS and not weak else DEFAULT_FLOAT
-    kind = given if dtype is None else dtype_name(dtype)
+    numbers, given = all(end.weak for end in ends), result_type(*ends)
+    kind = given if given in FLOATS and not numbers else DEFAULT_FLOAT
+    kind = kind if dtype is None else dtype_name(dtype)
     if kind not in FLOATS:
         raise DTypeError(
             f"linspace of dtype {kind}", "expected float32 or float64", "arange counts in integers"
         )
     # Numbers are divided in float64, as NumPy does, whatever the result is.
-    a, b = (cast(x, "float64" if weak else given) for x in (a, b))
+    within = "float64" if numbers or "float64" in (given, kind) else "float32"
+    a, b = (cast(end.node, within) for end in ends)
     places = iota(length, a.dtype)
     if not endpoint:
         return Tensor(cast(a + places * ((b - a) / _at_least_1(length, a.dtype)), kind))

@@ -110,6 +110,7 @@ sqrt = _unary("sqrt", "sqrt(2.0)", "1.414214")
 square = _unary("square", "square(3.0)", "9.0")
 abs = _unary("abs", "abs(-2.5)", "2.5")
 sign = _unary("sign", "sign(-2.5)", "-1.0")
+copysign = _binary("copysign", "copysign(2.0, -0.5)", "-2.0")
 negative = _unary("negative", "negative(2.5)", "-2.5")
 
 floor = _rounding("floor", "floor(-2.5)", "-3.0")

@@ -1,4 +1,4 @@
-"""Linear algebra, `cr.linalg`: solving, inverses, factors and determinants of square matrices.
+"""Linear algebra, `cr.linalg`: solving, inverses, factors, determinants, powers and norms.
 
 Names follow the standard's extension `linalg`. All work on the last two axes, over the others.
 """
@@ -11,19 +11,22 @@ from typing import NamedTuple
 from chainrule.compiler.errors import ShapeError
 from chainrule.compiler.ir import Node, make
 from chainrule.compiler.ops import algebra as ops
-from chainrule.compiler.ops.reduce import sum as summed
 from chainrule.compiler.ops.shape import reshape
 
 from ..tensor import Like, Tensor, as_tensor, promote, public
-from .linear import einsum, matmul, matrix_transpose, tensordot, vecdot
+from .linear import matmul, matrix_transpose, tensordot, vecdot
+from .matrices import cross, diagonal, matrix_norm, matrix_power, outer, trace
 from .statistics import vector_norm
 
 __all__ = [
     "cholesky",
+    "cross",
     "det",
     "diagonal",
     "inv",
     "matmul",
+    "matrix_norm",
+    "matrix_power",
     "matrix_transpose",
     "outer",
     "slogdet",
@@ -246,87 +249,3 @@ def slogdet(x: Like, /) -> SlogdetResult:
     given = as_tensor(x)
     sign, logarithm = (make(op, (given.node,)) for op in (ops.SIGNDET, ops.LOGABSDET))
     return SlogdetResult(Tensor(sign, given.weak), Tensor(logarithm, given.weak))
-
-
-@public
-def diagonal(x: Like, /) -> Tensor:
-    """The elements on the diagonal of square matrices, x_ii.
-
-    Args:
-        x: a tensor of shape `(..., n, n)`, any dtype but bool.
-
-    Returns:
-        A tensor of shape `(..., n)`.
-
-    Raises:
-        ShapeError: the matrices are not square.
-
-    Example:
-        >>> import chainrule as cr, numpy as np
-        >>> np.asarray(cr.linalg.diagonal(np.array([[1.0, 2.0], [3.0, 4.0]])))
-        array([1., 4.])
-    """
-    return _diagonal("diagonal", x)
-
-
-def _diagonal(name: str, x: Like) -> Tensor:
-    given = as_tensor(x)
-    if given.ndim < 2 or given.shape[-1] != given.shape[-2]:
-        raise ShapeError(
-            f"{name} of {given.node.type}",
-            "expected square matrices: the last two axes are equally long",
-            "a slice makes them square: x[..., :3, :3]",
-        )
-    return einsum("...ii->...i", given)
-
-
-@public
-def trace(x: Like, /) -> Tensor:
-    """The sum of the elements on the diagonal of square matrices, sum over i of x_ii.
-
-    Args:
-        x: a tensor of shape `(..., n, n)`, any dtype but bool.
-
-    Returns:
-        A tensor of the leading axes.
-
-    Raises:
-        ShapeError: the matrices are not square.
-
-    Example:
-        >>> import chainrule as cr, numpy as np
-        >>> float(cr.linalg.trace(np.array([[1.0, 2.0], [3.0, 4.0]])))
-        5.0
-    """
-    found = _diagonal("trace", x)
-    return Tensor(summed(found.node, axes=(found.ndim - 1,)), found.weak)
-
-
-@public
-def outer(x1: Like, x2: Like, /) -> Tensor:
-    """All products of elements of two vectors, x_i y_j.
-
-    Args:
-        x1: a tensor of shape `(n,)`, any dtype but bool.
-        x2: a tensor of shape `(m,)`, any dtype but bool.
-
-    Returns:
-        A tensor of shape `(n, m)`.
-
-    Raises:
-        ShapeError: an operand has not one axis.
-
-    Example:
-        >>> import chainrule as cr, numpy as np
-        >>> np.asarray(cr.linalg.outer(np.array([1.0, 2.0]), np.array([3.0, 4.0])))
-        array([[3., 4.],
-               [6., 8.]])
-    """
-    a, b = as_tensor(x1), as_tensor(x2)
-    if (a.ndim, b.ndim) != (1, 1):
-        raise ShapeError(
-            f"outer of {a.node.type} and {b.node.type}",
-            "expected two vectors",
-            "einsum gives other products: cr.einsum('ij,k->ijk', a, b)",
-        )
-    return einsum("i,j->ij", a, b)

@@ -109,6 +109,7 @@ from chainrule.frontend.functions.elementwise import (
     atanh as atanh,
     ceil as ceil,
     clip as clip,
+    copysign as copysign,
     cos as cos,
     cosh as cosh,
     digamma as digamma,

@@ -301,6 +301,33 @@ CASES = [
         lambda x, y: np.array([x + (y - x) * i / 4 for i in range(4)]),
         ((), ()),
     ),
+    Case("cross", cr.linalg.cross, np.cross, ((2, 3), (3,))),
+    Case(
+        "cross_axis",
+        lambda x, y: cr.linalg.cross(x, y, axis=0),
+        lambda x, y: np.cross(x, y, axis=0),
+        ((3, 2), (3, 1)),
+    ),
+    Case(
+        "diagonal_above",
+        lambda x: cr.linalg.diagonal(x, offset=1),
+        lambda x: np.diagonal(x, 1, -2, -1),
+        ((2, 2, 4),),
+    ),
+    Case("trace_below", lambda x: cr.linalg.trace(x, offset=-2), lambda x: x[2, 0], ((3, 2),)),
+    Case("power_5", lambda x: cr.linalg.matrix_power(x, 5), lambda x: x @ x @ x @ x @ x, ((2, 2),)),
+    Case(
+        "frobenius",
+        cr.linalg.matrix_norm,
+        lambda x: sqrt(np.sum(x * x, (1, 2))),
+        ((2, 2, 3),),
+    ),
+    Case(
+        "norm_of_columns",
+        lambda x: cr.linalg.matrix_norm(x, ord=1),
+        lambda x: np.max(np.sum(np.abs(x), 0)),
+        ((3, 2),),
+    ),
     Case("astype", lambda x: cr.astype(x, x.dtype), lambda x: x, ((3,),)),
 ]
 NAMES = [case.name for case in CASES]

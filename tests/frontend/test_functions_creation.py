@@ -16,6 +16,7 @@ VALUES = np.array([[3.0, -1.0, 2.0], [3.0, 5.0, -4.0]])
 INTS = np.array([[1, 2], [3, 4]], np.int32)
 MASK = VALUES > 0
 NAN = np.array([1.0, np.nan, np.inf, np.nan])
+INF = float("inf")
 NONE = np.zeros((0, 2), np.float32)
 GIVEN = {"v": VALUES, "i": INTS, "m": MASK, "n": NAN, "e": NONE}
 Case: TypeAlias = "tuple[str, Callable[..., cr.Tensor], Callable[..., Any]]"
@@ -168,6 +169,44 @@ SAME: list[Case] = [
         lambda v: np.count_nonzero(v - 3, axis=1, keepdims=True),
     ),
     ("nonzero_bool", lambda m: cr.count_nonzero(m, axis=0), lambda m: np.count_nonzero(m, axis=0)),
+    ("copysign_zero", lambda v: cr.copysign(v, v * 0), lambda v: np.copysign(v, v * 0)),
+    (
+        "cross_kinds",
+        lambda v, i: cr.linalg.cross(v, cr.repeat(i[0], 2)[:3]),
+        lambda v, i: np.cross(v, np.repeat(i[0], 2)[:3]),
+    ),
+    ("diagonal_far", lambda v: cr.linalg.diagonal(v, offset=3), lambda v: np.diagonal(v, 3)),
+    ("diagonal_low", lambda v: cr.linalg.diagonal(v, offset=-1), lambda v: np.diagonal(v, -1)),
+    ("trace_int", lambda i: cr.linalg.trace(i), lambda i: np.trace(i)),
+    ("trace_far", lambda v: cr.linalg.trace(v, offset=9), lambda v: np.trace(v, 9)),
+    (
+        "trace_dtype",
+        lambda i: cr.linalg.trace(i, offset=1, dtype="float32"),
+        lambda i: np.trace(i, 1, dtype="float32"),
+    ),
+    (
+        "power_int",
+        lambda i: cr.linalg.matrix_power(i, 6),
+        lambda i: np.linalg.matrix_power(i, 6),
+    ),
+    ("power_0", lambda i: cr.linalg.matrix_power(i, 0), lambda i: np.eye(2, dtype=np.int32)),
+    ("power_1", lambda i: cr.linalg.matrix_power(i, 1), lambda i: i),
+    (
+        "power_minus",
+        lambda i: cr.linalg.matrix_power(2.0 * cr.triu(i.astype("float64")), -2),
+        lambda i: np.array([[0.25, -0.15625], [0.0, 0.015625]]),
+    ),
+    (
+        "matrix_norms",
+        lambda v: cr.stack([cr.linalg.matrix_norm(v, ord=ord) for ord in (1, -1, INF, -INF)]),
+        lambda v: np.array([np.linalg.norm(v, ord) for ord in (1, -1, INF, -INF)]),
+    ),
+    (
+        "matrix_norm_kept",
+        lambda e: cr.linalg.matrix_norm(e, keepdims=True),
+        lambda e: np.zeros((1, 1), np.float32),
+    ),
+    ("matrix_norm_zero", lambda v: cr.linalg.matrix_norm(v * 0), lambda v: np.float64(0)),
     ("positive", lambda n: +n, lambda n: n),
 ]
 NAMES = [case[0] for case in SAME]

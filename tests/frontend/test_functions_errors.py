@@ -15,6 +15,7 @@ from chainrule.compiler.errors import ChainruleError, DTypeError, ShapeError, Us
 x = cr.tensor("x", (2, 3))
 y = cr.tensor("y", (4, 3))
 v = cr.tensor("v", (5,))
+t = cr.tensor("t", (3, 3, 3))
 n = cr.tensor("n", (), "int64")
 batch = cr.tensor("rows", (None, 3))
 other = cr.tensor("others", ("m", 3))
@@ -93,6 +94,19 @@ WRONG: list[tuple[str, Callable[[], Any], type[ChainruleError], str]] = [
     ("linspace_num", lambda: cr.linspace(0, 1, -3), UsageError, "linspace: num=-3"),
     ("reciprocal", lambda: cr.reciprocal(x > 0), DTypeError, "bool combines with bool alone"),
     ("count_nonzero", lambda: cr.count_nonzero(x, axis=2), ShapeError, "count_nonzero: no axis 2"),
+    ("cross", lambda: cr.linalg.cross(x.T, x.T), ShapeError, "these have 2 and 2"),
+    ("cross_axis", lambda: cr.linalg.cross(x, x, axis=2), ShapeError, "cross: no axis 2"),
+    ("cross_ranks", lambda: cr.linalg.cross(t, t[0], axis=0), ShapeError, "a negative number"),
+    ("diagonal", lambda: cr.linalg.diagonal(v), ShapeError, "expected at least 2 axes"),
+    ("diagonal_open", lambda: cr.linalg.diagonal(batch), ShapeError, "whether batch or 3 is less"),
+    ("trace_far", lambda: cr.linalg.trace(x, offset=0.5), UsageError, r"offset=0\.5"),  # type: ignore[arg-type]
+    ("matrix_power", lambda: cr.linalg.matrix_power(x, 2), ShapeError, "matrix_power of f32"),
+    ("power_half", lambda: cr.linalg.matrix_power(x, 0.5), UsageError, r"n=0\.5"),  # type: ignore[arg-type]
+    ("matrix_norm", lambda: cr.linalg.matrix_norm(v), ShapeError, "matrix_norm of f32"),
+    ("matrix_norm_2", lambda: cr.linalg.matrix_norm(x, ord=2), UsageError, "ord is 2"),
+    ("matrix_norm_nuc", lambda: cr.linalg.matrix_norm(x, ord="nuc"), UsageError, "singular values"),
+    ("matrix_norm_int", lambda: cr.linalg.matrix_norm(x > 0), DTypeError, "matrix_norm of bool"),
+    ("copysign", lambda: cr.copysign(n, n), DTypeError, "copysign"),
     ("tril", lambda: cr.tril(v), ShapeError, "expected at least 2 axes"),
     ("pad", lambda: cr.pad(x, ((1, 1),)), ShapeError, "pad: the widths"),
     ("pad_negative", lambda: cr.pad(x, -1), ShapeError, "none negative"),

@@ -131,6 +131,13 @@ def triangular(g: Growth) -> Any:
     return cr.linalg.solve_triangular(a, right(g, a), upper=g.chance(0.5), transpose=g.chance(0.5))
 
 
+def banded(g: Growth, function: Any) -> Any:
+    """Of a diagonal of square matrices, or of others."""
+    if g.chance(0.5):
+        return function(g.matrix(), offset=g.some((0, 0, 1, -1)))
+    return function(g.real((*g.shape(1), 3, g.some((2, 4)))), offset=g.some((0, 1, -2)))
+
+
 def right(g: Growth, a: cr.Tensor) -> cr.Tensor:
     """Right sides for a matrix: a vector, or a matrix of them."""
     if a.ndim == 2 and g.chance(0.5):
@@ -329,13 +336,22 @@ LINES: dict[str, Line] = {
     "matrix_transpose": lambda g: cr.matrix_transpose(g.real(least=2)),
     "linalg.cholesky": lambda g: cr.linalg.cholesky(g.matrix(positive=True), upper=g.chance(0.5)),
     "linalg.det": lambda g: cr.linalg.det(g.matrix()),
-    "linalg.diagonal": lambda g: cr.linalg.diagonal(g.matrix()),
+    "linalg.cross": lambda g: cr.linalg.cross(
+        x := g.real((*g.shape(g.choose.randint(0, 2)), 3)), g.real((3,)) if g.chance(0.5) else x * x
+    ),
+    "linalg.diagonal": lambda g: banded(g, cr.linalg.diagonal),
     "linalg.inv": lambda g: cr.linalg.inv(g.matrix()),
+    "linalg.matrix_norm": lambda g: cr.linalg.matrix_norm(
+        g.real(least=2),
+        ord=g.some(("fro", 1, -1, float("inf"), float("-inf"))),
+        keepdims=g.chance(0.3),
+    ),
+    "linalg.matrix_power": lambda g: cr.linalg.matrix_power(g.matrix(), g.some((-1, 0, 1, 2, 3))),
     "linalg.outer": lambda g: cr.linalg.outer(g.real(g.shape(1)), g.real(g.shape(1))),
     "linalg.slogdet": lambda g: cr.linalg.slogdet(g.matrix()),
     "linalg.solve": lambda g: cr.linalg.solve(a := g.matrix(), right(g, a)),
     "linalg.solve_triangular": triangular,
-    "linalg.trace": lambda g: cr.linalg.trace(g.matrix()),
+    "linalg.trace": lambda g: banded(g, cr.linalg.trace),
     # Shaping
     "broadcast_to": spread,
     "concat": joined,

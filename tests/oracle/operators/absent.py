@@ -53,7 +53,7 @@ REASONS: dict[str, str] = {
         nn.functional.linear_cross_entropy.chunked nn.functional.linear_cross_entropy.chunked_none
         scalar_tensor torch.ops.aten._safe_softmax.default
         """,
-    "parts of floats: no derivative": "copysign frexp nextafter signbit",
+    "parts of floats: no derivative": "frexp nextafter signbit",
     "no function of ours: special functions": """
         erfinv i0 igamma igammac polygamma.polygamma_n_0 polygamma.polygamma_n_1
         polygamma.polygamma_n_2 polygamma.polygamma_n_3 polygamma.polygamma_n_4 sinc
@@ -110,7 +110,7 @@ REASONS: dict[str, str] = {
         nn.functional.embedding_bag nn.functional.multi_head_attention_forward
         """,
     "no function of ours: rarely used": """
-        combinations gradient linspace linspace.tensor_overload logspace logspace.tensor_overload
+        combinations gradient logspace logspace.tensor_overload
         renorm round.decimals_3 round.decimals_neg_3
         signal.windows.bartlett signal.windows.blackman signal.windows.cosine
         signal.windows.exponential signal.windows.gaussian signal.windows.general_cosine

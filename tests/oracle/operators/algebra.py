@@ -57,13 +57,6 @@ def corrcoef(x: Tensor) -> Tensor:
     return cr.clip(c / cr.expand_dims(d, axis=1) / d, -1.0, 1.0)
 
 
-def cross(a: Tensor, b: Tensor, dim: int = -1) -> Tensor:
-    def rolled(x: Tensor, by: int) -> Tensor:
-        return cr.roll(x, by, axis=dim)
-
-    return rolled(a, -1) * rolled(b, 1) - rolled(a, 1) * rolled(b, -1)
-
-
 def gram(x: Tensor, upper: bool) -> Tensor:
     return x.mT @ x if upper else x @ x.mT
 
@@ -91,15 +84,6 @@ def solve(a: Tensor, b: Tensor, left: bool = True) -> Tensor:
     if b.ndim == a.ndim - 1 and b.shape == a.shape[:-1] and b.ndim > 1:
         return linalg.solve(a, cr.expand_dims(b, axis=-1))[..., 0]
     return linalg.solve(a, b)
-
-
-def powered(x: Tensor, n: int) -> Tensor:
-    if n < 0:
-        return powered(linalg.inv(x), -n)
-    result = cr.broadcast_to(cr.eye(x.shape[-1], dtype="float64"), x.shape)
-    for _ in range(n):
-        result = result @ x
-    return result
 
 
 def multiplied(xs: list[Tensor]) -> Tensor:
@@ -177,7 +161,9 @@ ALGEBRA: Table = {
     ),
     "corrcoef": corrcoef,
     "cov": cov,
-    "cross": lambda a, b, dim=None: cross(a, b, a.shape.index(3) if dim is None else dim),
+    "cross": lambda a, b, dim=None: linalg.cross(
+        a, b, axis=a.shape.index(3) if dim is None else dim
+    ),
     "dist": lambda a, b, p=2: cr.vector_norm(a - b, ord=p),
     "dot": cr.vecdot,
     "einsum": lambda xs, formula: cr.einsum(formula, *xs),
@@ -193,11 +179,11 @@ ALGEBRA: Table = {
         theirs=first,
         directions=symmetric,
     ),
-    "linalg.cross": cross,
+    "linalg.cross": lambda a, b, dim=-1: linalg.cross(a, b, axis=dim),
     "linalg.det": linalg.det,
     "linalg.inv": linalg.inv,
     "linalg.inv_ex": Row(lambda x, check_errors=False: linalg.inv(x), theirs=first),
-    "linalg.matrix_power": powered,
+    "linalg.matrix_power": linalg.matrix_power,
     "linalg.multi_dot": multiplied,
     "linalg.slogdet": lambda x: list(linalg.slogdet(x)),
     "linalg.solve": solve,
@@ -231,7 +217,7 @@ ALGEBRA: Table = {
     "nn.functional.pdist": pdist,
     "outer": linalg.outer,
     "tensordot": tensordot,
-    "trace": lambda x: linalg.trace(x) if x.shape[0] == x.shape[1] else refuse("not square"),
+    "trace": linalg.trace,
     "triangular_solve": Row(
         lambda b, a, upper=True, transpose=False, unitriangular=False: (
             triangular(a.mT, b, not upper, unitriangular=unitriangular)

@@ -112,6 +112,7 @@ BINARY: Table = {
     "xlogy": lambda x, y: cr.where(x == 0, 0.0, x * cr.log(y)),
     "add": lambda x, y, alpha=1: x + alpha * y,
     "atan2": cr.atan2,
+    "copysign": cr.copysign,
     "div.floor_rounding": lambda x, y, rounding_mode: x // y,
     "div.no_rounding_mode": cr.divide,
     "div.trunc_rounding": lambda x, y, rounding_mode: cr.trunc(x / y),

@@ -106,15 +106,10 @@ def matrix_norm(
 ) -> Tensor:
     if ord in (2, -2, "nuc"):
         refuse("a norm of singular values")
-    axes = [d % x.ndim for d in dim]
-    if ord == "fro":
-        return cr.vector_norm(x, axis=tuple(axes), keepdims=keepdim)
-    if 0 in x.shape:
+    if ord != "fro" and 0 in x.shape:
         refuse("the largest sum of no rows, which PyTorch takes for 0")
-    row, column = axes if abs(ord) == 1 else axes[::-1]
-    sums = cr.sum(cr.abs(x), axis=row, keepdims=True)
-    found = (cr.max if ord > 0 else cr.min)(sums, axis=column, keepdims=True)
-    return found if keepdim else cr.squeeze(found, (row, column))
+    found = cr.linalg.matrix_norm(cr.moveaxis(x, dim, (-2, -1)), ord=ord, keepdims=keepdim)
+    return cr.moveaxis(found, (-2, -1), dim) if keepdim else found
 
 
 def any_norm(

@@ -93,13 +93,7 @@ def rot90(x: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
 
 
 def diagonal(x: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
-    moved: Tensor = cr.permute_dims(
-        x, [i for i in range(x.ndim) if i not in (dim1 % x.ndim, dim2 % x.ndim)] + [dim1, dim2]
-    )
-    n, m = moved.shape[-2:]
-    count = max(min(n, m - offset) if offset >= 0 else min(n + offset, m), 0)
-    rows, columns = np.arange(count) + max(-offset, 0), np.arange(count) + max(offset, 0)
-    return moved[..., rows, columns]
+    return cr.linalg.diagonal(cr.moveaxis(x, (dim1, dim2), (-2, -1)), offset=offset)
 
 
 def diag_embed(x: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
@@ -294,6 +288,8 @@ SHAPING: Table = {
     "index_add": index_add,
     "index_put": Row(index_put, known=True),
     "index_select": index_select,
+    "linspace": lambda a, b, n, dtype="float64": cr.linspace(a, b, n, dtype=dtype),
+    "linspace.tensor_overload": lambda a, b, n, dtype="float64": cr.linspace(a, b, n, dtype=dtype),
     "linalg.diagonal": lambda x, offset=0, dim1=-2, dim2=-1: diagonal(x, offset, dim1, dim2),
     "mT": lambda x: x.mT,
     "masked_fill": lambda x, mask, value: cr.where(mask, value, x),
