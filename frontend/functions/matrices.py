@@ -32,7 +32,7 @@ def diagonal(x: Like, /, *, offset: int = 0) -> Tensor:
 
     Raises:
         ShapeError: x has fewer than two axes, or which of two named sizes ends the diagonal is not
-            known.
+            known; when run, if named sizes turn out too small for the offset.
 
     Example:
         >>> import chainrule as cr, numpy as np
@@ -80,7 +80,7 @@ def trace(x: Like, /, *, offset: int = 0, dtype: Any = None) -> Tensor:
 
     Raises:
         ShapeError: x has fewer than two axes, or which of two named sizes ends the diagonal is not
-            known.
+            known; when run, if named sizes turn out too small for the offset.
 
     Example:
         >>> import chainrule as cr, numpy as np

@@ -273,3 +273,41 @@ def test_formulas_are_written_with_inverses() -> None:
     shown = str(f.formula())
     for part in ("a⁻¹ b", "= a⁻¹", "log(|det(a)|)"):
         assert part in shown
+
+
+@pytest.mark.parametrize("target", ["numpy", "cpu"])
+def test_diagonals_powers_and_norms_of_open_sizes(target: str) -> None:
+    a, b = cr.tensor("a", ("n", "n"), "float64"), cr.tensor("b", ("n", 3), "float64")
+    f = cr.function(
+        [a, b],
+        [
+            linalg.diagonal(a, offset=1),
+            linalg.trace(a, offset=-1),
+            linalg.matrix_power(a, 3),
+            linalg.matrix_power(a, 0),
+            linalg.matrix_norm(a, ord=1),
+            linalg.matrix_norm(b, ord=float("inf")),
+            linalg.cross(b, b[::-1]),
+            cr.grad(linalg.trace(a @ a, offset=1), a),
+        ],
+        target,
+    )
+    for n in (1, 4):
+        rng = np.random.default_rng(n)
+        x, y = rng.normal(size=(n, n)), rng.normal(size=(n, 3))
+        above = np.eye(n, k=1)
+        want: list[Any] = [
+            np.diagonal(x, 1),
+            np.trace(x, -1),
+            x @ x @ x,
+            np.eye(n),
+            np.linalg.norm(x, 1),
+            np.linalg.norm(y, np.inf),
+            np.cross(y, y[::-1]),
+            above @ x.T + x.T @ above,
+        ]
+        for got, true in zip(f(x, y), want, strict=True):
+            np.testing.assert_allclose(got, true, rtol=1e-12, atol=1e-12)
+    far = cr.function([a], linalg.diagonal(a, offset=4), target)
+    with pytest.raises(ShapeError, match="n - 4 must not be negative"):
+        far(np.ones((2, 2)))
