@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from chainrule.compiler.errors import UsageError
 from chainrule.compiler.ir import Node, leaf
 from chainrule.compiler.ops.convert import size
+from chainrule.compiler.ops.custom import loose
 from chainrule.compiler.types import Dim, TensorType
 
 if TYPE_CHECKING:
@@ -132,6 +133,17 @@ def one_of_many() -> Iterator[None]:
         yield
     finally:
         _ONE.reset(token)
+
+
+def check_outside(what: str, nodes: Sequence[Node], but: Container[Node] = ()) -> None:
+    """Nodes, all that they need among them, use nothing that has a value only inside a function."""
+    for x in loose(nodes):
+        if x not in but:
+            raise UsageError(
+                f"{what} uses {x.attr('name')!r} outside of the function that was given it",
+                f"{x.type}: it has a value only there, such as another one in each step of a loop",
+                "return what is wanted from the function; a scan stacks what its step returns",
+            )
 
 
 def beside(effects: Effects) -> Effects:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from chainrule.compiler.errors import UsageError, pinned
+from chainrule.compiler.errors import ShapeError, UsageError, pinned
 from chainrule.compiler.explain.formulas import text
 from chainrule.compiler.ir import Graph, Node, const, is_leaf, leaf, substitute, transform, walk
 from chainrule.compiler.ops.choice import pruned
@@ -16,7 +16,7 @@ from chainrule.compiler.ops.steps import throughout
 from chainrule.compiler.passes.contract import Contractions
 from chainrule.compiler.types import Where
 
-from .calls import CALLS, LOOPS, Call, Effects
+from .calls import CALLS, LOOPS, Call, Effects, check_outside
 from .drawing import SEED, STEP, Streams
 from .initializers import Initializer
 from .layers.base import BaseLayer, Parameter, State
@@ -272,12 +272,22 @@ def _check(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
             "make two inputs with cr.Input",
         )
     _check_complete("an output", [t.node for t in outputs], inputs)
+    samples = {t.shape[0] for t in inputs if t.ndim}
+    for t in outputs:
+        if not t.ndim or t.shape[0] not in samples:
+            raise ShapeError(
+                f"an output of a model is {t.node.type}",
+                f"its first axis is not that of the samples, {', '.join(map(str, samples))}",
+                "cr.permute_dims puts it in front; what is of all samples is for cr.function",
+                t.node.where,
+            )
 
 
 def _check_complete(what: str, nodes: Sequence[Node], inputs: Sequence[Tensor]) -> None:
     """Everything that the nodes are made of is given."""
-    known = {t.node for t in inputs}
-    for node in walk(nodes):
+    known, order = {t.node for t in inputs}, walk(nodes)
+    check_outside(what, order)
+    for node in order:
         if is_leaf(node) and node.attr("role") == "input" and node not in known:
             raise UsageError(
                 f"{what} needs {node.attr('name')}, which is not among the inputs",

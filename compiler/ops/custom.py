@@ -108,6 +108,13 @@ def hidden(nodes: Iterable[Node]) -> set[Node]:
     return found
 
 
+def loose(nodes: Iterable[Node]) -> list[Node]:
+    """The leaves that stand for something in a step or a formula which is not around them."""
+    nodes = list(nodes)
+    known = bound(nodes)
+    return [x for x in nodes if is_leaf(x) and x.attr("role") == "placeholder" and x not in known]
+
+
 def _transposed(node: Node, i: int, out_grad: Node) -> Node:
     """The gradient for x[i], whose own derivative for the incoming gradient is the forward rule.
 

@@ -12,7 +12,7 @@ from chainrule.compiler.errors import DTypeError, ShapeError, UsageError
 from chainrule.compiler.ir import Node, is_leaf, leaf, substitute, walk
 from chainrule.compiler.ops import custom as rules
 from chainrule.compiler.ops.broadcasting import broadcast_dims, zeros_like
-from chainrule.compiler.ops.custom import Declaration
+from chainrule.compiler.ops.custom import Declaration, bound
 from chainrule.compiler.ops.shape import broadcast_to
 from chainrule.compiler.types import TensorType
 
@@ -193,7 +193,8 @@ class _Custom:
             change = self._fitted(result, out, "the jvp", "the result")
             dropped = {t: zeros_like(t) for x, t in tangents.items() if x not in dict(kept)}
             (change,) = substitute([change], dropped)
-        self._closed([out, *(g for _, g in kept), *([change] if change is not None else [])], xs)
+        parts = [*(g for _, g in kept), *([change] if change is not None else [])]
+        self._closed([out, *parts], [*xs, u, y, *tangents.values()])
         return Traced(
             tuple(xs),
             Declaration(
@@ -241,10 +242,12 @@ class _Custom:
             )
         return as_tensor(result, like).node
 
-    def _closed(self, nodes: Sequence[Node], xs: Sequence[Node]) -> None:
+    def _closed(self, nodes: Sequence[Node], known: Sequence[Node]) -> None:
         """Nothing from outside is used: it would get no gradient."""
-        for x in walk(nodes):
-            if is_leaf(x) and x.attr("role") != "placeholder" and x not in xs:
+        order = walk(nodes)
+        own = {*known, *bound(order)}
+        for x in order:
+            if is_leaf(x) and x not in own:
                 raise UsageError(
                     f"{self.name} uses {x.attr('name')!r}, which is no argument",
                     f"{x.type}: its gradient would be lost",

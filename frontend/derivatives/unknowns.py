@@ -175,7 +175,8 @@ def _dtype(name: str, function: Any, start: Nest, given: list[Tensor]) -> str:
         free = [leaf("x", TensorType("float64", t.shape), "placeholder") for t in given]
         with tracing(None):
             result = function(like(start, (Tensor(x, weak=True) for x in free)))
-        dtypes = {strong(as_tensor(x)) for x in leaves(result)}
+        found = [as_tensor(x) for x in leaves(result)]
+        dtypes = {t.dtype for t in found if not t.weak} or {strong(t) for t in found}
     if len(dtypes) != 1 or not dtypes <= {"float32", "float64"}:
         raise DTypeError(
             f"{name}: unknowns of {' and '.join(sorted(dtypes)) or 'nothing'}",

@@ -18,8 +18,8 @@ from chainrule.compiler.types import Dim, Size
 from ..calls import Effects, Step, branching, tracing
 from ..tensor import Tensor, as_tensor, promote, public
 from .callables import parameters
-from .loops import hold, number_of_steps, scan, states
-from .nests import Nest, begun, form, kept, leaves, like, numbered, same_form, strong
+from .loops import hold, number_of_steps, scan, sized, states, unequal
+from .nests import Nest, form, kept, leaves, like, numbered, same_form, settled, strong
 from .reductions import normal_axis
 
 
@@ -83,21 +83,20 @@ def while_loop(
     """
     bound = _bound(max_steps, at_bound)
     inits = [as_tensor(x) for x in leaves(init)]
-    starts = [t.node for t in inits]
-    if not starts:
+    if not inits:
         raise UsageError(
             "while_loop carries nothing",
             f"init is {form(init)}",
             "the condition is of the carry: begin with what it looks at",
         )
     parameters("while_loop: the condition", cond, 1, "the carry", "lambda x: x < 100")
-    # A number takes the dtype that the step makes of it, which a first trace shows.
-    weak = [t.weak for t in inits]
-    if any(weak):
+
+    def tried(starts: list[Node], weak: list[bool]) -> list[Tensor]:
         _, carry = _carry(body, init, starts, weak)
         with tracing(bound):
-            results = [as_tensor(x) for x in leaves(_stepped(body, carry, init))]
-        starts = begun(starts, results, weak)
+            return [as_tensor(x) for x in leaves(_stepped(body, carry, init))]
+
+    starts = settled(inits, tried)
     inputs, carry = _carry(body, init, starts, [False] * len(starts))
     with tracing(bound) as traced:
         holds = condition("while_loop", "condition", cond(carry))
@@ -273,17 +272,20 @@ def map(f: Callable[[Nest], Nest], xs: Nest, axis: int = 0) -> Nest:
     Source:
         Bradbury et al. 2018, JAX, `jax.lax.map`.
     """
-    parts = [_in_front(as_tensor(x), axis) for x in leaves(xs)]
+    given = [as_tensor(x) for x in leaves(xs)]
+    places = [normal_axis("map", t.node, axis) for t in given]
+    parts = [_in_front(t, place) for t, place in zip(given, places, strict=True)]
     parameters("map: the function", f, 1, "one part", "lambda x: cr.sum(x)")
+    if len({t.shape[0] for t in parts}) > 1:
+        raise unequal("map", (sized(t, place) for t, place in zip(given, places, strict=True)))
     if not parts:
         raise UsageError("map over nothing", f"xs is {form(xs)}", "give it tensors with an axis")
     _, ys = scan(lambda _, x: (None, f(x)), None, like(xs, iter(parts)))
     return ys
 
 
-def _in_front(x: Tensor, axis: int) -> Tensor:
+def _in_front(x: Tensor, place: int) -> Tensor:
     """The tensor with an axis in front of the others."""
-    place = normal_axis("map", x.node, axis)
     order = (place, *(other for other in range(x.ndim) if other != place))
     return Tensor(transpose(x.node, axes=order), x.weak)
 

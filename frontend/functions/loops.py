@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from chainrule.compiler.errors import ShapeError, UsageError
@@ -18,7 +18,7 @@ from ..integers import count, integer
 from ..names import identifier
 from ..tensor import Tensor, as_tensor, public
 from .callables import parameters
-from .nests import Nest, begun, kept, leaves, like, numbered, same_form, strong
+from .nests import Nest, kept, leaves, like, numbered, same_form, settled, strong
 
 
 @public
@@ -82,13 +82,12 @@ def scan(
     steps = _length(sequences, length)
     inits = [as_tensor(x) for x in leaves(init)]
     names = _names(step)
-    # A number takes the dtype that the step makes of it, which a first trace shows.
-    weak = [t.weak for t in inits]
-    starts = [t.node for t in inits]
-    if any(weak):
+
+    def tried(starts: list[Node], weak: list[bool]) -> list[Tensor]:
         with tracing(steps):
-            _, results, _ = _traced(step, init, xs, starts, sequences, names, weak)
-        starts = begun(starts, results, weak)
+            return _traced(step, init, xs, starts, sequences, names, weak)[1]
+
+    starts = settled(inits, tried)
     with tracing(steps) as traced:
         inputs, results, ys = _traced(step, init, xs, starts, sequences, names)
     carries = [
@@ -184,13 +183,22 @@ def _length(sequences: list[Tensor], length: int | str | Size | None) -> Dim:
         )
     if any(dim != found[0] for dim in found):
         asked = [] if length is None else [f"length is {length}"]
-        asked += [f"{t.shape[0]} on axis 0 of {t.node.type}" for t in sequences]
-        raise ShapeError(
-            "scan: lengths differ",
-            ", ".join(dict.fromkeys(asked)),
-            "every sequence has an element for every step; equal sizes have one name",
-        )
+        raise unequal("scan", [*asked, *(sized(t, 0) for t in sequences)])
     return found[0]
+
+
+def sized(t: Tensor, axis: int) -> str:
+    """What a message says of the length of a sequence."""
+    return f"{t.shape[axis]} on axis {axis} of {t.node.type}"
+
+
+def unequal(what: str, lengths: Iterable[str]) -> ShapeError:
+    """The error of sequences that are not of one length."""
+    return ShapeError(
+        f"{what}: lengths differ",
+        ", ".join(dict.fromkeys(lengths)),
+        "every sequence has an element for every step; equal sizes have one name",
+    )
 
 
 def _names(step: Callable[..., Any]) -> tuple[str, str]:

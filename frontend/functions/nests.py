@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from chainrule.compiler.errors import DTypeError, ShapeError, UsageError
@@ -69,16 +69,28 @@ def same_form(loop: str, init: Nest, new: Nest) -> None:
         )
 
 
-def begun(starts: Sequence[Node], first: Sequence[Tensor], weak: Sequence[bool]) -> list[Node]:
-    """First carries; numbers in the dtype that the step makes of them.
+def settled(
+    inits: Sequence[Tensor], tried: Callable[[list[Node], list[bool]], list[Tensor]]
+) -> list[Node]:
+    """The first carries, where a number has the dtype that the step makes of it.
+
+    It may be that of another carry, so the step is tried until all are known.
 
     Args:
-        starts: the carries as they were given.
-        first: what a first step makes of them.
-        weak: whether each was a number, of no dtype of its own.
+        inits: what the carries begin with.
+        tried: what the step makes of carries, and of which of them are numbers.
     """
-    pairs = zip(starts, first, weak, strict=True)
-    return [convert(x, strong(new)) if free else x for x, new, free in pairs]
+    starts, weak = [t.node for t in inits], [t.weak for t in inits]
+    while any(weak):
+        results = tried(starts, weak)
+        known = [free and not new.weak for free, new in zip(weak, results, strict=True)]
+        known = known if any(known) else weak
+        starts = [
+            convert(x, strong(new)) if now else x
+            for x, new, now in zip(starts, results, known, strict=True)
+        ]
+        weak = [free and not now for free, now in zip(weak, known, strict=True)]
+    return starts
 
 
 def numbered(name: str, nest: Nest) -> list[str]:

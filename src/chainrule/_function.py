@@ -12,6 +12,7 @@ from chainrule.compiler.errors import DTypeError, UnknownNameError, UsageError
 from chainrule.compiler.ir import Graph, Node, is_leaf, walk
 from chainrule.compiler.ops.gradient import GRADIENT, WANTED
 from chainrule.compiler.types import SHORT
+from chainrule.frontend.calls import check_outside
 from chainrule.frontend.drawing import SEED, numbered
 from chainrule.frontend.names import identifier
 from chainrule.frontend.tensor import Tensor
@@ -265,8 +266,10 @@ def _inputs(inputs: Any) -> list[Node]:
 
 def _check_complete(name: str, leaves: Sequence[Node], nodes: Sequence[Node]) -> None:
     """Everything that the outputs need is an input; the stand-ins of derivatives are not needed."""
+    order = walk(nodes)
+    check_outside(f"{name}: an output", order, leaves)
     missing = [
-        x for x in walk(nodes) if is_leaf(x) and x not in leaves and x.attr("role") != "placeholder"
+        x for x in order if is_leaf(x) and x not in leaves and x.attr("role") != "placeholder"
     ]
     if missing:
         if SEED in missing:

@@ -223,6 +223,19 @@ def test_mistakes(formula: Any, vjp: Any, error: type[ChainruleError], message: 
     assert str(raised.value).startswith("test_custom.py:")
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_a_carry_from_around_is_no_argument(check: bool) -> None:
+    """Its gradient would be lost, as that of any tensor from outside."""
+    x = number("x")
+
+    def step(c: cr.Tensor, _: None) -> tuple[cr.Tensor, None]:
+        scaled = cr.custom_gradient(lambda z: z * c, vjp=lambda g, y, z: g * c, check=check)
+        return scaled(x), None
+
+    with pytest.raises(UsageError, match="uses 'c', which is no argument"):
+        cr.scan(step, x, length=2)
+
+
 def test_straight_through_of_other_types() -> None:
     x = cr.tensor("x", (3,))
     with pytest.raises(ShapeError, match="shapes differ"):

@@ -73,7 +73,8 @@ X = cr.tensor("x", (3, 2))
     [
         (lambda: cr.map(lambda x: x, ()), UsageError, "map over nothing"),
         (lambda: cr.map(lambda x: x, X, 2), ShapeError, "map: no axis 2"),
-        (lambda: cr.map(lambda x: x, (X, X[:2])), ShapeError, "lengths differ"),
+        (lambda: cr.map(lambda x: x, (X, X[:2])), ShapeError, "map: lengths differ"),
+        (lambda: cr.map(lambda x: x, (X, X[:, 0:1]), 1), ShapeError, r"1 on axis 1 of f32\[3, 1\]"),
         (lambda: cr.map(lambda x: x, 1.0), ShapeError, "map: no axis 0"),
     ],
 )
