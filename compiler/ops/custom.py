@@ -111,7 +111,7 @@ def hidden(nodes: Iterable[Node]) -> set[Node]:
 def loose(nodes: Iterable[Node]) -> list[Node]:
     """The leaves that stand for something in a step or a formula which is not around them."""
     nodes = list(nodes)
-    known = bound(nodes)
+    known = hidden(nodes)
     return [x for x in nodes if is_leaf(x) and x.attr("role") == "placeholder" and x not in known]
 
 

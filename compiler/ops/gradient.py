@@ -11,6 +11,7 @@ from typing import Any
 
 from ..ir import Node, Op, is_leaf, leaf, make, register, substitute
 from ..types import TensorType
+from .broadcasting import zeros_like
 
 
 class Gradient(Op):
@@ -94,6 +95,16 @@ def gradient(y: Node, x: Node, cotangent: Node) -> Node:
     """The gradient of `sum(cotangent * y)` for `x`, to be taken later."""
     replaced, variable = stand_in(y, x)
     return _of(y, make(GRADIENT, (replaced, variable, cotangent, x)))
+
+
+def change(y: Node, x: Node, direction: Node) -> Node:
+    """The derivative of `y` along `direction` at `x`, to be taken later.
+
+    The gradient is linear in its cotangent, so its own gradient for that is the same wherever it is
+    taken: at 0.
+    """
+    u = leaf("cotangent", y.type, "placeholder")
+    return make(GRADIENT, (gradient(y, x, u), u, direction, zeros_like(u)))
 
 
 def jacobian(y: Node, x: Node, symmetric: bool = False) -> Node:

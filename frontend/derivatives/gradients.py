@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 from chainrule.compiler.errors import DTypeError, ShapeError, UsageError
-from chainrule.compiler.ir import Node, const, leaf, walk
-from chainrule.compiler.ops.gradient import gradient
+from chainrule.compiler.ir import Node, const, walk
+from chainrule.compiler.ops.gradient import change, gradient
 from chainrule.compiler.ops.reduce import sum as summed
 
 from ..tensor import Like, Tensor, as_tensor, public
@@ -141,10 +141,7 @@ def jvp(
     directions = matching("jvp", "tangent", points, xs, tangents)
 
     def one(y: Node) -> Tensor:
-        u = leaf("cotangent", y.type, "placeholder")
-        along = [
-            gradient(gradient(y, x.node, u), u, t) for x, t in zip(points, directions, strict=True)
-        ]
+        along = [change(y, x.node, t) for x, t in zip(points, directions, strict=True)]
         total = along[0]
         for part in along[1:]:
             total = total + part

@@ -91,3 +91,17 @@ def test_numbers_take_the_dtype_of_the_carry_that_they_follow() -> None:
     assert [v.dtype.name for v in found] == [F64] * 4
     assert int(steps) == 60
     np.testing.assert_allclose(found, found[3], rtol=1e-12)
+
+
+@pytest.mark.parametrize("target", ["numpy", "cpu"])
+def test_a_carry_is_no_variable_outside_of_its_loop(target: str) -> None:
+    found: list[cr.Tensor] = []
+
+    def step(c: cr.Tensor, x: cr.Tensor) -> tuple[cr.Tensor, cr.Tensor]:
+        found.append(c)
+        return c + x, c
+
+    x = cr.tensor("x", (5,))
+    cr.scan(step, 0.0, x)
+    with pytest.raises(UsageError, match="uses 'c' outside of the function that was given it"):
+        cr.function([x], cr.grad(found[-1] ** 2, found[-1]), target=target)
