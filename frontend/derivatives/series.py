@@ -33,9 +33,9 @@ def taylor(y: Any, x: Any = None, order: Any = None, direction: Like | None = No
     For a function of one number, c[k] is its kth derivative divided by k!. For an elementwise
     function of a tensor the coefficients are those of each element, since d is 1 everywhere unless
     it is given. They are found by recurrences between series, one for each operation, so that the
-    work grows with the square of the order, where gradients of gradients grow exponentially. For
-    declared derivatives (`custom_gradient`, `root`, `fixed_point`, `argmin`) there is no recurrence:
-    through them the work grows exponentially too, and orders above 2 can take minutes.
+    work grows with the square of the order, where gradients of gradients grow exponentially. What
+    has a declared derivative (`custom_gradient`, `root`, `fixed_point`, `argmin`) has none of them:
+    there the work grows exponentially too, and orders above 2 can take minutes.
 
     Args:
         y: a float tensor; or a function of a tensor that gives one. What else the function uses is

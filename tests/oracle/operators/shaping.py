@@ -212,6 +212,8 @@ def same(x: Tensor, *args: Any, **named: Any) -> Tensor:
 
 
 def arange(*args: Any, dtype: Any = None, end: Any = None) -> Tensor:
+    if any(isinstance(x, bool) for x in args):
+        refuse("a bool for a number")
     return cr.arange(*args, *(() if end is None else (end,)), dtype=dtype)
 
 
