@@ -18,16 +18,19 @@ def blocks(kind: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The output of the program in the README, and the source that it says it can print."""
-    program = tmp_path_factory.mktemp("readme") / "net.py"
-    (code,) = blocks("python")
-    program.write_text(code + '\nprint(model.source("numpy"))\n')
-    ran = subprocess.run(
-        [sys.executable, str(program)], capture_output=True, text=True, check=True, timeout=300
-    )
-    return ran.stdout
+    """The output of the programs in the README, and the source that it says one can print."""
+    folder, output = tmp_path_factory.mktemp("readme"), ""
+    more = ['\nprint(model.source("numpy"))\n', ""]
+    for name, code, end in zip(["net.py", "root.py"], blocks("python"), more, strict=True):
+        program = folder / name
+        program.write_text(code + end)
+        ran = subprocess.run(
+            [sys.executable, str(program)], capture_output=True, text=True, check=True, timeout=300
+        )
+        output += ran.stdout
+    return output
 
 
-@pytest.mark.parametrize("which", [0, 1], ids=["gradients", "code"])
+@pytest.mark.parametrize("which", [0, 1, 2], ids=["gradients", "code", "loop"])
 def test_what_the_program_prints(printed: str, which: int) -> None:
     assert blocks("text")[which].strip() in printed
