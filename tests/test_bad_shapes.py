@@ -152,8 +152,8 @@ PRODUCTS: list[Row] = [
     ("solve names", lambda: L.solve(nm, nm), "solve of f32[n, m]", "square matrices"),
     ("inv of integers", lambda: L.inv(ints), "inv of i32[3, 3]", "float32, float64"),
     ("slogdet", lambda: L.slogdet(r), "slogdet of f32[3, 4]", "square matrices"),
-    ("diagonal", lambda: L.diagonal(v), "diagonal of f32[5]", "square matrices"),
-    ("trace", lambda: L.trace(r), "trace of f32[3, 4]", "square matrices"),
+    ("diagonal", lambda: L.diagonal(v), "diagonal of f32[5]", "at least 2 axes"),
+    ("trace", lambda: L.trace(v), "trace of f32[5]", "at least 2 axes"),
     ("outer", lambda: L.outer(m, v), "outer of f32[3, 3] and f32[5]", "two vectors"),
 ]  # fmt: skip
 POSITIONS: list[Row] = [
