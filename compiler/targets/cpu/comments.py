@@ -54,8 +54,10 @@ class Comments:
         updates = [(s.target, s.node) for s in nest.statements() if in_place(s.target)]
         lines += self._updates(updates)
         if not lines:
-            last = made[-1]
-            lines.append((last, self._equation(last, {last: arrays.get(last, "value")})))
+            # What is filled or copied is told by where it goes: a number has no name of its own.
+            target = next((s.target for s in reversed(nest.statements())), made[-1])
+            name = self._printer.name(arrays.get(target, "value"))
+            lines.append((made[-1], f"{name} = {self._printer.formula(made[-1])}"))
         return lines
 
     def _equation(self, node: Node, called: Mapping[Node, str] | None = None) -> str:

@@ -46,11 +46,11 @@ def step_of_result_1(batch, k_3, r_2, fault):
     k1_r_2(k_3, r_2)
 
 
-# net.py:11   k = k
+# net.py:11   result_1 = k
 # likewise
-# net.py:13   r_5
-# net.py:11   slope
-# net.py:11   k_5
+# net.py:13   stacked_1_3
+# net.py:11   d_r
+# net.py:11   r_3
 @kernel
 def k1_result_1(k, result_1):
     result_1[0] = k[0]
@@ -145,7 +145,7 @@ def step_of_sum(batch, r_6, k_8, d_r_2, sum_2, fault):
     k2_d_r_2(k_8, r_6, d_r_2)
 
 
-# value = value
+# sum = 0
 @kernel
 def k1_sum(sum):
     sum[0] = f64(0.0)
