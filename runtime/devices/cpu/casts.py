@@ -22,6 +22,12 @@ def _to(wanted: Number) -> Intrinsic:
 f32, f64, i32, i64, u64 = map(_to, (FLOAT32, FLOAT64, INT32, INT64, UINT64))
 
 
+def dtype_of(name: Any) -> Number | None:
+    """The type that one of these names stands for."""
+    types = {f32: FLOAT32, f64: FLOAT64, i32: INT32, i64: INT64, u64: UINT64}
+    return types.get(name) if isinstance(name, Intrinsic) else None
+
+
 def _like_kind(value: Kind, other: Kind) -> Kind | None:
     return other if isinstance(value, Number) and isinstance(other, Number) else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
@@ -11,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 from llvmlite import ir
 
-from . import arithmetic, functions
+from . import arithmetic, casts, functions
 from .kinds import (
     BOOL,
     FLOAT64,
@@ -24,7 +25,7 @@ from .kinds import (
     parts,
     promoted,
 )
-from .routines import Function, Intrinsic, TranslationError
+from .routines import Function, Intrinsic, TranslationError, local_array
 from .values import (
     Array,
     Scalar,
@@ -41,6 +42,7 @@ from .values import (
     times,
 )
 
+LARGEST = 1 << 20  # bytes of a local array: a thread's stack is 8 MB and less
 EXTREMES = {"min": functions.minimum, "max": functions.maximum}
 
 
@@ -142,7 +144,7 @@ class Expressions:
             return assembled(kind, iter(words))
         if name in self.scope:
             return self.scope[name]
-        if name in self.function.assigned or name not in self.function.names:
+        if name in self.function.variables or name not in self.function.names:
             self.fail(node, f"{name} has no value here")
         return self._known(node, self.function.names[name])
 
@@ -315,6 +317,8 @@ class Expressions:
         found = self.function.names.get(name.id)
         if found is None and name.id in EXTREMES:
             found = EXTREMES[name.id]
+        if found is local_array:
+            return self._local_array(node, arguments)
         given = list(map(self.value, arguments))
         if isinstance(found, Intrinsic):
             kinds = [value.kind for value in given]
@@ -327,6 +331,25 @@ class Expressions:
                 self.fail(node, f"{name.id} takes {len(found.parameters)}, not {len(given)}")
             return self._call(self, found, given)
         self.fail(node, f"{name.id} is not a function of the language")
+
+    def _local_array(self, node: ast.expr, arguments: list[ast.expr]) -> Array:
+        """Room in the frame, for as many elements of a type as numbers say."""
+        match arguments:
+            case [ast.Tuple(elts=sizes), ast.Name(id=name)] if sizes:
+                dtype = casts.dtype_of(self.function.names.get(name))
+            case _:
+                self.fail(node, "a local array has sizes, as a tuple, and a type")
+        shape = tuple(Scalar(INT64, self.place(size)) for size in sizes)
+        numbers = [size.constant for size in shape]
+        if dtype is None or not all(isinstance(n, int) and n > 0 for n in numbers):
+            self.fail(
+                node, "the sizes of a local array are numbers, and its type is one of numbers"
+            )
+        count = math.prod(numbers)
+        if count * dtype.size > LARGEST:
+            self.fail(node, f"a local array has {LARGEST} bytes at most")
+        data = room(self.builder, ir.ArrayType(dtype.stored, count), align=64)
+        return Array(dtype, data, shape)
 
 
 @contextmanager

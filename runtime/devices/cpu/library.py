@@ -55,7 +55,7 @@ from .functions import (
 from .lapack import cholesky, pivots, solve, solve_triangular
 from .order import argsort, searchsorted
 from .philox import philox, philox_uniform_f32, philox_uniform_f64
-from .routines import kernel, program
+from .routines import kernel, local_array, prange, program
 from .special import digamma, zeta
 
 __all__ = [
@@ -95,6 +95,7 @@ __all__ = [
     "isnan",
     "kernel",
     "lgamma",
+    "local_array",
     "log",
     "log1p",
     "log2",
@@ -111,6 +112,7 @@ __all__ = [
     "philox_uniform_f64",
     "pivots",
     "pow",
+    "prange",
     "program",
     "remainder",
     "round",

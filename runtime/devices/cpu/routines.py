@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import inspect
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import FunctionType
@@ -41,6 +41,27 @@ class Intrinsic:
     def __call__(self, *arguments: Any) -> Any:
         """Only in text: this is no function of Python's."""
         raise TypeError("a function of native code is not called from Python")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Form:
+    """What is written like a call of a function, and is part of the language itself."""
+
+    name: str
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Only in text: this is no function of Python's."""
+        raise TypeError("a form of native code is not called from Python")
+
+
+# `for i in prange(start, stop, step)`: a loop over a range whose iterations may run in any order,
+# each in any thread. What its body assigns is each iteration's own: nothing is added up across
+# iterations, and nothing is read behind the loop but what was written to arrays.
+prange = Form("prange")
+
+# `local_array((n, m), f32)`: an array without values in the frame of the function, or of the body
+# of `prange`, that it is in. Its sizes are numbers; it begins at a multiple of 64 bytes.
+local_array = Form("local_array")
 
 
 @dataclass(eq=False)
@@ -82,25 +103,38 @@ class Function:
 
     @cached_property
     def assigned(self) -> Counter[str]:
-        """How often each parameter and each variable gets a value; those of loops are not here."""
-        return Counter([*self.parameters, *_assigned(self.definition)])
+        """How often each parameter and each variable of its own gets a value."""
+        return Counter(self.parameters) + assigned(self.definition.body)
 
     @cached_property
-    def reassigned(self) -> frozenset[str]:
-        """Variables that have more than one value in a call."""
-        return frozenset(name for name, times in self.assigned.items() if times > 1)
+    def variables(self) -> frozenset[str]:
+        """Parameters and variables, also those of the bodies of `prange`; those of loops not."""
+        every = assigned(self.definition.body, bodies=True)
+        return frozenset(self.parameters) | every.keys()
 
 
-def _assigned(definition: ast.FunctionDef) -> Iterator[str]:
-    """The variables that statements assign, as often as they do; loops have their own."""
-    for node in ast.walk(definition):
-        match node:
+def assigned(statements: Sequence[ast.stmt], bodies: bool = False) -> Counter[str]:
+    """How often statements assign each variable; the bodies of `prange` have variables of theirs.
+
+    Args:
+        statements: where to look, and in what is in them.
+        bodies: whether to look into the bodies of `prange` too.
+    """
+    found: Counter[str] = Counter()
+    for statement in statements:
+        match statement:
             case ast.Assign(targets=targets):
                 names = [name for target in targets for name in ast.walk(target)]
-                yield from (x.id for x in names if isinstance(x, ast.Name) and _stored(x))
+                found.update(x.id for x in names if isinstance(x, ast.Name) and _stored(x))
             case ast.AugAssign(target=ast.Name(id=name)):
-                yield name
-                yield name
+                found[name] += 2
+            case ast.For(iter=ast.Call(func=ast.Name(id=prange.name))) if not bodies:
+                pass
+            case ast.For(body=body) | ast.While(body=body):
+                found += assigned(body, bodies)
+            case ast.If(body=body, orelse=orelse):
+                found += assigned([*body, *orelse], bodies)
+    return found
 
 
 def _stored(name: ast.Name) -> bool:

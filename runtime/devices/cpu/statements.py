@@ -10,6 +10,7 @@ from llvmlite import ir
 
 from .expressions import Expressions, inner_scope
 from .kinds import INT64, INT64_TYPE, ArrayKind, Kind, Number, parts, promoted
+from .routines import assigned, prange
 from .values import NONE, Array, Scalar, Tuple, Value, cast, flatten, load, room, store
 
 
@@ -26,6 +27,7 @@ class Statements(Expressions):
         """The whole function, its parameters being these."""
         self.returns = []
         self._loops: list[tuple[Any, Any]] = []
+        self._frames = [self.function.assigned]
         for name, value in given.items():
             self._let(self.function.definition, name, value)
         if self._suite(self.function.definition.body):
@@ -51,13 +53,15 @@ class Statements(Expressions):
                 self._while(test, body)
             case ast.If(test=test, body=body, orelse=orelse):
                 return self._if(test, body, orelse)
-            case ast.Return(value=value):
+            case ast.Return(value=value) if len(self._frames) == 1:
                 result = NONE if value is None else self.value(value)
                 self.returns.append((result, self.builder.block))
                 return False
             case ast.Break() | ast.Continue() if self._loops:
-                self.builder.branch(self._loops[-1][isinstance(node, ast.Continue)])
+                self._leave(node, self._loops[-1][isinstance(node, ast.Continue)])
                 return False
+            case ast.Return():
+                self._leave(node, None)
             case _:
                 self.fail(node, f"{type(node).__name__} is not in the language")
         return True
@@ -93,7 +97,7 @@ class Statements(Expressions):
 
     def _let(self, node: Any, name: str, value: Value) -> None:
         """Give a variable its value: its only one, or the one it has from now on."""
-        if name not in self.function.reassigned:
+        if self._frames[-1][name] == 1:
             self.scope[name] = value
             return
         if name not in self.slots:
@@ -115,12 +119,12 @@ class Statements(Expressions):
         match node:
             case ast.For(
                 target=ast.Name(id=name),
-                iter=ast.Call(func=ast.Name(id="range"), args=arguments, keywords=[]),
-            ) if 1 <= len(arguments) <= 3:
+                iter=ast.Call(func=ast.Name(id=range_), args=arguments, keywords=[]),
+            ) if self._is_range(range_) and 1 <= len(arguments) <= 3:
                 pass
             case _:
                 self.fail(node, "a loop is over a range")
-        if name in self.scope or name in self.function.assigned:
+        if name in self.scope or name in self.function.variables:
             self.fail(node, f"{name} is a variable of more than the loop")
         builder = self.builder
         given = list(map(self.place, arguments))
@@ -139,11 +143,36 @@ class Statements(Expressions):
         builder.position_at_end(body)
         with inner_scope(self):
             self.scope[name] = Scalar(INT64, place)
-            self._loop_body(node.body, end, latch)
+            if range_ == prange.name:
+                self._iteration(node, latch)
+            else:
+                self._loop_body(node.body, end, latch)
         builder.position_at_end(latch)
         place.add_incoming(builder.add(place, step, flags=("nsw",)), latch)
         builder.branch(head)
         builder.position_at_end(end)
+
+    def _is_range(self, name: str) -> bool:
+        return name == "range" or (name == prange.name and self.function.names.get(name) is prange)
+
+    def _iteration(self, node: ast.For, latch: Any) -> None:
+        """The body of a `prange`, whose variables are its own."""
+        every = assigned(node.body, bodies=True)
+        for frame in self._frames:
+            if shared := every.keys() & frame.keys():
+                self.fail(node, f"{min(shared)} is assigned in a prange and outside it")
+        slots, loops = self.slots, self._loops
+        self.slots, self._loops = dict(slots), []
+        self._frames.append(assigned(node.body))
+        self._loop_body(node.body, None, latch)
+        self._frames.pop()
+        self.slots, self._loops = slots, loops
+
+    def _leave(self, node: ast.stmt, block: Any) -> None:
+        """Go on elsewhere."""
+        if block is None:
+            self.fail(node, f"a prange runs all its iterations: no {type(node).__name__} in it")
+        self.builder.branch(block)
 
     def _while(self, test: ast.expr, statements: Sequence[ast.stmt]) -> None:
         builder = self.builder

@@ -1,8 +1,9 @@
 """From a program's source to one LLVM module.
 
 The source is a small part of Python: functions of numbers and C-contiguous arrays; assignments,
-`for` over a range, `while`, `if`, `break`, `continue`, `return`; arithmetic, comparisons, elements,
-and calls of each other and of `library.py`. It is parsed, never executed. A function is translated
+`for` over a range or a `prange`, `while`, `if`, `break`, `continue`, `return`; arithmetic,
+comparisons, elements, arrays in the function's frame, and calls of each other and of `library.py`.
+It is parsed, never executed. A function is translated
 for the types of the arguments of its first call, and again for others; sizes that are known are
 part of the types, so that loops have constant bounds.
 

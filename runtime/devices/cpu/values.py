@@ -203,10 +203,11 @@ def store(builder: Any, value: Scalar, where: Any, kind: Number) -> None:
     builder.store(stored, where, align=kind.size)
 
 
-def room(builder: Any, kind: Any) -> Any:
+def room(builder: Any, kind: Any, align: int | None = None) -> Any:
     """Memory for a value in the function's frame, made once, whatever loops are around."""
     with builder.goto_entry_block():
         where = builder.alloca(kind)
+    where.align = align
     where.type = POINTER
     return where
 

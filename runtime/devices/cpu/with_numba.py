@@ -19,17 +19,20 @@ from inspect import Parameter, Signature
 from typing import Any
 
 import numba
+import numpy as np
 from llvmlite import ir
 from llvmlite.binding import add_symbol
 from numba.core import cgutils, types
 from numba.core.datamodel import default_manager
+from numba.core.registry import cpu_target
 from numba.core.typing.templates import make_intrinsic_template
-from numba.extending import typeof_impl
+from numba.extending import overload, typeof_impl
 from numba.np.arrayobj import make_array
 
+from .casts import dtype_of
 from .kinds import BOOL, INT64, NUMBERS, POINTER, ArrayKind, Kind, Number, TupleKind
 from .loader import EXTERNAL, external_address
-from .routines import Function, Intrinsic
+from .routines import Form, Function, Intrinsic, local_array, prange
 from .values import Array, Scalar, Tuple, Value, times
 
 TO_NUMBA = {
@@ -145,5 +148,31 @@ def _array(context: Any, builder: Any, kind: Any, value: Array) -> Any:
     return result
 
 
+def _type_of_form(form: Form, _: Any) -> Any:
+    """`prange` is Numba's own, which is `range` unless Numba is told to run in parallel."""
+    return cpu_target.typing_context.resolve_value_type(FORMS[form])
+
+
+def _local_array(shape: Any, dtype: Any) -> Any:
+    """Only to be overloaded."""
+
+
+def _typed_local_array(shape: Any, dtype: Any) -> Any:
+    """Memory that Numba frees where nothing refers to it anymore."""
+    kind = dtype_of(dtype.typing_key)
+    if kind is None:
+        return None
+    numpy_type = np.dtype(kind.name)
+
+    def allocated(shape: Any, dtype: Any) -> Any:
+        return np.empty(shape, numpy_type)
+
+    return allocated
+
+
+FORMS: dict[Form, Any] = {prange: numba.prange, local_array: _local_array}
+
+overload(_local_array)(_typed_local_array)
+typeof_impl.register(Form, _type_of_form)
 typeof_impl.register(Function, _type_of_function)
 typeof_impl.register(Intrinsic, _type_of_intrinsic)

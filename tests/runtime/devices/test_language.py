@@ -118,6 +118,31 @@ for i in range(8):
     a, b, c = b + x[i], c, a
     out[i] = a - 10.0 * b + 100.0 * c
 """,
+    "iterations in any order": """
+places = local_array((4, 2), i64)
+for first in prange(0, 8, 3):
+    last = min(first + 3, 8)
+    part = local_array((3,), f64)
+    places[first // 3, 1] = last
+    for i in range(first, last):
+        if k[i] > 3:
+            continue
+        part[i - first] = 2.0 * x[i] + last
+    for i in range(first, last):
+        total = 0.5
+        for j in prange(2):
+            out[i] = -1.0
+        for j in range(i):
+            total += k[j]
+        if k[i] > 3:
+            part[i - first] = 9.0
+        out[i] = part[i - first] + total
+for second in prange(2):
+    last = second + 0.25
+    if second == 1:
+        continue
+    out[second] += last + places[2, 1] + 10 * places[0, 1]
+""",
     "updates": """
 for i in range(8):
     out[i] = x[i]
@@ -127,6 +152,10 @@ for i in range(8):
     out[i] /= 3.0
 """,
 }
+
+
+# What Python and NumPy have for names of the library.
+PYTHON = {"prange": range, "local_array": np.empty, "f64": np.float64, "i64": np.int64}
 
 
 def arrays() -> dict[str, Any]:
@@ -140,7 +169,7 @@ def test_native_code_does_what_python_does(
     name: str, buffer: MakeBuffer, piece: MakeExecutable
 ) -> None:
     given, expected = arrays(), np.zeros(8)
-    exec(BODIES[name], {}, {**given, "out": expected})
+    exec(BODIES[name], PYTHON, {**given, "out": expected})
     buffers = [buffer(key, "input", 8, dtype=str(a.dtype)) for key, a in given.items()]
     native = piece("cpu", BODIES[name], *buffers, buffer("out", "output", 8), sizes=())
     (came,) = native.call(*given.values())
@@ -245,6 +274,22 @@ OUTSIDE = {
     "y[0] = (lambda: 1.0)()": "only functions that have a name are called",
     "del y": "Delete is not in the language",
     "break": "Break is not in the language",
+    "for i in prange(2):\n    break": "a prange runs all its iterations: no Break in it",
+    "for i in prange(2):\n    return": "a prange runs all its iterations: no Return in it",
+    "z = 0.0\nfor i in prange(8):\n    z += x[i]": "z is assigned in a prange and outside it",
+    "for i in prange(8):\n    z = x[i]\nz = 1.0": "z is assigned in a prange and outside it",
+    "for i in prange(8):\n    z = x[i]\ny[0] = z": "z has no value here",
+    "for i in prange(8):\n    n = x[i]": "n is assigned in a prange and outside it",
+    "for i in prange(2):\n    for j in prange(2):\n        z = x[i]\n    y[i] = z": "z has no",
+    "for i in prange(2):\n    z = 1.0\n    for j in prange(2):\n        z = x[i]": "z is assigned",
+    "for i in prange(0, 8, 0):\n    y[0] = 1.0": "the step of a range is not 0",
+    "z = local_array(8, f32)": "a local array has sizes, as a tuple, and a type",
+    "z = local_array((), f32)": "a local array has sizes, as a tuple, and a type",
+    "z = local_array((8, n), f32)": "the sizes of a local array are numbers",
+    "z = local_array((8, 0), f32)": "the sizes of a local array are numbers",
+    "z = local_array((8, 2), exp)": "the sizes of a local array are numbers",
+    "z = local_array((2048, 1024), f32)": "a local array has 1048576 bytes at most",
+    "y[0] = prange(8)": "prange is not a function of the language",
 }
 
 

@@ -17,6 +17,7 @@ from chainrule.compiler.ir import Graph
 from chainrule.compiler.pipeline import derive, lower
 from chainrule.compiler.program import Buffer, Program
 from chainrule.compiler.targets import target
+from chainrule.compiler.types import TensorType
 from chainrule.runtime.cache import Cache
 from chainrule.runtime.devices import load
 from chainrule.runtime.devices.base import Executable
@@ -104,9 +105,36 @@ def test_numba_is_imported_in_one_file() -> None:
     assert importing == {"with_numba.py"}
 
 
-def test_functions_of_native_code_are_not_called_from_python() -> None:
+@pytest.mark.parametrize("function", [library.exp, library.prange, library.local_array])
+def test_functions_of_native_code_are_not_called_from_python(function: Any) -> None:
     with pytest.raises(TypeError, match="not called from Python"):
-        library.exp(1.0)
+        function(1.0)
+
+
+def test_panels_in_numba() -> None:
+    """Iterations in any order, and arrays in the frame, mean what they mean in native code."""
+    lines = """
+for first in prange(0, 7, 3):
+    last = min(first + 3, 7)
+    panel = local_array((3, 2), f32)
+    for i in range(first, last):
+        for j in range(2):
+            panel[i - first, j] = x[i, j] * f32(j + 2)
+    for i in range(first, last):
+        out[i] = panel[i - first, 0] + panel[i - first, 1]
+"""
+    buffers = [
+        Buffer("x", "input", TensorType("float32", (7, 2))),
+        Buffer("out", "output", TensorType("float32", (7,))),
+    ]
+    body = "".join(f"    {line}\n" for line in lines.strip().splitlines())
+    head = "from chainrule.runtime.devices.cpu.library import f32, local_array, prange, program\n"
+    source = f"{head}\n@program\ndef step(x, out, fault):\n{body}"
+    program = Program("panels", "cpu", source, tuple(buffers), (), (), None, (), (), "1")
+    arrays = {"x": np.random.default_rng(0).normal(size=(7, 2)).astype(np.float32)}
+    expected = (arrays["x"] * np.array([2, 3], np.float32)).sum(1)
+    for came in (by_numba(program, arrays), load(program).run(arrays)):
+        np.testing.assert_array_equal(came["out"], expected)
 
 
 def test_kernels_are_called_in_numba_code_of_ones_own(tmp_path: Path) -> None:
