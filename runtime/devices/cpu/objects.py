@@ -77,6 +77,13 @@ def _machine() -> Any:
     )
 
 
+@cache
+def vector_bits() -> int:
+    """How wide this processor's vectors are."""
+    features = llvm.get_host_cpu_features()
+    return 512 if features.get("avx512f") else 256 if features.get("avx2") else 128
+
+
 def compile_text(text: str) -> tuple[bytes, tuple[str, ...]]:
     """Object code from LLVM's text, optimized."""
     machine = _machine()
