@@ -2,61 +2,26 @@
 
 from __future__ import annotations
 
+import argparse
 import json
-import os
-import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from . import peers, tables
 from .cases import NAMES
+from .machine import machine
+from .processes import Processes, Result
 
-ROOT = Path(__file__).parents[1]
 PHASES = ("import", "build", "rules", "gradient", "schedule", "emission", "native", "cache", "step")
 COMPILED = ("rules", "gradient", "schedule", "emission")  # not needed from the cache
 TOLERANCE = 1e-4  # between losses of the same steps
-Result = dict[str, Any]
 
 
 class UnequalWorkError(RuntimeError):
     """Two programs that should compute the same do not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Processes:
-    """Runs processes, each with the cache that it is given and one thread for matrix products.
-
-    Attributes:
-        bytecode: a folder for the bytecode of the checkout, as installed packages have it.
-    """
-
-    bytecode: str
-
-    def __call__(
-        self, arguments: Sequence[str], cache: str, interpreter: str = sys.executable
-    ) -> Result:
-        """What a process prints at its end."""
-        environment = {**os.environ, "CHAINRULE_CACHE_DIR": cache, "OPENBLAS_NUM_THREADS": "1"}
-        environment["PYTHONPYCACHEPREFIX"] = self.bytecode
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        done = subprocess.run(
-            [interpreter, *arguments],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-        result: Result = json.loads(done.stdout.splitlines()[-1])
-        return result
 
 
 def case(run: Processes, name: str, repeat: int) -> Result:
@@ -132,58 +97,42 @@ TITLES = {
 def show(results: Sequence[Result], markdown: bool) -> None:
     """Print the tables."""
     for kind, title in TITLES.items():
-        head, *others = rows(results, kind)
-        if markdown:
-            print(f"\n{title}\n")
-            for cells in (head, ["---", *["---:"] * (len(head) - 1)], *others):
-                print(f"| {' | '.join(cells)} |")
-            continue
-        table = Table(title=title)
-        for place, name in enumerate(head):
-            table.add_column(name, justify="right" if place else "left")
-        for cells in others:
-            table.add_row(*cells)
-        Console(width=160).print(table)
+        tables.show(title, rows(results, kind), markdown)
 
 
-def main(names: Sequence[str], repeat: int, peer: str | None, path: str | None, text: bool) -> None:
-    """Measure and tell.
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command line takes."""
+    parser.add_argument("names", nargs="*", metavar="case", help=f"of {', '.join(NAMES)}")
+    parser.add_argument("--repeat", type=int, default=3, help="how often; medians are told")
+    peers.add_option(parser)
+    parser.add_argument("--json", help="a file for the numbers")
+    parser.add_argument("--markdown", action="store_true", help="print the table in Markdown")
+    parser.set_defaults(run=run, error=parser.error)
 
-    Args:
-        names: the cases; all of them if there are none.
-        repeat: how often each is measured; medians are told.
-        peer: an interpreter with JAX, if GPT is to be compared.
-        path: where the numbers go as JSON.
-        text: whether the table is printed in Markdown.
-    """
-    report: Result = {"machine": machine(), "repeat": repeat, "cases": []}
+
+def run(given: argparse.Namespace) -> None:
+    """Measure and tell; where there is JAX, GPT is compared."""
+    unknown = [name for name in given.names if name not in NAMES]
+    if unknown:
+        given.error(f"no case {unknown[0]!r}; there are {', '.join(NAMES)}")
+    peer = peers.found(["jax"], given.interpreters).get("jax")
+    report: Result = {"machine": machine(), "repeat": given.repeat, "cases": []}
     with tempfile.TemporaryDirectory() as bytecode:
-        run = Processes(bytecode)
+        processes = Processes(bytecode)
         with tempfile.TemporaryDirectory() as cache:
-            run(["-m", "benchmarks.case", "digits"], cache)  # makes the bytecode
-        for name in names or NAMES:
+            processes(["-m", "benchmarks.case", "digits"], cache)  # makes the bytecode
+        for name in given.names or NAMES:
             print(name, file=sys.stderr)
-            report["cases"].append(case(run, name, repeat))
+            report["cases"].append(case(processes, name, given.repeat))
         if peer:
             print("gpt, and the peer's", file=sys.stderr)
-            report["gpt"] = beside_jax(run, peer, repeat)
-    show(report["cases"], text)
+            report["gpt"] = beside_jax(processes, peer, given.repeat)
+    show(report["cases"], given.markdown)
     if peer:
         compared = report["gpt"]
         print(f"GPT cold, beside JAX {compared['jax']}, whose losses agree to {TOLERANCE:g}:")
         for what in ("processor", "wall"):
             own, other = compared[f"chainrule_{what}"], compared[f"jax_{what}"]
             print(f"  {what} {own:.2f} s, JAX {other:.2f} s")
-    if path:
-        Path(path).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-
-
-def machine() -> dict[str, str | int | None]:
-    """Where it was measured, and with what."""
-    from importlib.metadata import version
-
-    packages = {name: version(name) for name in ("numpy", "llvmlite", "scipy")}
-    return {"processor": platform.processor(), "cores": os.cpu_count()} | {
-        "python": platform.python_version(),
-        **packages,
-    }
+    if given.json:
+        Path(given.json).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

@@ -14,9 +14,7 @@ from . import progress
 from .callbacks import Callback, Callbacks, Logs, Trainable
 from .chunks import Pace, Quantity, Run, report
 from .data import (
-    INFERENCE_BATCH,
     Arrays,
-    Slot,
     TrainingData,
     check_batch_size,
     check_epochs,
@@ -29,7 +27,8 @@ from .data import (
 from .devices.base import Array, Executable
 from .history import History, PartialEpoch
 from .interrupts import Interrupts
-from .steps import Steps
+
+_INFERENCE_BATCH = 256
 
 
 class Trainer:
@@ -228,15 +227,6 @@ class Trainer:
             run.check()
             return run.logs()
 
-    def steps(self, slots: Sequence[Slot]) -> Steps:
-        """For single steps on batches that are like each other.
-
-        Args:
-            slots: what users give for a batch, inputs first.
-        """
-        program = _needed(self._train, "train")
-        return Steps(program, self.arrays, self._quantities, self._params, slots)
-
     def _run(
         self,
         program: Executable,
@@ -300,5 +290,5 @@ def _needed(program: Executable | None, name: str) -> Executable:
 
 
 def _inference_batch(batch_size: int | None, rows: int) -> int:
-    size = INFERENCE_BATCH if batch_size is None else positive("batch_size", batch_size)
+    size = _INFERENCE_BATCH if batch_size is None else positive("batch_size", batch_size)
     return min(size, rows)

@@ -16,8 +16,7 @@ from chainrule.frontend.network import Network, network
 from chainrule.frontend.tensor import Tensor
 from chainrule.frontend.training import Objective, training
 
-from .compiled import Compiled
-from .trained import Trained
+from .trained import Compiled, Trained
 
 if TYPE_CHECKING:
     from chainrule.frontend.formulas.updates import Optimizer

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.cases import EXAMPLES
-from benchmarks.compile import COMPILED, PHASES, Processes, median, rows
+from benchmarks.compile import COMPILED, PHASES, median, rows
+from benchmarks.processes import Processes
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def test_every_example_is_a_case() -> None:

@@ -1,0 +1,79 @@
+"""The command `python -m benchmarks cpu`."""
+
+from __future__ import annotations
+
+import argparse
+import compileall
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import chainrule
+
+from .. import peak, peers
+from ..machine import cores, machine
+from ..processes import Result
+from . import report
+from .measure import Settings, measure
+from .runners import OWN, RUNNERS
+from .workloads import WORKLOADS
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command line takes."""
+    others = [name for name in RUNNERS if name != OWN]
+    parser.add_argument("--only", nargs="+", metavar="NAME", help=f"of {', '.join(WORKLOADS)}")
+    parser.add_argument(
+        "--peers",
+        nargs="*",
+        metavar="NAME",
+        help=f"of {', '.join(others)}, or a framework; all that there are by default",
+    )
+    parser.add_argument("--threads", nargs="+", type=int, help="1 and all cores by default")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each; medians are told")
+    parser.add_argument("--seconds", type=float, default=0.2, help="about how long a turn takes")
+    parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
+    peers.add_option(parser)
+    parser.add_argument("--json", help="a file for the numbers")
+    parser.add_argument("--markdown", action="store_true", help="print the tables in Markdown")
+    parser.set_defaults(run=run, error=parser.error)
+
+
+def run(given: argparse.Namespace) -> None:
+    """Measure and tell."""
+    for name in given.only or ():
+        if name not in WORKLOADS:
+            given.error(f"no workload {name!r}; there are {', '.join(WORKLOADS)}")
+    settings = chosen(given)
+    # As installed packages have it; the first start of a checkout would make it.
+    compileall.compile_dir(Path(chainrule.__file__).parent, quiet=2)
+    found: Result = {
+        "machine": machine(),
+        "dtype": given.dtype,
+        "runners": list(settings.runners),
+        "peaks": {str(n): peak.measure(n, given.dtype) for n in settings.threads},
+        "rows": [],
+    }
+    for name in given.only or WORKLOADS:
+        print(name, file=sys.stderr)
+        workload = dataclasses.replace(WORKLOADS[name], dtype=given.dtype)
+        found["rows"] += measure(workload, settings)
+    found = json.loads(json.dumps(found))  # as it is in the file
+    report.show(found, given.markdown)
+    if given.json:
+        Path(given.json).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def chosen(given: argparse.Namespace) -> Settings:
+    """The settings that were asked for."""
+    interpreters = peers.found({x.framework for x in RUNNERS.values()}, given.interpreters)
+    known = {name: x.framework for name, x in RUNNERS.items()}
+    names = [name for name in RUNNERS if known[name] in interpreters]
+    if given.peers is not None:
+        for wanted in given.peers:
+            if wanted not in known and wanted not in known.values():
+                given.error(f"no peer {wanted!r}; there are {', '.join(RUNNERS)}")
+        names = [n for n in names if n == OWN or {n, known[n]} & set(given.peers)]
+    threads = given.threads or sorted({1, cores()})
+    return Settings(interpreters, names, threads, given.rounds, given.seconds)

@@ -1,0 +1,92 @@
+"""JAX: a whole epoch as one jitted scan, and a jitted step at a time; the state is donated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..workloads import Sample, Workload
+from ..workloads.base import BETA_1, BETA_2, EPSILON
+from .base import Runner
+
+
+class Jax(Runner):
+    """What both ways share: the state, and one step of Adam."""
+
+    def __init__(self, workload: Workload, sample: Sample, loss: Callable[..., Any]) -> None:
+        """Take over the arrays."""
+        super().__init__(workload, sample, loss)
+        self.rate = workload.rate
+        jax.config.update("jax_enable_x64", workload.dtype == "float64")
+        w = {name: jnp.asarray(array) for name, array in sample.weights.items()}
+        m, v = ({name: jnp.zeros_like(p) for name, p in w.items()} for _ in range(2))
+        self.state: Any = (w, m, v, jnp.zeros((), workload.dtype))
+        self.loss = jax.value_and_grad(loss)
+
+    def step(self, state: Any, batch: Any) -> tuple[Any, Any]:
+        """The state after a step, and the loss before it."""
+        w, m, v, t = state
+        value, g = self.loss(w, *batch)
+        t = t + 1
+        alpha = self.rate * jnp.sqrt(1 - BETA_2**t) / (1 - BETA_1**t)
+        m = jax.tree.map(lambda m, g: m + (1 - BETA_1) * (g - m), m, g)
+        v = jax.tree.map(lambda v, g: v + (1 - BETA_2) * (g**2 - v), v, g)
+        w = jax.tree.map(lambda p, m, v: p - alpha * m / (jnp.sqrt(v) + EPSILON), w, m, v)
+        return (w, m, v, t), value
+
+
+class JaxScan(Jax):
+    """`lax.scan` over the batches, jitted."""
+
+    def __init__(self, workload: Workload, sample: Sample, loss: Callable[..., Any]) -> None:
+        """Give the data an axis of batches."""
+        super().__init__(workload, sample, loss)
+        self.arrays = [
+            array.reshape(self.batches, self.batch, *array.shape[1:])
+            for array in (sample.x, sample.y)
+        ]
+        self.data = [jnp.asarray(array) for array in self.arrays]
+        self.run = jax.jit(partial(jax.lax.scan, self.step), donate_argnums=0)
+
+    def losses(self, first: int, count: int) -> list[float]:
+        """A scan over these batches alone."""
+        chosen = np.arange(first, first + count) % self.batches
+        self.state, found = self.run(self.state, [array[chosen] for array in self.arrays])
+        return [float(x) for x in found]
+
+    def epoch(self) -> None:
+        """A scan over all batches."""
+        self.state, found = self.run(self.state, self.data)
+        jax.block_until_ready(found)
+
+
+class JaxStep(Jax):
+    """A jitted step for each batch; the batches are on the device beforehand."""
+
+    def __init__(self, workload: Workload, sample: Sample, loss: Callable[..., Any]) -> None:
+        """Cut the data into batches."""
+        super().__init__(workload, sample, loss)
+        self.pairs = [
+            (jnp.asarray(sample.x[rows]), jnp.asarray(sample.y[rows]))
+            for rows in map(self.rows, range(self.batches))
+        ]
+        self.run = jax.jit(self.step, donate_argnums=0)
+
+    def losses(self, first: int, count: int) -> list[float]:
+        """Steps one by one."""
+        found = []
+        for number in range(first, first + count):
+            self.state, loss = self.run(self.state, self.pairs[number % self.batches])
+            found.append(float(loss))
+        return found
+
+    def epoch(self) -> None:
+        """The same steps, whose losses nobody reads."""
+        for pair in self.pairs:
+            self.state, _ = self.run(self.state, pair)
+        jax.block_until_ready(self.state)

@@ -1,0 +1,67 @@
+"""Our own side: `model.fit` over many batches, and nothing but what users have."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import chainrule as cr
+
+from ..workloads import Sample, Workload
+from .base import Runner
+
+for name in ("Adam", "Callback", "Dense", "Input", "Model", "Sequential"):
+    getattr(cr, name)  # what the package names is imported when it is first used
+
+
+class Clock(cr.Callback):
+    """Notes when each epoch ended."""
+
+    def __init__(self) -> None:
+        """The first epoch begins now."""
+        self.ends = [time.perf_counter()]
+
+    def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+        """An epoch ended."""
+        self.ends.append(time.perf_counter())
+
+
+class Own(Runner):
+    """`fit` without progress; an epoch's time is from the end of the one before."""
+
+    def __init__(self, workload: Workload, sample: Sample, loss: Callable[..., Any]) -> None:
+        """Make the model and give it the weights."""
+        super().__init__(workload, sample, loss)
+        self.x, self.y = sample.x, sample.y
+        self.model = loss()
+        self.model.set_weights([*sample.weights.values(), *sample.state.values()])
+
+    def losses(self, first: int, count: int) -> list[float]:
+        """A `fit` for each batch: the program of whole epochs, as it is timed."""
+        found = []
+        for number in range(first, first + count):
+            rows = self.rows(number)
+            history = self.model.fit(
+                self.x[rows], self.y[rows], batch_size=self.batch, shuffle=False, verbose=0
+            )
+            found.append(history.history["loss"][0])
+        return found
+
+    def epoch(self) -> None:
+        """One epoch alone."""
+        self.epochs(1)
+
+    def epochs(self, count: int) -> list[float]:
+        """All epochs in one `fit`."""
+        clock = Clock()
+        self.model.fit(
+            self.x,
+            self.y,
+            batch_size=self.batch,
+            epochs=count,
+            shuffle=False,
+            verbose=0,
+            callbacks=clock,
+        )
+        return [b - a for a, b in zip(clock.ends, clock.ends[1:], strict=False)]

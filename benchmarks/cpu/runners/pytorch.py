@@ -1,0 +1,68 @@
+"""PyTorch: eager with its fused Adam, and the loss compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..workloads import Sample, Workload
+from ..workloads.base import BETA_1, BETA_2, EPSILON
+from .base import Runner
+
+
+class Torch(Runner):
+    """Eager mode. The batches are views that exist beforehand; gradients are freed, not zeroed."""
+
+    def __init__(self, workload: Workload, sample: Sample, loss: Callable[..., Any]) -> None:
+        """Take over the arrays."""
+        super().__init__(workload, sample, loss)
+        self.weights = {
+            name: torch.from_numpy(w).requires_grad_() for name, w in sample.weights.items()
+        }
+        labels = sample.y if sample.y.dtype.kind == "f" else sample.y.astype(np.int64)
+        self.pairs = [
+            (torch.from_numpy(sample.x[rows]), torch.from_numpy(labels[rows]))
+            for rows in map(self.rows, range(self.batches))
+        ]
+        self.loss = self.compiled(loss)
+        self.optimizer = torch.optim.Adam(
+            list(self.weights.values()),
+            workload.rate,
+            (BETA_1, BETA_2),
+            EPSILON,
+            fused=True,
+        )
+
+    def compiled(self, loss: Callable[..., Any]) -> Callable[..., Any]:
+        """The loss as it is."""
+        return loss
+
+    def step(self, x: Any, y: Any) -> Any:
+        """The loss, its gradient, and Adam."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.loss(self.weights, x, y)
+        loss.backward()
+        self.optimizer.step()
+        return loss
+
+    def losses(self, first: int, count: int) -> list[float]:
+        """Steps one by one."""
+        numbers = range(first, first + count)
+        return [self.step(*self.pairs[number % self.batches]).item() for number in numbers]
+
+    def epoch(self) -> None:
+        """The same steps, whose losses nobody reads."""
+        for x, y in self.pairs:
+            self.step(x, y)
+
+
+class TorchCompile(Torch):
+    """The loss and its gradient compiled for these shapes; Adam is PyTorch's fused one."""
+
+    def compiled(self, loss: Callable[..., Any]) -> Callable[..., Any]:
+        """The loss through PyTorch's compiler."""
+        compiled: Callable[..., Any] = torch.compile(loss, dynamic=False)
+        return compiled
