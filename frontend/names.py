@@ -66,7 +66,8 @@ def options(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-        check_options(function.__name__, function, kwargs)
+        if kwargs:
+            check_options(function.__name__, function, kwargs)
         return function(*args, **kwargs)
 
     return checked

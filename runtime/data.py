@@ -20,6 +20,7 @@ from .values import cast
 Arrays: TypeAlias = dict[str, Array]
 
 DEFAULT_BATCH_SIZE = 32
+INFERENCE_BATCH = 256
 # Streams of one seed: the order of each epoch, the validation rows, the layers' random numbers.
 _ORDER, _SPLIT, _LAYERS = range(3)
 
@@ -98,19 +99,20 @@ def training_data(
     return TrainingData(train, validation, check_batch_size(batch_size, rows))
 
 
-def convert(argument: str, given: object, slots: Sequence[Slot]) -> Arrays:
+def convert(argument: str, given: object, slots: Sequence[Slot], *, finite: bool = True) -> Arrays:
     """The arrays of one argument, by buffer name.
 
     Args:
         argument: the argument's name, `x` or `y`, for the errors.
         given: an array or anything NumPy makes one of; a dictionary by name or a list for several.
         slots: what the model asks for.
+        finite: whether NaN and infinity are refused.
 
     Returns:
         C-contiguous arrays of each buffer's dtype; where nothing had to change, the user's own.
     """
     return {
-        slot.buffer.name: _array(label, value, slot)
+        slot.buffer.name: _array(label, value, slot, finite)
         for label, value, slot in _named(argument, given, slots)
     }
 
@@ -316,7 +318,7 @@ def _named(
         )
 
 
-def _array(label: str, value: object, slot: Slot) -> Array:
+def _array(label: str, value: object, slot: Slot, finite: bool = True) -> Array:
     wanted = slot.buffer.type
     array = in_shape(label, read(label, value), wanted)
-    return cast(label, array, wanted.dtype, slot.classes)
+    return cast(label, array, wanted.dtype, slot.classes, finite)

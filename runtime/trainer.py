@@ -14,7 +14,9 @@ from . import progress
 from .callbacks import Callback, Callbacks, Logs, Trainable
 from .chunks import Pace, Quantity, Run, report
 from .data import (
+    INFERENCE_BATCH,
     Arrays,
+    Slot,
     TrainingData,
     check_batch_size,
     check_epochs,
@@ -27,8 +29,7 @@ from .data import (
 from .devices.base import Array, Executable
 from .history import History, PartialEpoch
 from .interrupts import Interrupts
-
-_INFERENCE_BATCH = 256
+from .steps import Steps
 
 
 class Trainer:
@@ -227,6 +228,15 @@ class Trainer:
             run.check()
             return run.logs()
 
+    def steps(self, slots: Sequence[Slot]) -> Steps:
+        """For single steps on batches that are like each other.
+
+        Args:
+            slots: what users give for a batch, inputs first.
+        """
+        program = _needed(self._train, "train")
+        return Steps(program, self.arrays, self._quantities, self._params, slots)
+
     def _run(
         self,
         program: Executable,
@@ -290,5 +300,5 @@ def _needed(program: Executable | None, name: str) -> Executable:
 
 
 def _inference_batch(batch_size: int | None, rows: int) -> int:
-    size = _INFERENCE_BATCH if batch_size is None else positive("batch_size", batch_size)
+    size = INFERENCE_BATCH if batch_size is None else positive("batch_size", batch_size)
     return min(size, rows)

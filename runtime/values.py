@@ -10,8 +10,12 @@ from chainrule.compiler.types import FLOATS
 
 from .devices.base import Array
 
+FEW = 4096  # elements that are looked at one by one
 
-def cast(label: str, array: Array, dtype: str, classes: int | None = None) -> Array:
+
+def cast(
+    label: str, array: Array, dtype: str, classes: int | None = None, finite: bool = True
+) -> Array:
     """The array in C order and the wanted dtype, where no value is lost by that.
 
     Rounding float64 to float32 is no loss; a fraction, a number out of range, NaN or infinity is.
@@ -21,6 +25,7 @@ def cast(label: str, array: Array, dtype: str, classes: int | None = None) -> Ar
         array: booleans, integers or floating-point numbers, of any shape with at least one axis.
         dtype: the wanted dtype.
         classes: for integers, the number of classes that they are labels of.
+        finite: whether floating-point numbers must be finite where floating-point numbers are read.
 
     Returns:
         The array itself if it is as wanted, else a copy.
@@ -28,18 +33,20 @@ def cast(label: str, array: Array, dtype: str, classes: int | None = None) -> Ar
     Raises:
         DataError: naming the first row with such a value, and how many there are.
     """
-    check_finite(label, array)
+    if finite or dtype not in FLOATS:
+        check_finite(label, array)
     if dtype in FLOATS:
         with np.errstate(over="ignore"):
             result = np.require(array, dtype, ["C", "A", "E"])
-        if array.dtype.itemsize > result.dtype.itemsize and not all_finite(result):
+        narrower = array.dtype.itemsize > result.dtype.itemsize
+        if narrower and not all_finite(result) and (np.isinf(result) & ~np.isinf(array)).any():
             _refuse(
                 f"{label} contains a value too large for {dtype}",
                 f"expected at most {np.finfo(dtype).max:.3g}",
                 "scale the values, or build the model with float64",
                 label,
                 array,
-                ~np.isfinite(result),
+                np.isinf(result) & ~np.isinf(array),
             )
         return result
     if array.dtype.kind == "f":
@@ -75,11 +82,26 @@ def all_finite(array: Array) -> bool:
     """Whether no value is NaN or infinite."""
     if array.dtype.kind != "f":
         return True
+    if array.size <= FEW:
+        # Its truth values are bytes; asking `all` takes three times as long.
+        return b"\0" not in np.isfinite(array).tobytes()
     # NaN and infinity survive a sum, which needs no memory; it may also overflow by itself.
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(array.sum()):
             return True
     return bool(np.isfinite(array).all())
+
+
+def plain(array: Array, classes: int | None) -> bool:
+    """Whether an array has, at a glance, nothing that `cast` refuses; a large one may not tell.
+
+    Args:
+        array: numbers of the dtype that is read.
+        classes: for labels, the number of classes.
+    """
+    if classes is None:
+        return all_finite(array)
+    return array.size <= FEW and b"\0" not in ((array >= 0) & (array < classes)).tobytes()
 
 
 def check_finite(label: str, array: Array) -> None:

@@ -53,6 +53,21 @@ class Executable(ABC):
             LoopError: a loop that still goes on after the most steps that it may take.
         """
 
+    def again(
+        self, arrays: Sequence[Array], own: tuple[Array, ...] = ()
+    ) -> tuple[Array, ...] | None:
+        """What `call` gives, where it is called for arrays like those before and costs the least.
+
+        Args:
+            arrays: the first of the arrays of a call; anything may be among them.
+            own: the others, the caller's own, which are changed in place but never replaced.
+
+        Returns:
+            The outputs, as new arrays; None if the device would have to look closer: nothing has
+            been run then, and `call` does it.
+        """
+        return None
+
     @abstractmethod
     def epoch(
         self,

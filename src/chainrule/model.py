@@ -16,7 +16,8 @@ from chainrule.frontend.network import Network, network
 from chainrule.frontend.tensor import Tensor
 from chainrule.frontend.training import Objective, training
 
-from .trained import Compiled, Trained
+from .compiled import Compiled
+from .trained import Trained
 
 if TYPE_CHECKING:
     from chainrule.frontend.formulas.updates import Optimizer

@@ -18,8 +18,8 @@ from chainrule.frontend.training import Reported, Target
 from chainrule.runtime import checkpoint
 
 from . import sound
+from .compiled import Compiled
 from .model import Model
-from .trained import Compiled
 
 
 def save(path: str | Path, model: Model) -> None:

@@ -3,78 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule.compiler.errors import ShapeError, UnknownNameError, UsageError, nearest
-from chainrule.compiler.ir import Graph, Node
+from chainrule.compiler.ir import Graph
 from chainrule.compiler.types import value
 from chainrule.frontend.initializers import Initializer, generator
 from chainrule.frontend.names import options
 from chainrule.frontend.network import Row
-from chainrule.frontend.training import Reported, Target, Training
+from chainrule.frontend.tensor import Tensor
 from chainrule.runtime.history import History
+from chainrule.runtime.values import all_finite
 
 from . import _build
 from .arrays import Arrays, fitting
+from .compiled import Compiled, name_of
+from .readable import Readable
 
 if TYPE_CHECKING:
-    from chainrule.compiler.explain.formulas import Formulas
-    from chainrule.compiler.explain.loops import Loops
-    from chainrule.compiler.explain.provenance import Explanation
     from chainrule.runtime.callbacks import Callback
     from chainrule.runtime.data import Slot
     from chainrule.runtime.devices.base import Executable
+    from chainrule.runtime.steps import Steps
     from chainrule.runtime.trainer import Trainer
 
 Array = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Compiled:
-    """What `compile` chose: the graphs to run and what they start from."""
-
-    train: Graph
-    evaluate: Graph
-    targets: tuple[Target, ...]
-    reported: tuple[Reported, ...]
-    settings: Mapping[str, float]
-    state: Mapping[str, float]
-    target: str
-
-    @classmethod
-    def of(cls, built: Training, target: str) -> Compiled:
-        """The choice of these graphs and this target."""
-        return cls(
-            built.train,
-            built.evaluate,
-            built.targets,
-            built.reported,
-            built.settings,
-            built.state,
-            target,
-        )
-
-    @property
-    def seeds(self) -> list[str]:
-        """The settings that are seeds of random numbers."""
-        return [_name(x) for x in self.train.inputs if _is(x, "setting", "int64")]
-
-    @property
-    def counters(self) -> list[str]:
-        """The states that count draws of random numbers, rather than belong to the optimizer."""
-        known = {*self.state, *self.kept}
-        return [_name(x) for x in self.train.state if _name(x) not in known]
-
-    @property
-    def kept(self) -> list[str]:
-        """The states that belong to layers: evaluation reads them too."""
-        return [_name(x) for x in self.evaluate.state]
-
-
-class Trained:
+class Trained(Readable):
     """A model's graphs and arrays, and what is done with them once the model is built."""
 
     def __init__(
@@ -93,9 +51,11 @@ class Trained:
         self._arrays: dict[str, Array] = {}
         self._draw: Mapping[str, Initializer] = {}
         self._programs: dict[str, Executable] = {}
+        self._fixed: tuple[Array, ...] | None = None  # what predicting reads of these arrays
+        self._steps: Steps | None = None
 
     def __repr__(self) -> str:
-        inputs = ", ".join(f"{_name(x)}: {x.type}" for x in self._forward.inputs)
+        inputs = ", ".join(f"{name_of(x)}: {x.type}" for x in self._forward.inputs)
         outputs = ", ".join(f"{name}: {x.type}" for name, x in self._forward.outputs)
         numbers = f"{self.count_params():,} parameters"
         return f"<{type(self).__name__} {self.name}({inputs}) -> {outputs}, {numbers}>"
@@ -106,13 +66,13 @@ class Trained:
     def parameters(self) -> Arrays:
         """The arrays that are trained, by name. They are the model's own: changes take effect."""
         self._drawn()
-        return Arrays({_name(p): self._arrays[_name(p)] for p in self._forward.params})
+        return Arrays({name_of(p): self._arrays[name_of(p)] for p in self._forward.params})
 
     @property
     def state(self) -> Arrays:
         """The arrays that layers keep and training changes without a gradient, by name."""
         self._drawn()
-        return Arrays({_name(x): self._arrays[_name(x)] for x in self._forward.state})
+        return Arrays({name_of(x): self._arrays[name_of(x)] for x in self._forward.state})
 
     @property
     def settings(self) -> Arrays:
@@ -148,7 +108,7 @@ class Trained:
     def _drawn(self, seed: int | None = None) -> None:
         """Draw the first values of parameters and layers' state, unless they are there."""
         owned = self._forward.params + self._forward.state
-        missing = [p for p in owned if _name(p) not in self._arrays]
+        missing = [p for p in owned if name_of(p) not in self._arrays]
         if not missing:
             return
         if self.seed is None:
@@ -157,12 +117,12 @@ class Trained:
             self.seed = check_seed(seed)
         for p in missing:
             shape = tuple(value(dim, {}) for dim in p.shape)
-            random = generator(self.seed, _name(p))
+            random = generator(self.seed, name_of(p))
             try:
-                self._arrays[_name(p)] = self._draw[_name(p)](random, shape, p.dtype)
+                self._arrays[name_of(p)] = self._draw[name_of(p)](random, shape, p.dtype)
             except MemoryError as error:
                 raise UsageError(
-                    f"{_name(p)} does not fit into memory",
+                    f"{name_of(p)} does not fit into memory",
                     f"{p.type}: {value(p.type.size, {}):,} numbers",
                     "make the layer smaller",
                     p.where,
@@ -173,15 +133,15 @@ class Trained:
     def _install(self, compiled: Compiled) -> None:
         """Take what `compile` chose; the optimizer starts anew."""
         self._compiled = compiled
-        self._programs = {}
-        owned = {_name(p) for p in self._forward.params + self._forward.state}
+        self._programs, self._fixed, self._steps = {}, None, None
+        owned = {name_of(p) for p in self._forward.params + self._forward.state}
         self._arrays = {name: array for name, array in self._arrays.items() if name in owned}
         for leaf in (*compiled.train.inputs, *compiled.train.state):
-            if leaf.attr("role") == "input" or _name(leaf) in owned:
+            if leaf.attr("role") == "input" or name_of(leaf) in owned:
                 continue
-            start = compiled.settings.get(_name(leaf), compiled.state.get(_name(leaf), 0))
+            start = compiled.settings.get(name_of(leaf), compiled.state.get(name_of(leaf), 0))
             shape = tuple(value(dim, {}) for dim in leaf.shape)
-            self._arrays[_name(leaf)] = np.full(shape, start, leaf.dtype)
+            self._arrays[name_of(leaf)] = np.full(shape, start, leaf.dtype)
 
     def _needed(self) -> Compiled:
         if self._compiled is None:
@@ -205,6 +165,10 @@ class Trained:
         if what not in graphs:
             self._needed()
         return graphs[what]
+
+    @property
+    def _main(self) -> str:
+        return "predict" if self._compiled is None else "train"
 
     def _target(self) -> str:
         return self._compiled.target if self._compiled is not None else "cpu"
@@ -235,7 +199,7 @@ class Trained:
             train=ready.get("train"),
             evaluate=ready.get("evaluate"),
             predict=ready.get("predict"),
-            params=[_name(p) for p in self._forward.params],
+            params=[name_of(p) for p in self._forward.params],
             seeds=compiled.seeds if compiled else (),
             counters=compiled.counters if compiled else (),
         )
@@ -246,9 +210,10 @@ class Trained:
         from chainrule.runtime.data import Slot
 
         buffers = {
-            _name(x): Buffer(_name(x), "input", x.type, x.where) for x in self._request(what).inputs
+            name_of(x): Buffer(name_of(x), "input", x.type, x.where)
+            for x in self._request(what).inputs
         }
-        inputs = [Slot(buffers[_name(x)], _name(x)) for x in self._forward.inputs]
+        inputs = [Slot(buffers[name_of(x)], name_of(x)) for x in self._forward.inputs]
         targets = []
         if self._compiled is not None and what != "predict":
             for t in self._compiled.targets:
@@ -370,13 +335,98 @@ class Trained:
         Returns:
             An array `(n, ...)`; for several outputs a list of them.
         """
-        from chainrule.runtime.data import convert
+        if batch_size is None and isinstance(x, np.ndarray) and all_finite(x):
+            found = self._again(x)
+            if found is not None:
+                return found
+        return self._predicted(x, batch_size)
+
+    def _predicted(self, x: Any, batch_size: int | None) -> Any:
+        """The outputs for any samples."""
+        from chainrule.runtime.data import INFERENCE_BATCH, convert, samples
 
         self._drawn()
         inputs, _ = self._slots("predict")
-        results = self._trainer("predict").predict(convert("x", x, inputs), batch_size=batch_size)
+        data = convert("x", x, inputs)
+        if batch_size is None and samples(data) <= INFERENCE_BATCH:
+            return self._whole(data)
+        results = self._trainer("predict").predict(data, batch_size=batch_size)
         arrays = [results[name] for name, _ in self._forward.outputs]
         return arrays[0] if len(arrays) == 1 else arrays
+
+    def __call__(self, x: Any) -> Any:
+        """The model's outputs for a batch of samples, at the least cost of a call.
+
+        It is what `predict` computes, without what `predict` does beside it: nothing is split into
+        batches, and values that are NaN or infinite go into the model as they are. Called again for
+        an array of the same shape and of the model's dtype it takes a microsecond or two and the
+        time of the kernels.
+
+        Args:
+            x: samples, as in `fit`.
+
+        Returns:
+            A new array `(n, ...)`; for several outputs a list of them.
+
+        Raises:
+            ShapeError: the samples do not fit the model.
+
+        Example:
+            >>> import chainrule as cr, numpy as np
+            >>> model = cr.Sequential([cr.Input((3,)), cr.Dense(2)], seed=0)
+            >>> model(np.ones((1, 3), np.float32)).shape
+            (1, 2)
+        """
+        from chainrule.runtime.data import convert, samples
+
+        found = self._again(x)
+        if found is not None:
+            return found
+
+        if isinstance(x, Tensor):
+            raise UsageError(
+                f"{self.name} called on a tensor",
+                f"came {x!r:.60}",
+                "a model is called on arrays; what is called on tensors are layers",
+            )
+        self._drawn()
+        inputs, _ = self._slots("predict")
+        data = convert("x", x, inputs, finite=False)
+        samples(data)
+        return self._whole(data)
+
+    def _whole(self, data: Mapping[str, Array]) -> Any:
+        """The outputs for all rows in one call; those for others like them may take `_again`."""
+        program = self._program("predict")
+        names = [buffer.name for buffer in program.given]
+        arrays = {**self._arrays, **data}
+        outputs = program.call(*(arrays[name] for name in names))
+        self._fixed = tuple(self._arrays[name] for name in names[len(data) :])
+        return outputs[0] if len(outputs) == 1 else list(outputs)
+
+    def _again(self, x: Any) -> Any:
+        """The outputs for a batch that is like the one before; None if it is not."""
+        if self._fixed is None:
+            return None
+        given = x if type(x) is list else (x,)
+        outputs = self._programs["predict"].again(given, self._fixed)
+        if outputs is None:
+            return None
+        return outputs[0] if len(outputs) == 1 else list(outputs)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The model's outputs for a batch of samples, as `model(x)` gives them.
+
+        Args:
+            x: samples, as in `fit`.
+
+        Returns:
+            A new array `(n, ...)`; for several outputs a list of them.
+
+        Raises:
+            ShapeError: the samples do not fit the model.
+        """
+        return self(x)
 
     @options
     def train_on_batch(self, x: Any, y: Any = None) -> dict[str, float]:
@@ -385,92 +435,30 @@ class Trained:
         Returns:
             The loss and each metric, before the step.
         """
+        logs = None if self._steps is None else self._steps.again(x, y)
+        return self._stepped(x, y) if logs is None else logs
+
+    def _stepped(self, x: Any, y: Any) -> dict[str, float]:
+        """A step on any samples."""
         from chainrule.runtime.data import convert_all
 
         self._needed()
         self._drawn()
         inputs, targets = self._slots("train")
         data = convert_all(("x", x, inputs), ("y", y, targets))
-        return self._trainer("train").train_on_batch(data)
-
-    # -- reading --------------------------------------------------------------------------------
-
-    def graph(self, what: str = "train") -> Graph:
-        """The graph of a program, its gradients taken: "train", "evaluate" or "predict"."""
-        from chainrule.compiler.pipeline import derive
-
-        return derive(self._request(what))
-
-    def gradients(self) -> Formulas:
-        """The gradient of the loss for each parameter, as formulas in the model's own names."""
-        from chainrule.compiler.explain.formulas import gradients
-
-        self._needed()
-        return gradients(self.graph("train"))
-
-    def source(self, target: str | None = None, what: str | None = None) -> str:
-        """The code that runs.
-
-        Args:
-            target: "numpy" or "cpu"; by default the one that the model is compiled for.
-            what: "train", "evaluate" or "predict"; by default "train" if the model is compiled.
-
-        Returns:
-            A Python module, with the formula and the model's line above each kernel.
-        """
-        if what is None:
-            what = "predict" if self._compiled is None else "train"
-        chosen = self._target() if target is None else _build.check_target(target)
-        return _build.program(self._request(what), chosen).source
-
-    def explain(self, name: str) -> Explanation:
-        """How a gradient came about: each step of the chain rule, each rule, the lines of code.
-
-        Args:
-            name: such as "dL_dW1".
-
-        Raises:
-            UnknownNameError: no gradient has that name; the nearest one is in the message.
-        """
-        from chainrule.compiler.explain.provenance import explain
-        from chainrule.compiler.pipeline import derive
-        from chainrule.compiler.trace import Trace
-
-        trace = Trace()
-        request = self._request("train")
-        graph = derive(request, trace)
-        return explain(name, graph, trace, _build.program(request, self._target()))
-
-    def loops(self, what: str | None = None, **sizes: int) -> Loops:
-        """What each loop stores, in bytes, and what is computed again on the way back instead.
-
-        Args:
-            what: "train", "evaluate" or "predict"; by default "train" if the model is compiled.
-            **sizes: numbers for named sizes, such as `batch=32`; others stay symbols.
-
-        Returns:
-            The loops, to be printed. Those of loops in loops are stored for one step at a time.
-        """
-        from chainrule.compiler.explain.loops import loops
-
-        chosen = what or ("predict" if self._compiled is None else "train")
-        return loops(self.graph(chosen), sizes)
+        trainer = self._trainer("train")
+        if self._steps is None:
+            self._steps = trainer.steps([*inputs, *targets])
+        logs = self._steps.take(data)
+        # What went wrong, if anything did, the trainer finds out.
+        return trainer.train_on_batch(data) if logs is None else logs
 
     def summary(self) -> None:
         """Print the layers: each with its formula, its output and how many numbers it trains."""
         from .summary import show
 
         owned = (
-            {_name(x): x.type for x in leaves}
+            {name_of(x): x.type for x in leaves}
             for leaves in (self._forward.params, self._forward.state)
         )
         show(self.name, self.rows, *owned)
-
-
-def _name(leaf: Node) -> str:
-    name: str = leaf.attr("name")
-    return name
-
-
-def _is(leaf: Node, role: str, dtype: str) -> bool:
-    return bool(leaf.attr("role") == role and leaf.dtype == dtype)

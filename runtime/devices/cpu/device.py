@@ -17,7 +17,7 @@ from ..base import Array, Executable, shown
 from .binding import Binding, block, empty, words
 from .key import object_key
 from .loader import NativeLibrary
-from .threads import is_large, one_thread
+from .threads import one_if_better
 
 KEPT = 4  # bindings of different sizes that are kept
 
@@ -44,20 +44,41 @@ class NativeExecutable(Executable):
 
     def call(self, *arrays: Array) -> tuple[Array, ...]:
         """One step; see `Executable.call`."""
-        with self._lock:
-            binding = self._last
-            if binding is None or not binding.take(arrays):
-                binding = self._last = self._rebind(arrays)
-            binding.renew()
-            with self._threads(binding.large):
-                self._step(binding.address)
-            if binding.fault[0]:
-                raise self.fault(*_cleared(binding.fault))
-            return binding.results()
+        outputs = self.again(arrays)
+        if outputs is None:
+            with self._lock:
+                outputs = self._run(self._rebind(arrays))
+        return outputs
 
-    def _threads(self, large: bool) -> contextlib.AbstractContextManager[None]:
-        """How many threads BLAS may use in a call."""
-        return one_thread() if self.program.products and not large else contextlib.nullcontext()
+    def again(
+        self, arrays: Sequence[Array], own: tuple[Array, ...] = ()
+    ) -> tuple[Array, ...] | None:
+        """One step like the one before; see `Executable.again`."""
+        self._lock.acquire()
+        try:
+            binding = self._last
+            if binding is None:
+                return None
+            if not binding.take(arrays, own):
+                binding = next((x for x in self._bindings.values() if x.take(arrays, own)), None)
+                if binding is None:
+                    return None
+                self._last = binding
+            return self._run(binding)
+        finally:
+            self._lock.release()
+
+    def _run(self, binding: Binding) -> tuple[Array, ...]:
+        """The outputs for the arrays that a binding has."""
+        if binding.plain:
+            self._step(binding.address)
+        else:
+            binding.renew()
+            with (binding.threads or contextlib.nullcontext)():
+                self._step(binding.address)
+        if binding.fault[0]:
+            raise self.fault(*binding.cleared())
+        return binding.results()
 
     def _rebind(self, arrays: Sequence[Array]) -> Binding:
         """A binding for these arrays' sizes, kept or new; arrays that do not fit are told here."""
@@ -69,6 +90,7 @@ class NativeExecutable(Executable):
         self._bindings[key] = binding
         if not binding.take(arrays):
             raise AssertionError("arrays that fit the program do not fit its binding")
+        self._last = binding
         return binding
 
     def epoch(
@@ -104,10 +126,10 @@ class NativeExecutable(Executable):
             for buffer in self.program.buffers:
                 contents += words(present[buffer.name])
             packed = block((*contents, *words(fault)))
-            with self._threads(is_large(self.program, sizes)):
+            with (one_if_better(self.program, sizes) or contextlib.nullcontext)():
                 done: int = self._epoch(ctypes.addressof(packed))
         if fault[0]:
-            raise self.fault(*_cleared(fault))
+            raise self.fault(*fault.tolist())
         return done
 
 
@@ -122,10 +144,3 @@ def load_native(program: Program, cache: Cache) -> NativeLibrary:
         cache.store_object(key, *stored)
     entries = ("step",) if program.batch is None else ("step", "epoch")
     return NativeLibrary(stored[0], entries, stored[1])
-
-
-def _cleared(fault: Array) -> list[int]:
-    """The fault's number, and the index and the size; the array is clear again."""
-    found: list[int] = fault.tolist()
-    fault[:] = 0
-    return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,16 @@ from chainrule.compiler.types import value
 LARGE = 1 << 26
 
 
-def is_large(program: Program, sizes: Mapping[str, int]) -> bool:
-    """Whether a program has a matrix product that is worth several threads."""
-    return any(
-        value(m, sizes) * value(k, sizes) * value(n, sizes) >= LARGE for m, k, n in program.products
-    )
+# Multiply-adds up to which OpenBLAS never splits a product.
+SERIAL = 1 << 15
+
+
+def one_if_better(
+    program: Program, sizes: Mapping[str, int]
+) -> Callable[[], contextlib.AbstractContextManager[None]] | None:
+    """`one_thread`, if a program with such sizes had better run inside; else None."""
+    found = [value(m, sizes) * value(k, sizes) * value(n, sizes) for m, k, n in program.products]
+    return one_thread if SERIAL < max(found, default=0) < LARGE else None
 
 
 @contextlib.contextmanager

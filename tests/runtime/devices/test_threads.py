@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from chainrule.compiler.program import Program
@@ -40,11 +42,11 @@ def test_the_blas_of_scipy_is_found_in_its_wheels() -> None:
     assert library is None or library.scipy_openblas_get_num_threads() >= 1
 
 
-@pytest.mark.parametrize(("batch", "large"), [(64, False), (2**16, True)])
-def test_a_product_is_large_by_its_multiply_adds(batch: int, large: bool) -> None:
+@pytest.mark.parametrize(("batch", "better"), [(1, None), (64, threads.one_thread), (2**16, None)])
+def test_products_of_some_size_are_better_off_with_one_thread(batch: int, better: Any) -> None:
     sizes = (symbol("batch"), 64, 32)
     program = Program(
         "p", "cpu", "", (), (), ("batch",), None, (), (), "0", products=((1, 1, 1), sizes)
     )
-    assert threads.is_large(program, {"batch": batch}) is large
+    assert threads.one_if_better(program, {"batch": batch}) is better
     assert Program.loads(program.dumps()) == program

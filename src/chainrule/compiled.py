@@ -1,0 +1,61 @@
+"""What compiling a model chose: the graphs to run and what they start from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from chainrule.compiler.ir import Graph, Node
+from chainrule.frontend.training import Reported, Target, Training
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compiled:
+    """What `compile` chose: the graphs to run and what they start from."""
+
+    train: Graph
+    evaluate: Graph
+    targets: tuple[Target, ...]
+    reported: tuple[Reported, ...]
+    settings: Mapping[str, float]
+    state: Mapping[str, float]
+    target: str
+
+    @classmethod
+    def of(cls, built: Training, target: str) -> Compiled:
+        """The choice of these graphs and this target."""
+        return cls(
+            built.train,
+            built.evaluate,
+            built.targets,
+            built.reported,
+            built.settings,
+            built.state,
+            target,
+        )
+
+    @property
+    def seeds(self) -> list[str]:
+        """The settings that are seeds of random numbers."""
+        return [name_of(x) for x in self.train.inputs if _is(x, "setting", "int64")]
+
+    @property
+    def counters(self) -> list[str]:
+        """The states that count draws of random numbers, rather than belong to the optimizer."""
+        known = {*self.state, *self.kept}
+        return [name_of(x) for x in self.train.state if name_of(x) not in known]
+
+    @property
+    def kept(self) -> list[str]:
+        """The states that belong to layers: evaluation reads them too."""
+        return [name_of(x) for x in self.evaluate.state]
+
+
+def name_of(leaf: Node) -> str:
+    """What an input, a parameter or a state is called."""
+    name: str = leaf.attr("name")
+    return name
+
+
+def _is(leaf: Node, role: str, dtype: str) -> bool:
+    return bool(leaf.attr("role") == role and leaf.dtype == dtype)
