@@ -330,6 +330,10 @@ from chainrule.frontend.tensor import (
 from chainrule.runtime.cache import CacheWarning as CacheWarning
 from chainrule.runtime.callbacks import Callback as Callback, EarlyStopping as EarlyStopping
 from chainrule.runtime.history import History as History
+from chainrule.runtime.threads import (
+    get_num_threads as get_num_threads,
+    set_num_threads as set_num_threads,
+)
 
 from . import datasets as datasets
 from ._function import (

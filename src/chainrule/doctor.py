@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-import sys
 import warnings
 from importlib.metadata import PackageNotFoundError, version
 
@@ -48,11 +47,15 @@ def cache() -> str:
 
 
 def threads() -> str:
-    """How many cores this process may use."""
-    if sys.platform == "linux":
-        own = len(os.sched_getaffinity(0))
-        return f"{own} of {os.cpu_count()} cores"
-    return f"{os.cpu_count()} cores"
+    """How many threads programs may use, and on how many cores."""
+    from chainrule.compiler.errors import ChainruleError
+    from chainrule.runtime.threads import cores, get_num_threads
+
+    try:
+        count = get_num_threads()
+    except ChainruleError as error:
+        return error.what
+    return f"{count} of programs at most, on {cores()} of {os.cpu_count()} cores"
 
 
 def targets() -> str:

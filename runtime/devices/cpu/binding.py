@@ -14,7 +14,9 @@ from numpy import ndarray
 
 from chainrule.compiler.program import Buffer, Program
 
+from ...threads import get_num_threads
 from ..base import Array
+from .choice import Choice
 from .threads import one_if_better
 
 SMALL = 16 * 1024  # bytes; copying so few costs less than asking an array for its address
@@ -88,6 +90,7 @@ class Binding:
         fault: what the call says is wrong.
         plain: whether there is nothing to be done before a call.
         threads: makes what it is to be called in, if there is such a thing.
+        choice: how many threads its calls take.
     """
 
     def __init__(self, program: Program, sizes: Mapping[str, int]) -> None:
@@ -118,6 +121,7 @@ class Binding:
         self._own: tuple[Array, ...] = ()
         self._only = self._outputs[0].staged if len(self._outputs) == 1 else None
         self._large = [x for x in self._outputs if x.staged is None]
+        self.choice = Choice(get_num_threads())
         self.plain = self.threads is None and not self._large
         self._copies: list[Array] = []
         self._fresh: list[Array] = []

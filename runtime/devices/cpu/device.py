@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import threading
-from collections.abc import Mapping, Sequence
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
 from chainrule.compiler.errors import UsageError
 from chainrule.compiler.program import Program
 
+from ... import threads
 from ...cache import Cache
 from ..base import Array, Executable, shown
 from .binding import Binding, block, empty, words
+from .choice import Choice
 from .key import object_key
 from .loader import NativeLibrary
-from .threads import one_if_better
+from .pool import team
+from .pool_code import TEAM
+from .threads import Around, one_if_better, one_thread
 
 KEPT = 4  # bindings of different sizes that are kept
 
@@ -38,8 +46,11 @@ class NativeExecutable(Executable):
         self._epoch = library.entries.get("epoch")
         self._library = library
         self._lock = threading.Lock()
+        _executables.add(self)
         self._bindings: dict[tuple[int, ...], Binding] = {}
         self._last: Binding | None = None
+        self._team = ctypes.c_void_p.from_address(library.addresses[TEAM])
+        self._choices: dict[tuple[int, ...], Choice] = {}
         self._memory: tuple[tuple[int, ...], dict[str, Array]] = ((), {})
 
     def call(self, *arrays: Array) -> tuple[Array, ...]:
@@ -70,15 +81,44 @@ class NativeExecutable(Executable):
 
     def _run(self, binding: Binding) -> tuple[Array, ...]:
         """The outputs for the arrays that a binding has."""
-        if binding.plain:
+        if binding.choice.limit != threads.known:
+            binding.choice = Choice(threads.get_num_threads())
+        if binding.plain and binding.choice.alone:
             self._step(binding.address)
         else:
             binding.renew()
-            with (binding.threads or contextlib.nullcontext)():
-                self._step(binding.address)
+            count, _ = binding.choice.next(1)
+            call = partial(self._step, binding.address)
+            self._timed(binding.choice, count, 1, call, binding.threads)
         if binding.fault[0]:
             raise self.fault(*binding.cleared())
         return binding.results()
+
+    def _timed(
+        self, choice: Choice, count: int, steps: int, call: Callable[[], int], around: Around
+    ) -> int:
+        """A native call by `count` threads, from whose time the choice of them learns."""
+        if count == 1:
+            with (around or contextlib.nullcontext)():
+                start = time.perf_counter()
+                result = call()
+            choice.took(steps, time.perf_counter() - start, False)
+            return result
+        helpers = team()
+        loops = helpers.loops
+        with helpers.helping(count) as address, one_thread():
+            self._team.value = address
+            try:
+                start = time.perf_counter()
+                result = call()
+                seconds = time.perf_counter() - start
+            finally:
+                self._team.value = 0
+        if address:
+            choice.took(steps, seconds, helpers.loops > loops)
+        else:
+            choice.hindered()
+        return result
 
     def _rebind(self, arrays: Sequence[Array]) -> Binding:
         """A binding for these arrays' sizes, kept or new; arrays that do not fit are told here."""
@@ -126,11 +166,42 @@ class NativeExecutable(Executable):
             for buffer in self.program.buffers:
                 contents += words(present[buffer.name])
             packed = block((*contents, *words(fault)))
-            with (one_if_better(self.program, sizes) or contextlib.nullcontext)():
-                done: int = self._epoch(ctypes.addressof(packed))
+            done = 0
+            choice, around = self._choice(key), one_if_better(self.program, sizes)
+            call = partial(self._epoch, ctypes.addressof(packed))
+            while first < last:
+                count, steps = choice.next(last - first)
+                packed[0], packed[1] = first, first + steps
+                came = self._timed(choice, count, steps, call, around)
+                done, first = done + came, first + steps
+                if came < steps:
+                    break
         if fault[0]:
             raise self.fault(*fault.tolist())
         return done
+
+    def _choice(self, key: tuple[int, ...]) -> Choice:
+        """What is known of threads for epochs of these sizes."""
+        found = self._choices.pop(key, None)
+        if found is None or found.limit != threads.known:
+            found = Choice(threads.get_num_threads())
+        while len(self._choices) >= KEPT:
+            del self._choices[next(iter(self._choices))]
+        self._choices[key] = found
+        return found
+
+
+_executables: weakref.WeakSet[NativeExecutable] = weakref.WeakSet()
+
+
+def _unlock() -> None:
+    """In a child of a fork, nobody is in a call."""
+    for executable in _executables:
+        executable._lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
 
 
 def load_native(program: Program, cache: Cache) -> NativeLibrary:
@@ -143,4 +214,4 @@ def load_native(program: Program, cache: Cache) -> NativeLibrary:
         stored = compile_program(program, cache)
         cache.store_object(key, *stored)
     entries = ("step",) if program.batch is None else ("step", "epoch")
-    return NativeLibrary(stored[0], entries, stored[1])
+    return NativeLibrary(stored[0], entries, stored[1], (TEAM,))

@@ -27,6 +27,11 @@ def object_key(program: Program) -> str:
     return digest.hexdigest()
 
 
+def text_key(text: str) -> str:
+    """The name in the cache of the native code that LLVM's text makes."""
+    return hashlib.sha256(_toolchain() + text.encode()).hexdigest()
+
+
 def _statements(source: str) -> str:
     """A module's text without its docstring and the comments that have lines of their own.
 

@@ -37,22 +37,34 @@ class NativeLibrary:
         code: an object file for this machine.
         entries: the functions to be called, each taking the address of a block of words.
         imports: the symbols that it takes from SciPy's extension modules.
+        variables: the variables to be written to.
+
+    Attributes:
+        entries: the functions, by name.
+        addresses: of functions and variables, by name.
     """
 
-    def __init__(self, code: bytes, entries: Sequence[str], imports: Sequence[str]) -> None:
+    def __init__(
+        self,
+        code: bytes,
+        entries: Sequence[str],
+        imports: Sequence[str],
+        variables: Sequence[str] = (),
+    ) -> None:
         """Link and load. RuntimeError if a symbol is missing."""
         import llvmlite.binding as llvm
 
         builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
         for name in imports:
             builder.import_symbol(name, external_address(name))
-        for name in entries:
+        for name in (*entries, *variables):
             builder.export_symbol(name)
         with _lock:
             self._tracker = builder.link(_jit(), f"chainrule_{next(_names)}")
         # A CFUNCTYPE function runs without the GIL.
         kind = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
-        self.entries = {name: kind(self._tracker[name]) for name in entries}
+        self.addresses = {name: self._tracker[name] for name in (*entries, *variables)}
+        self.entries = {name: kind(self.addresses[name]) for name in entries}
 
 
 @cache

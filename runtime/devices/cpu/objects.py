@@ -13,6 +13,7 @@ from chainrule.compiler.program import Buffer, Program
 from ...cache import Cache
 from .kinds import FLOAT64, INT64, NUMBERS, ArrayKind, Kind
 from .loader import EXTERNAL
+from .parallel import team_variable
 from .routines import TranslationError
 from .translate import Translation
 
@@ -59,6 +60,7 @@ def translate(program: Program, file: str) -> str:
     translation = Translation(program.source, file, program.name)
     for name, kinds in signatures(program).items():
         translation.entry(name, kinds)
+    team_variable(translation.module).linkage = ""  # which the process sets
     return str(translation.module)
 
 

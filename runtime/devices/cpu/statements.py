@@ -9,9 +9,11 @@ from typing import Any
 from llvmlite import ir
 
 from .expressions import Expressions, inner_scope
+from .first_fault import FirstFault
 from .kinds import INT64, INT64_TYPE, ArrayKind, Kind, Number, parts, promoted
+from .parallel import parallel
 from .routines import assigned, prange
-from .values import NONE, Array, Scalar, Tuple, Value, cast, flatten, load, room, store
+from .values import NONE, Array, Scalar, Tuple, Value, cast, flatten, load, plus, room, store, times
 
 
 class Statements(Expressions):
@@ -119,19 +121,25 @@ class Statements(Expressions):
         match node:
             case ast.For(
                 target=ast.Name(id=name),
-                iter=ast.Call(func=ast.Name(id=range_), args=arguments, keywords=[]),
-            ) if self._is_range(range_) and 1 <= len(arguments) <= 3:
-                pass
+                iter=ast.Call(func=ast.Name(id=called), args=arguments, keywords=[]),
+            ) if 1 <= len(arguments) <= 3:
+                any_order = self.function.names.get(called) is prange
             case _:
                 self.fail(node, "a loop is over a range")
+        if not any_order and called != "range":
+            self.fail(node, "a loop is over a range")
         if name in self.scope or name in self.function.variables:
             self.fail(node, f"{name} is a variable of more than the loop")
-        builder = self.builder
         given = list(map(self.place, arguments))
         start, stop = (ir.Constant(INT64_TYPE, 0), *given)[-2:] if len(given) == 1 else given[:2]
         step = given[2] if len(given) == 3 else ir.Constant(INT64_TYPE, 1)
         if isinstance(step, ir.Constant) and step.constant == 0:
             self.fail(node, "the step of a range is not 0")
+        write = self._in_any_order if any_order else self._in_order
+        write(node, name, start, stop, step)
+
+    def _in_order(self, node: ast.For, name: str, start: Any, stop: Any, step: Any) -> None:
+        builder = self.builder
         names = ("for", "for.body", "for.next", "for.end")
         head, body, latch, end = (builder.append_basic_block(name) for name in names)
         before = builder.block
@@ -143,30 +151,45 @@ class Statements(Expressions):
         builder.position_at_end(body)
         with inner_scope(self):
             self.scope[name] = Scalar(INT64, place)
-            if range_ == prange.name:
-                self._iteration(node, latch)
-            else:
-                self._loop_body(node.body, end, latch)
+            self._loop_body(node.body, end, latch)
         builder.position_at_end(latch)
         place.add_incoming(builder.add(place, step, flags=("nsw",)), latch)
         builder.branch(head)
         builder.position_at_end(end)
 
-    def _is_range(self, name: str) -> bool:
-        return name == "range" or (name == prange.name and self.function.names.get(name) is prange)
-
-    def _iteration(self, node: ast.For, latch: Any) -> None:
-        """The body of a `prange`, whose variables are its own."""
+    def _in_any_order(self, node: ast.For, name: str, start: Any, stop: Any, step: Any) -> None:
+        """A loop whose body is a function of its own, with variables of its own."""
         every = assigned(node.body, bodies=True)
         for frame in self._frames:
             if shared := every.keys() & frame.keys():
                 self.fail(node, f"{min(shared)} is assigned in a prange and outside it")
-        slots, loops = self.slots, self._loops
-        self.slots, self._loops = dict(slots), []
-        self._frames.append(assigned(node.body))
-        self._loop_body(node.body, None, latch)
-        self._frames.pop()
-        self.slots, self._loops = slots, loops
+        parts = [part for statement in node.body for part in ast.walk(statement)]
+        names = sorted({part.id for part in parts if isinstance(part, ast.Name)})
+        outside = {
+            known: self._variable(node.iter, known)
+            for known in names
+            if known in self.scope or known in self.slots
+        }
+        faults = FirstFault.of(self.builder, outside)
+        captured = [*outside.values(), Scalar(INT64, start), Scalar(INT64, step), *faults.shared]
+
+        def iteration(builder: Any, number: Any, values: list[Value]) -> None:
+            inside = type(self)(self.function, builder, self._call, self._constant)
+            inside.returns, inside._loops = [], []
+            inside._frames = [*self._frames, assigned(node.body)]
+            inside.scope = dict(zip(outside, values, strict=False))
+            start, step, *shared = values[len(outside) :]
+            assert isinstance(start, Scalar)
+            assert isinstance(step, Scalar)
+            place = plus(builder, start.value, times(builder, number, step.value))
+            inside.scope[name] = Scalar(INT64, place)
+            after = builder.append_basic_block("iteration.end")
+            with faults.noted(builder, number, inside.scope, shared):
+                inside._loop_body(node.body, None, after)
+                builder.position_at_end(after)
+
+        parallel(self.builder, _count(self.builder, start, stop, step), captured, iteration)
+        faults.kept(self.builder)
 
     def _leave(self, node: ast.stmt, block: Any) -> None:
         """Go on elsewhere."""
@@ -226,6 +249,19 @@ def _goes_on(builder: Any, place: Any, stop: Any, step: Any) -> Any:
     up = builder.icmp_signed(">", step, ir.Constant(INT64_TYPE, 0))
     below, above = (builder.icmp_signed(sign, place, stop) for sign in ("<", ">"))
     return builder.select(up, below, above)
+
+
+def _count(builder: Any, start: Any, stop: Any, step: Any) -> Any:
+    """How many numbers a range has."""
+    parts = (start, stop, step)
+    if all(isinstance(part, ir.Constant) for part in parts):
+        return ir.Constant(INT64_TYPE, len(range(*(part.constant for part in parts))))
+    zero, one = ir.Constant(INT64_TYPE, 0), ir.Constant(INT64_TYPE, 1)
+    up = builder.icmp_signed(">", step, zero)
+    span = builder.sub(stop, start, flags=("nsw",))
+    rest = builder.sub(step, builder.select(up, one, ir.Constant(INT64_TYPE, -1)))
+    steps = builder.sdiv(builder.add(span, rest, flags=("nsw",)), step)
+    return builder.select(builder.icmp_signed(">", steps, zero), steps, zero)
 
 
 def _variable_kind(kind: Kind) -> Kind:

@@ -21,13 +21,13 @@ from chainrule.compiler.types import value
 LARGE = 1 << 26
 
 
+# Makes what a call is to be run in, if there is such a thing.
+Around = Callable[[], contextlib.AbstractContextManager[None]] | None
 # Multiply-adds up to which OpenBLAS never splits a product.
 SERIAL = 1 << 15
 
 
-def one_if_better(
-    program: Program, sizes: Mapping[str, int]
-) -> Callable[[], contextlib.AbstractContextManager[None]] | None:
+def one_if_better(program: Program, sizes: Mapping[str, int]) -> Around:
     """`one_thread`, if a program with such sizes had better run inside; else None."""
     found = [value(m, sizes) * value(k, sizes) * value(n, sizes) for m, k, n in program.products]
     return one_thread if SERIAL < max(found, default=0) < LARGE else None

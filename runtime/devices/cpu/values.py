@@ -176,6 +176,13 @@ def times(builder: Any, x: Any, y: Any) -> Any:
     return builder.mul(x, y, flags=("nsw",))
 
 
+def plus(builder: Any, x: Any, y: Any) -> Any:
+    """A sum of sizes or places, which does not overflow."""
+    if isinstance(x, ir.Constant) and isinstance(y, ir.Constant):
+        return ir.Constant(INT64_TYPE, x.constant + y.constant)
+    return builder.add(x, y, flags=("nsw",))
+
+
 def element(builder: Any, array: Array, index: Sequence[Any]) -> Any:
     """The address of an element, or of the part of an array that has this index."""
     offset = index[0]

@@ -1,0 +1,129 @@
+"""How many threads the calls of a program take: as many as were seen to be faster.
+
+Nothing is assumed of the machine, or of what else runs on it. Now and then the same number of steps
+is run with the threads that are used, and with twice or half as many, one after the other; what
+takes less time stays. A program whose steps are short has one thread and is not compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+SHORT = 50e-6  # seconds of a step below which no thread could help
+TRIAL = 10e-3  # seconds that each side of a comparison takes
+SOON, LATE = 1.0, 30.0  # seconds from one comparison to the next, while things change and if not
+GAIN = 0.95  # more threads are taken if they need so much of the time, or less
+SLOWER = 1.2  # times the time of the last comparison: something is not as it was
+COLD = 2  # calls that say little: pages are touched, caches filled
+SETTLED = 10  # calls after which a short step is taken for one
+
+
+class _Phase(Enum):
+    STEADY = "as chosen"
+    BASE = "the first side of a comparison"
+    WARM = "one step of the other side, which is not counted: threads wake up"
+    RIVAL = "the other side"
+
+
+@dataclass(slots=True)
+class Choice:
+    """The threads of one program, for one choice of sizes.
+
+    Attributes:
+        limit: the most that it may have.
+        threads: how many it has.
+        alone: whether it has one, whatever comes, so that nothing needs to be measured.
+    """
+
+    limit: int
+    threads: int = 1
+    alone: bool = False
+    _phase: _Phase = _Phase.STEADY
+    _rival: int = 0
+    _base: float = 0.0  # seconds of a step with `threads`, when they were last compared
+    _steps: int = 0  # of each side
+    _done: int = 0
+    _seconds: float = 0.0
+    _calls: int = 0
+    _pause: float = SOON
+    _since: float = SOON  # seconds since the last comparison
+
+    def __post_init__(self) -> None:
+        """One thread needs no measuring."""
+        self.alone = self.limit == 1
+
+    def next(self, steps: int) -> tuple[int, int]:
+        """How many threads to take next, and for how many of the steps that are to be run."""
+        match self._phase:
+            case _Phase.STEADY:
+                return self.threads, steps
+            case _Phase.BASE:
+                return self.threads, min(steps, self._steps - self._done)
+            case _Phase.WARM:
+                return self._rival, 1
+            case _Phase.RIVAL:
+                return self._rival, min(steps, self._steps - self._done)
+
+    def took(self, steps: int, seconds: float, shared: bool) -> None:
+        """Learn from what `next` said to do.
+
+        Args:
+            steps: how many steps were run.
+            seconds: how long they took.
+            shared: whether several threads found something to share.
+        """
+        if self._phase is _Phase.STEADY:
+            self._calls += 1
+            self._since += seconds
+            self._consider(seconds / steps)
+            return
+        if self._phase is _Phase.WARM:
+            self._enter(_Phase.RIVAL)
+            return
+        self._done += steps
+        self._seconds += seconds
+        if self._done < self._steps:
+            return
+        each = self._seconds / self._done
+        if self._phase is _Phase.BASE:
+            self._base = each
+            self._enter(_Phase.WARM)
+        else:
+            self._decide(each, shared)
+
+    def hindered(self) -> None:
+        """Others had the threads: no comparison now."""
+        self._enter(_Phase.STEADY)
+        self._since = 0.0
+
+    def _enter(self, phase: _Phase) -> None:
+        self._phase, self._done, self._seconds = phase, 0, 0.0
+
+    def _consider(self, each: float) -> None:
+        """Begin a comparison if it is time, for a program whose steps take so long."""
+        if each * self.threads < SHORT:
+            self.alone = self.threads == 1 and self._calls >= SETTLED
+            return
+        slower = self.threads > 1 and each > SLOWER * self._base
+        if self._calls <= COLD or (self._since < self._pause and not slower):
+            return
+        more = min(2 * self.threads, self.limit)
+        less = max(self.threads // 2, 1)
+        up = self.threads == 1 or (more > self.threads and self._rival <= self.threads)
+        self._rival = less if slower or not up else more
+        self._steps = max(1, round(TRIAL / each))
+        self._enter(_Phase.BASE)
+
+    def _decide(self, each: float, shared: bool) -> None:
+        self._enter(_Phase.STEADY)
+        self._since = 0.0
+        before, rival = self.threads, self._rival
+        if each < self._base * (GAIN if rival > before else 1.0):
+            self.threads, self._base, self._pause = rival, each, SOON
+            if before < rival < self.limit:
+                self._since = SOON  # perhaps even more
+        elif rival > before and not shared:
+            self._pause = LATE
+        else:
+            self._pause = min(2 * self._pause, LATE)

@@ -1,0 +1,210 @@
+"""Loops in any order, by several threads: the same results, whatever the threads do."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule.compiler.errors import Fault, IndexOutOfRange
+from chainrule.compiler.program import Buffer
+from chainrule.compiler.types import Where, symbol
+from chainrule.runtime import threads
+from chainrule.runtime.devices.base import Executable
+from chainrule.runtime.devices.cpu import pool
+from chainrule.runtime.devices.cpu.choice import Choice
+from chainrule.runtime.devices.cpu.pool_code import LONG, SESSION, WORTH
+
+MakeBuffer = Callable[..., Buffer]
+MakeExecutable = Callable[..., Executable]
+SetThreads = Callable[[int], None]
+
+PANELS = """
+n = x.shape[0]
+for first in prange(0, n, 4):
+    last = min(first + 4, n)
+    panel = local_array((4, 16), f32)
+    for i in range(first, last):
+        for j in range(16):
+            panel[i - first, j] = exp(x[i, j])
+    for i in range(first, last):
+        total = f32(0.0)
+        for j in range(16):
+            total = accumulate(total, panel[i - first, j])
+        for j in range(16):
+            y[i, j] = panel[i - first, j] / total
+"""
+NESTED = """
+for i in prange(x.shape[0]):
+    for j in prange(16):
+        for k in prange(2):
+            if k == 0:
+                y[i, j] = x[i, j] + f32(i * 16 + j)
+"""
+BACKWARD = """
+shift = f32(1.0)
+shift += f32(1.0)
+whole = view(y, (x.shape[0], 16))
+step = 0 - min(3, x.shape[0] + 1)
+for last in prange(x.shape[0] - 1, -1, step):
+    for i in range(max(last - 2, 0), last + 1):
+        for j in range(16):
+            whole[i, j] = x[i, j] * shift
+"""
+BODIES = {"panels": PANELS, "nested": NESTED, "backward": BACKWARD}
+
+
+@pytest.fixture
+def with_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
+    """Give programs exactly so many threads, and have them share every loop."""
+    before = threads.get_num_threads()
+
+    def always(choice: Choice, steps: int) -> tuple[int, int]:
+        choice.alone = False
+        return choice.limit, steps
+
+    with pool.team().helping(2):
+        pass
+    monkeypatch.setattr(Choice, "next", always)
+    monkeypatch.setattr(Choice, "took", lambda *given: None)
+    pool.team()._words[LONG] = 0
+    yield threads.set_num_threads
+    pool.team()._words[LONG] = WORTH
+    threads.set_num_threads(before)
+
+
+def program(name: str, buffer: MakeBuffer, piece: MakeExecutable) -> Executable:
+    rows, f32 = symbol("rows"), "float32"
+    buffers = buffer("x", "input", rows, 16, dtype=f32), buffer("y", "output", rows, 16, dtype=f32)
+    return piece("cpu", BODIES[name], *buffers, sizes=("rows",))
+
+
+def numbers(rows: int) -> Any:
+    return np.random.default_rng(rows).normal(size=(rows, 16)).astype(np.float32)
+
+
+def expected(name: str, x: Any) -> Any:
+    if name == "panels":
+        return np.exp(x) / np.exp(x).sum(1, keepdims=True)
+    return x + np.arange(x.size).reshape(x.shape) if name == "nested" else 2 * x
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3, 4, 5, 97, 1000])
+@pytest.mark.parametrize("name", BODIES)
+def test_every_number_of_threads_gives_the_same_bits(
+    name: str, rows: int, with_threads: SetThreads, buffer: MakeBuffer, piece: MakeExecutable
+) -> None:
+    run, x = program(name, buffer, piece), numbers(rows)
+    results = []
+    for count in (1, 2, 3, 5):
+        with_threads(count)
+        for _ in range(3):
+            (y,) = run.call(x)
+            results.append(y)
+    np.testing.assert_allclose(results[0], expected(name, x), 1e-6)
+    assert all(np.array_equal(y, results[0]) for y in results)
+
+
+def test_long_loops_are_shared(
+    with_threads: SetThreads, buffer: MakeBuffer, piece: MakeExecutable
+) -> None:
+    run, x, team = program("panels", buffer, piece), numbers(100), pool.team()
+    seen = []
+    for count, long in ((1, 0), (2, 1 << 60), (2, 0)):
+        with_threads(count)
+        team._words[LONG] = long
+        before = team.loops
+        for _ in range(4):
+            run.call(x)
+        seen.append(team.loops - before)
+    assert seen[:2] == [0, 0]
+    assert seen[2] >= 3  # the first is only timed
+    assert len(team._threads) >= 1
+
+
+FAULTY = """
+for i in prange(places.shape[0]):
+    for j in range(3):
+        y[i] = f64(checked(places[i] + j, 10, fault, 2 if j == 0 else 1))
+"""
+
+
+def test_the_fault_is_that_of_the_earliest_iteration(
+    with_threads: SetThreads, buffer: MakeBuffer, piece: MakeExecutable
+) -> None:
+    n = symbol("n")
+    buffers = buffer("places", "input", n, dtype="int64"), buffer("y", "output", n)
+    faults = tuple(Fault("index", f"take {i}", Where("net.py", i)) for i in (1, 2))
+    run = piece("cpu", FAULTY, *buffers, sizes=("n",), faults=faults)
+    places = np.zeros(200, np.int64)
+    places[[50, 120, 199]] = 11, -3, 25
+    for count in (1, 2, 5):
+        with_threads(count)
+        for _ in range(20):
+            with pytest.raises(IndexOutOfRange, match=r"net\.py:2.*take 2") as error:
+                run.call(places)
+            assert "11" in str(error.value)
+        (y,) = run.call(np.zeros(200, np.int64))
+        assert y.tolist() == [2.0] * 200
+
+
+def test_ten_thousand_small_loops_of_more_threads_than_cores(
+    with_threads: SetThreads, buffer: MakeBuffer, piece: MakeExecutable
+) -> None:
+    body = """
+for j in range(12):
+    y[j] = 0.0
+for turn in range(10000):
+    for j in prange(12):
+        y[j] += x[turn % 7] * (j + 1)
+"""
+    run = piece("cpu", body, buffer("x", "input", 7), buffer("y", "output", 12), sizes=())
+    x = np.arange(7.0)
+    wanted = np.arange(1, 13) * (sum(range(7)) * 1428 + sum(x[k] for k in range(10000 % 7)))
+    for count in (2, 5):
+        with_threads(count)
+        before = pool.team().loops
+        (y,) = run.call(x)
+        np.testing.assert_array_equal(y, wanted)
+        assert pool.team().loops - before >= 9000
+
+
+def test_two_programs_in_two_threads(
+    with_threads: SetThreads, buffer: MakeBuffer, piece: MakeExecutable
+) -> None:
+    with_threads(3)
+    x = numbers(500)
+    runs = [program(name, buffer, piece) for name in ("panels", "nested")]
+    wanted = [run.call(x)[0] for run in runs]
+    wrong: list[int] = []
+
+    def repeat(which: int) -> None:
+        for _ in range(200):
+            if not np.array_equal(runs[which].call(x)[0], wanted[which]):
+                wrong.append(which)
+
+    workers = [threading.Thread(target=repeat, args=(which,)) for which in (0, 1, 0)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not wrong
+    assert pool.team()._words[SESSION] % 2 == 0
+
+
+def test_threads_start_again_after_they_ended(
+    with_threads: SetThreads, buffer: MakeBuffer, piece: MakeExecutable
+) -> None:
+    run, x, team = program("panels", buffer, piece), numbers(100), pool.team()
+    with_threads(3)
+    before = run.call(x)[0]
+    assert team.stop()
+    assert not team._threads
+    with team.helping(2) as address:
+        assert address == 0  # as while others have it
+    team.go_on()
+    assert np.array_equal(run.call(x)[0], before)
+    assert len(team._threads) == 2
