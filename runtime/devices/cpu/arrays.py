@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 
 from .kinds import INT64, INT64_TYPE, NOTHING, ArrayKind, Kind, TupleKind
+from .parallel import BYTE, ZERO, counted, parallel
 from .routines import Intrinsic, kernel
-from .values import NONE, Array, Scalar, Tuple, Value, address, cast, copy, element, times
+from .values import NONE, Array, Scalar, Tuple, Value, address, cast, copy, element, plus, times
+
+NARROW = 64  # bytes of a row below which a batch is copied too quickly to be shared
+LARGE = 64 * 1024  # bytes of a batch from which threads may share it
+BLOCK = 8  # rows that are copied together
 
 
 def constant(dtype: str, shape: tuple[int, ...], values: list[Any]) -> np.ndarray[Any, Any]:
@@ -46,29 +52,47 @@ def _gather(builder: Any, source: Array, order: Array, start: Scalar, target: Ar
     size: Any = ir.Constant(INT64_TYPE, source.dtype.size)
     for axis in rest:
         size = times(builder, size, axis.value)
-    places, to, origin = (address(builder, array) for array in (order, target, source))
-    before = builder.block
-    loop, end = builder.append_basic_block("gather"), builder.append_basic_block("gather.end")
-    zero, one = ir.Constant(INT64_TYPE, 0), ir.Constant(INT64_TYPE, 1)
-    builder.cbranch(builder.icmp_signed(">", rows.value, zero), loop, end)
-    builder.position_at_end(loop)
-    row = builder.phi(INT64_TYPE)
-    row.add_incoming(zero, before)
-    place = builder.load(
-        element(builder, Array(INT64, places, order.sizes), [builder.add(start.value, row)]),
-        typ=INT64_TYPE,
-    )
-    byte = ir.IntType(8)
-    first, second = (
-        builder.gep(data, [times(builder, number, size)], inbounds=True, source_etype=byte)
-        for data, number in ((to, row), (origin, place))
-    )
-    copy(builder, first, second, size)
-    after = builder.add(row, one)
-    row.add_incoming(after, loop)
-    builder.cbranch(builder.icmp_signed("<", after, rows.value), loop, end)
-    builder.position_at_end(end)
+    captured: list[Value] = [source, order, start, target, Scalar(INT64, size)]
+    if isinstance(size, ir.Constant) and size.constant < NARROW:
+        _copy_rows(builder, captured, ZERO, rows.value)
+        return NONE
+    bytes_ = times(builder, rows.value, size)
+    many = builder.icmp_signed(">", bytes_, ir.Constant(INT64_TYPE, LARGE))
+    with builder.if_else(many) as (shared, alone):
+        with shared:
+            whole = plus(builder, rows.value, ir.Constant(INT64_TYPE, BLOCK - 1))
+            blocks = builder.sdiv(whole, ir.Constant(INT64_TYPE, BLOCK))
+            parallel(builder, blocks, captured, _copy_block)
+        with alone:
+            _copy_rows(builder, captured, ZERO, rows.value)
     return NONE
+
+
+def _copy_block(builder: Any, number: Any, captured: Sequence[Value]) -> None:
+    """A block of rows, which one thread copies."""
+    target = captured[3]
+    assert isinstance(target, Array)
+    block = ir.Constant(INT64_TYPE, BLOCK)
+    first = times(builder, number, block)
+    behind, rows = plus(builder, first, block), target.sizes[0].value
+    last = builder.select(builder.icmp_signed("<", behind, rows), behind, rows)
+    _copy_rows(builder, captured, first, last)
+
+
+def _copy_rows(builder: Any, captured: Sequence[Any], first: Any, last: Any) -> None:
+    """Copy the rows from `first` to `last` - 1 of the target."""
+    source, order, start, target, size = captured
+    places, to, origin = (address(builder, array) for array in (order, target, source))
+    with counted(builder, first, last) as row:
+        where = element(builder, Array(INT64, places, order.sizes), [builder.add(start.value, row)])
+        place = builder.load(where, typ=INT64_TYPE)
+        here, there = (
+            builder.gep(
+                data, [times(builder, number, size.value)], inbounds=True, source_etype=BYTE
+            )
+            for data, number in ((to, row), (origin, place))
+        )
+        copy(builder, here, there, size.value)
 
 
 # `gather_rows(source, order, start, target)`: `target[i] = source[order[start + i]]` for every row

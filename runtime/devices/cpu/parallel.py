@@ -46,6 +46,10 @@ def parallel(builder: Any, count: Any, captured: Sequence[Value], body: Body) ->
         if count.constant == 1:
             body(builder, ZERO, list(captured))
         return
+    if in_body(builder):
+        with counted(builder, ZERO, count) as k:
+            body(builder, k, list(captured))
+        return
     capture = Capture(builder, captured)
     function = _function(builder, capture, body)
     context = capture.stored()
@@ -63,6 +67,12 @@ def parallel(builder: Any, count: Any, captured: Sequence[Value], body: Body) ->
         with several:
             run = builder.load(word_at(builder, team, RUN), typ=RUN_TYPE.as_pointer())
             builder.call(run, [team, function, context, count, site])
+
+
+def in_body(builder: Any) -> bool:
+    """Whether a builder is in the body of such a loop, which one of the threads runs."""
+    name: str = builder.function.name
+    return name.startswith(BODY)
 
 
 def wait(builder: Any) -> None:

@@ -151,6 +151,29 @@ def test_the_fault_is_that_of_the_earliest_iteration(
         assert y.tolist() == [2.0] * 200
 
 
+@pytest.mark.parametrize(("rows", "width"), [(0, 300), (5, 300), (301, 300), (300, 3)])
+def test_rows_of_a_large_batch_are_gathered_together(
+    rows: int, width: int, with_threads: SetThreads, buffer: MakeBuffer, piece: MakeExecutable
+) -> None:
+    n = symbol("n")
+    buffers = [
+        buffer("x", "input", 50, width),
+        buffer("order", "input", symbol("m"), dtype="int64"),
+        buffer("like", "input", n),
+        buffer("y", "output", n, width),
+    ]
+    run = piece("cpu", "gather_rows(x, order, 2, y)", *buffers, sizes=("n", "m"))
+    random = np.random.default_rng(rows)
+    x, order = random.normal(size=(50, width)), random.integers(0, 50, rows + 2)
+    for count in (1, 2, 3):
+        with_threads(count)
+        before = pool.team().loops
+        for _ in range(3):
+            (y,) = run.call(x, order, np.zeros(rows))
+            assert np.array_equal(y, x[order[2:]])
+        assert (pool.team().loops > before) is (count > 1 and rows * width > 10_000)
+
+
 def test_ten_thousand_small_loops_of_more_threads_than_cores(
     with_threads: SetThreads, buffer: MakeBuffer, piece: MakeExecutable
 ) -> None:
