@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 from ..ir import Node
 from ..ops import linear, shape
 from ..types import FLOATS, Dim, product
+from .sliding import prepared
 from .wholes import Core
 
 Kind: TypeAlias = Literal["gemm", "loops", "elementwise"]
@@ -41,6 +42,9 @@ def _thick(node: Node) -> tuple[dict[str, Dim], str, str, str]:
 
 def standard(node: Node) -> Node:
     """The node, with transposes around a matrix product whose axes do not lie in groups."""
+    found = prepared(node)
+    if found is not None:
+        return found
     if node.op is not linear.CONTRACT or kind_of(node) != "gemm" or _core(node) is not None:
         return node
     left, right, out = (node.attr(name) for name in ("left", "right", "out"))

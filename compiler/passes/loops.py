@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ..errors import Bound, Fault
-from ..ir import CONST, LEAF, Node, Op, make
+from ..ir import CONST, LEAF, Graph, Node, Op, make
 from ..ops.convert import LITERAL, SIZE
 from ..types import Dim, Shape, TensorType, Where
 
@@ -240,6 +240,7 @@ class Schedule:
     """Kernels in order, and what they need.
 
     Attributes:
+        graph: what is computed, with the contractions as kernels have them.
         kernels: functions, to be called one after the other.
         stored: tensors that lie in memory between loops, other than inputs and the like.
         faults: what each fault code stands for, 1 first.
@@ -248,6 +249,7 @@ class Schedule:
         names: what tensors and values are called in the graph.
     """
 
+    graph: Graph
     kernels: tuple[Kernel, ...]
     stored: tuple[Node, ...]
     faults: tuple[Fault, ...]

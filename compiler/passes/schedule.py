@@ -8,6 +8,7 @@ of who uses it. `fuse` then shares loops, and drops the stores that nobody reads
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 
 from ..errors import Bound, Fault
@@ -25,8 +26,9 @@ from .loops import Combine, Schedule, Statement, axis, given, load
 from .nested import Nested
 from .pull import Index, Puller, aligned, factors, number, plus, scaled
 from .routines import ROUTINES, routine
+from .sliding import sliding
 from .updates import arranged
-from .wholes import Branches, Repeat, Whole
+from .wholes import Branches, Repeat, Routine, Whole
 
 # What a row costs where it is computed again, in additions; everything not named here is a call.
 COST = dict.fromkeys(CHEAP, 1.0) | {"divide": 4.0, "sqrt": 4.0}
@@ -80,20 +82,34 @@ def _bigger(domain: Shape, own: Shape) -> bool:
     return ratio is not None and ratio not in (0, 1)
 
 
+def _alone(node: Node, below: Node, uses: Counter[Node]) -> bool:
+    """Whether what lies between two nodes is used for the upper one alone."""
+    while node is not below:
+        (node,) = node.operands
+        if uses[node] > 1:
+            return False
+    return True
+
+
 class _Scheduler:
     """Decides what is stored, and writes a statement for each."""
 
     def __init__(self, graph: Graph, faults: list[Fault]) -> None:
         self.graph = graph
         self.nodes = graph.nodes()
+        self.slid = self._sliding()
+        inside = set(self.slid.values())
         self.kinds: dict[Node, Kind] = {
-            node: kind_of(node) for node in self.nodes if node.op is linear.CONTRACT
+            node: kind_of(node)
+            for node in self.nodes
+            if node.op is linear.CONTRACT and node not in inside
         }
         self.stored: set[Node] = set()
         self.pull = Puller(lambda node: given(node) or node in self.stored, faults)
         self.cores: dict[Node, Whole] = {
             node: core(node) for node, kind in self.kinds.items() if kind == "gemm"
         }
+        self.cores.update((routine.node, routine) for routine in self.slid)
         for node in self.nodes:
             if node.op in ROUTINES:
                 self.cores[node] = routine(node, self.pull)
@@ -103,6 +119,17 @@ class _Scheduler:
             if node not in self.nested and bodies(node):
                 found = inner.repeat(node) if node.op is scan.SCAN else inner.branches(node)
                 self.nested.update(dict.fromkeys(found.made, found))
+
+    def _sliding(self) -> dict[Routine, Node]:
+        """Contractions with windows; that of windows that are added up is nobody else's."""
+        uses = Counter(x for node in self.nodes for x in node.operands)
+        uses.update(self.graph.roots)
+        found: dict[Routine, Node] = {}
+        for node in self.nodes:
+            each = sliding(node)
+            if each is not None and (each[1] is node or _alone(node, each[1], uses)):
+                found[each[0]] = each[1]
+        return found
 
     def run(self) -> Schedule:
         """Decide, write, fuse."""
@@ -127,7 +154,7 @@ class _Scheduler:
         groups.extend(self._updates())
         kernels, kept = fuse(groups, outputs)
         faults = tuple(self.pull.faults)
-        return Schedule(kernels, kept, faults, self._bounds(), outputs, self._names())
+        return Schedule(self.graph, kernels, kept, faults, self._bounds(), outputs, self._names())
 
     def _names(self) -> dict[Node, str]:
         """Names of tensors, and of the scalar values that were written for them."""

@@ -69,6 +69,7 @@ class Routine:
         options: more arguments.
         code: the fault that it may set, or 0.
         product: the sizes of a matrix product that costs as much, if it is such a routine.
+        text: what it is told in words, before all other arguments.
     """
 
     kind: str
@@ -79,9 +80,11 @@ class Routine:
     options: tuple[bool, ...] = ()
     code: int = 0
     product: tuple[Dim, Dim, Dim] | None = None
+    text: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind}: {label(self.node)} of {', '.join(map(label, self.operands))}"
+        text = f" {self.text}:" if self.text else ""
+        return f"{self.kind}:{text} {label(self.node)} of {', '.join(map(label, self.operands))}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

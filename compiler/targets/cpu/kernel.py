@@ -343,6 +343,8 @@ class KernelWriter(Expressions):
         if routine.code:
             self.faults = True
             given += ["fault", str(routine.code)]
+        if routine.text:
+            given.insert(0, f'"{routine.text}"')
         self.lines.append(f"    {routine.kind}({', '.join(given)})")
 
     def _core(self, core: Core) -> None:

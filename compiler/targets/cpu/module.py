@@ -11,6 +11,7 @@ from ...ir import Graph, Node, is_leaf
 from ...ops.convert import LITERAL
 from ...ops.linear import CONTRACT
 from ...ops.scan import noun
+from ...ops.shape import PAD, TRANSPOSE
 from ...ops.steps import bodies, with_steps
 from ...passes.alike import Pattern, passed, pattern
 from ...passes.loops import LETTERS, Kernel as Nest, Schedule, given, in_place, loops
@@ -28,7 +29,8 @@ from .spelling import CALLS, NOUNS
 LIBRARY = "chainrule.runtime.devices.cpu.library"
 RESERVED = {
     *CALLS,
-    *"accumulate checked constant f32 f64 i32 i64 gather_rows inf nan kernel program view".split(),
+    *"accumulate checked constant contract f32 f64 i32 i64 gather_rows inf nan".split(),
+    *"kernel program view".split(),
     *"matmul matmul_nt matmul_tn matmul_tt philox_uniform_f32 philox_uniform_f64".split(),
     *"range bool min max step epoch fault order totals first last batch_size".split(),
     *"rows start done number".split(),
@@ -42,7 +44,7 @@ WIDTH = 100
 
 def emit(graph: Graph, fingerprint: str) -> Program:
     """The program of a lowered graph."""
-    return _Module(graph, schedule(graph)).program(fingerprint)
+    return _Module(schedule(graph)).program(fingerprint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +85,12 @@ class _Module:
 
     def __init__(
         self,
-        graph: Graph,
         planned: Schedule,
         outer: _Module | None = None,
         part: Part | None = None,
     ) -> None:
-        self.graph, self.schedule, self.outer, self.part = graph, planned, outer, part
+        self.schedule, self.outer, self.part = planned, outer, part
+        self.graph = graph = planned.graph
         self.stored = frozenset(planned.stored)
         self.comments = Comments(graph, self.stored)
         self.names = self.comments.names
@@ -109,7 +111,7 @@ class _Module:
         self._arguments()
         self.formulas = {x: self.comments.kernel(x, self.arrays) for x in planned.kernels}
         self.parts: dict[Part, _Module] = {
-            part: _Module(part.graph, part.planned, self, part)
+            part: _Module(part.planned, self, part)
             for nest in planned.kernels
             for part in parts_of(nest.core)
         }
@@ -190,6 +192,8 @@ class _Module:
             return str(node.attr("name"))
         if bodies(node):
             return noun(node)
+        if node.op in (PAD, TRANSPOSE) and (of := self._base(node.operands[0])):
+            return f"{of}_{'padded' if node.op is PAD else 'transposed'}"
         if node.op is CONTRACT:
             parts = [self._base(x) for x in node.operands]
             if all(parts):
@@ -198,7 +202,13 @@ class _Module:
         return NOUNS.get(node.op.name, node.op.name)
 
     def _base(self, node: Node) -> str | None:
-        while node not in self.names and node.op.name in ("transpose", "reshape", "cast"):
+        while node not in self.names and node.op.name in (
+            "transpose",
+            "reshape",
+            "cast",
+            "pad",
+            "windows",
+        ):
             (node,) = node.operands
         name = self.names.get(node) or self.arrays.get(node)
         return name if name is not None and len(name) <= 12 else None

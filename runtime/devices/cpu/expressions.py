@@ -21,6 +21,7 @@ from .kinds import (
     NUMBERS,
     Kind,
     Number,
+    TextKind,
     TupleKind,
     parts,
     promoted,
@@ -29,6 +30,7 @@ from .routines import Function, Intrinsic, TranslationError, local_array
 from .values import (
     Array,
     Scalar,
+    Text,
     Tuple,
     Value,
     assembled,
@@ -85,6 +87,8 @@ class Expressions:
         match node:
             case ast.Constant(value=bool() | int() | float()):
                 return self._known(node, node.value)
+            case ast.Constant(value=str(text)):
+                return Text(TextKind(text))
             case ast.Name(id=name):
                 return self._variable(node, name)
             case ast.BinOp(left=left, op=op, right=right):

@@ -78,7 +78,17 @@ class TupleKind:
         return f"({', '.join(map(str, self.items))})"
 
 
-Kind: TypeAlias = Number | ArrayKind | TupleKind
+@dataclass(frozen=True, slots=True)
+class TextKind:
+    """A text's type, which is the text: what a function of the library is told is known."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return repr(self.text)
+
+
+Kind: TypeAlias = Number | ArrayKind | TupleKind | TextKind
 NOTHING = TupleKind(())
 
 
@@ -91,6 +101,8 @@ def parts(kind: Kind) -> list[Any]:
             return [POINTER, *(INT64_TYPE for size in kind.sizes if size is None)]
         case TupleKind():
             return [part for item in kind.items for part in parts(item)]
+        case TextKind():
+            return []
 
 
 def promoted(first: Kind, second: Kind) -> Kind | None:

@@ -9,6 +9,7 @@ from math import inf, nan
 from .arrays import checked, constant, gather_rows, view
 from .blas import matmul, matmul_nt, matmul_tn, matmul_tt
 from .casts import f32, f64, i32, i64, u64
+from .contract import contract
 from .functions import (
     abs,
     accumulate,
@@ -73,6 +74,7 @@ __all__ = [
     "checked",
     "cholesky",
     "constant",
+    "contract",
     "copysign",
     "cos",
     "cosh",

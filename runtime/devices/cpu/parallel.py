@@ -16,7 +16,7 @@ from llvmlite import ir
 
 from .kinds import INT64_TYPE, POINTER
 from .pool_code import RUN, TEAM, YIELD
-from .values import Array, Scalar, Tuple, Value, address, room, word_at
+from .values import Array, Scalar, Text, Tuple, Value, address, room, word_at
 
 BODY = "chainrule_body"  # how the functions of bodies are called
 BODY_TYPE = ir.FunctionType(ir.VoidType(), [POINTER, INT64_TYPE, INT64_TYPE])
@@ -187,6 +187,8 @@ class Capture:
             case Tuple():
                 items = [self._value(item) for item in value.items]
                 return lambda builder, words: Tuple(tuple(item(builder, words) for item in items))
+            case Text():
+                return lambda builder, words: value
 
     def _address(self, data: Any) -> Callable[[Any, Sequence[Any]], Any]:
         """An address: that of a whole array, and what is to be added to it."""

@@ -17,6 +17,7 @@ from .kinds import (
     ArrayKind,
     Kind,
     Number,
+    TextKind,
     TupleKind,
 )
 
@@ -75,7 +76,14 @@ class Tuple:
         return TupleKind(tuple(item.kind for item in self.items))
 
 
-Value: TypeAlias = Scalar | Array | Tuple
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a function of the library is told, all of which is in its type."""
+
+    kind: TextKind
+
+
+Value: TypeAlias = Scalar | Array | Tuple | Text
 NONE = Tuple(())
 
 
@@ -135,6 +143,8 @@ def flatten(builder: Any, value: Value) -> list[Any]:
             return [address(builder, value), *unknown]
         case Tuple():
             return [word for item in value.items for word in flatten(builder, item)]
+        case Text():
+            return []
 
 
 def assembled(kind: Kind, words: Iterator[Any]) -> Value:
@@ -148,6 +158,8 @@ def assembled(kind: Kind, words: Iterator[Any]) -> Value:
             return Array(kind.dtype, data, tuple(sizes))
         case TupleKind():
             return Tuple(tuple(assembled(item, words) for item in kind.items))
+        case TextKind():
+            return Text(kind)
 
 
 def word_at(builder: Any, block: Any, position: int) -> Any:

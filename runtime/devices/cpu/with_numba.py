@@ -30,10 +30,10 @@ from numba.extending import overload, typeof_impl
 from numba.np.arrayobj import make_array
 
 from .casts import dtype_of
-from .kinds import BOOL, INT64, NUMBERS, POINTER, ArrayKind, Kind, Number, TupleKind
+from .kinds import BOOL, INT64, NUMBERS, POINTER, ArrayKind, Kind, Number, TextKind, TupleKind
 from .loader import EXTERNAL, external_address
 from .routines import Form, Function, Intrinsic, local_array, prange
-from .values import Array, Scalar, Tuple, Value, times
+from .values import Array, Scalar, Text, Tuple, Value, times
 
 TO_NUMBA = {
     kind: getattr(types, "boolean" if kind is BOOL else name) for name, kind in NUMBERS.items()
@@ -76,13 +76,17 @@ def _type_of_intrinsic(intrinsic: Intrinsic, _: Any = None) -> Any:
     names = ["typing_context", *(f"x{i}" for i in range(intrinsic.arity))]
     parameters = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in names]
     define.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
-    return types.Function(make_intrinsic_template(intrinsic, define, "chainrule"))
+    return types.Function(
+        make_intrinsic_template(intrinsic, define, "chainrule", prefer_literal=True)
+    )
 
 
 def _kind(found: Any) -> Kind | None:
     """Our type for one of Numba's; None if there is none."""
     if isinstance(found, types.Array) and found.layout == "C" and found.dtype in FROM_NUMBA:
         return ArrayKind(FROM_NUMBA[found.dtype], (None,) * found.ndim)
+    if isinstance(found, types.StringLiteral):
+        return TextKind(found.literal_value)
     if isinstance(found, types.BaseTuple):
         kinds = [_kind(item) for item in found]
         return None if None in kinds else TupleKind(tuple(kind for kind in kinds if kind))
@@ -110,6 +114,8 @@ def _value(context: Any, builder: Any, kind: Any, word: Any) -> Value:
         items = cgutils.unpack_tuple(builder, word, len(kind))
         found = [_value(context, builder, k, item) for k, item in zip(kind, items, strict=True)]
         return Tuple(tuple(found))
+    if isinstance(kind, types.StringLiteral):
+        return Text(TextKind(kind.literal_value))
     number = FROM_NUMBA[types.unliteral(kind)]
     return Scalar(number, context.cast(builder, word, kind, types.unliteral(kind)))
 

@@ -208,35 +208,35 @@ def else_of_stacked_1_2(batch, k_9, slope_2, result_1_4, fault):
 
 # net.py:12   test_2 = contract > 0
 @kernel
-def k1_test_2(contract, test_2):
-    test_2[0] = contract[0] > f64(0.0)
+def k1_test_2(contract_2, test_2):
+    test_2[0] = contract_2[0] > f64(0.0)
 
 
 # net.py:11   stacked_1 = (d_r of scan(d_r ← d_r / 2 - contract * d_r / (r * r * 2), sum ← sum + d_r / (2 r), from d_y, 0, for r in …)) + (sum of scan(d_r ← d_r / 2 - contract * d_r / (r * r * 2), sum ← sum + d_r / (2 r), from d_y, 0, for r in …)) if contract > 0 else d_y * exp(contract)
 @kernel
 def k2_stacked_1_2(
-    batch, test_2, contract, d_y, stacked_1_2, scratch_1_5, scratch_2_2, scratch_3_2, scratch_4,
+    batch, test_2, contract_2, d_y, stacked_1_2, scratch_1_5, scratch_2_2, scratch_3_2, scratch_4,
     scratch_5, scratch_6, fault,
 ):
     if test_2[0]:
         then_of_stacked_1_2(
-            batch, contract, d_y, stacked_1_2, scratch_1_5, scratch_2_2, scratch_3_2, scratch_4,
+            batch, contract_2, d_y, stacked_1_2, scratch_1_5, scratch_2_2, scratch_3_2, scratch_4,
             scratch_5, scratch_6, fault,
         )
     else:
-        else_of_stacked_1_2(batch, contract, d_y, stacked_1_2, fault)
+        else_of_stacked_1_2(batch, contract_2, d_y, stacked_1_2, fault)
 
 
 @program
 def step_of_cond_steps_2(
-    batch, d_y, contract, stacked_1_2, scratch_1_4, scratch_1_5, scratch_2_2, scratch_3_2,
+    batch, d_y, contract_2, stacked_1_2, scratch_1_4, scratch_1_5, scratch_2_2, scratch_3_2,
     scratch_4, scratch_5, scratch_6, fault,
 ):
     test_2 = view(scratch_1_4, (1,))
-    k1_test_2(contract, test_2)
+    k1_test_2(contract_2, test_2)
     k2_stacked_1_2(
-        batch, test_2, contract, d_y, stacked_1_2, scratch_1_5, scratch_2_2, scratch_3_2, scratch_4,
-        scratch_5, scratch_6, fault,
+        batch, test_2, contract_2, d_y, stacked_1_2, scratch_1_5, scratch_2_2, scratch_3_2,
+        scratch_4, scratch_5, scratch_6, fault,
     )
 
 

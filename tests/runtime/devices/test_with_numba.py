@@ -81,7 +81,18 @@ def library_functions() -> tuple[Program, dict[str, Any]]:
     return emitted(cr.function([x, a, b], outputs)._request), arrays
 
 
-@pytest.mark.parametrize("case", [training, library_functions])
+def convolution() -> tuple[Program, dict[str, Any]]:
+    """Windows read in place, and added up."""
+    x, w = cr.tensor("x", (2, 5, 6, 3), "float64"), cr.tensor("w", (3, 2, 3, 4), "float64")
+    y = cr.conv(x, w, strides=(2, 1), padding="same")
+    request = cr.function([x, w], [y, *cr.grad(cr.sum(cr.sin(y)), [x, w])])._request
+    random = np.random.default_rng(2)
+    shapes = {"x": (2, 5, 6, 3), "w": (3, 2, 3, 4)}
+    arrays = {name: random.normal(size=dims) for name, dims in shapes.items()}
+    return emitted(request), arrays
+
+
+@pytest.mark.parametrize("case", [training, library_functions, convolution])
 def test_numba_computes_the_same(case: Callable[[], tuple[Program, dict[str, Any]]]) -> None:
     program, arrays = case()
     expected = by_numba(program, arrays)

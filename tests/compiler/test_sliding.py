@@ -1,0 +1,130 @@
+"""Convolutions read windows where they lie: what kernels say, and that it is right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+import chainrule as cr
+
+SHAPES: dict[str, tuple[dict[str, Any], tuple[int, ...], tuple[int, ...]]] = {
+    "plain": (dict(), (5, 6, 3), (3, 2, 3, 4)),
+    "strides": (dict(strides=(2, 1), padding="same"), (5, 6, 3), (3, 2, 3, 4)),
+    "dilation": (dict(dilation=2), (7, 8, 3), (3, 2, 3, 4)),
+    "groups": (dict(groups=2), (5, 6, 4), (3, 2, 2, 6)),
+    "depthwise": (dict(groups=4), (5, 6, 4), (3, 2, 1, 4)),
+    "skipping": (dict(strides=2), (5, 6, 3), (1, 1, 3, 4)),
+    "channels first": (dict(data_format="channels_first"), (3, 5, 6), (3, 2, 3, 4)),
+}
+CALLS = {
+    "plain": [
+        "b x+u 3y+v, u v f -> b x y f",
+        "b x+u 3y+v, b x y f -> u v f",
+        "b x y f, f u v -> b x+u 3y+v",
+    ],
+    "strides": [
+        "b 2x+u 3y+v, u v f -> b x y f",
+        "b 2x+u 3y+v, b x y f -> u v f",
+        "b x y f, f u v -> b 2x+u 3y+v",
+    ],
+    "dilation": [
+        "b x+2u y+2v c, u v c f -> b x y f",
+        "b x+2u y+2v c, b x y f -> u v c f",
+        "b x y f, f u v c -> b x+2u y+2v c",
+    ],
+    "groups": [
+        "b x+u y+v 2g+c, u v c g f -> b x y g f",
+        "b x+u y+v 2g+c, b x y g f -> u v c g f",
+        "b x y g f, f g u v c -> b x+u y+v 2g+c",
+    ],
+    "depthwise": [
+        "b x+u y+v c, u v 0 c 0 -> b x y c 0",
+        "b x+u y+v c, b x y c 0 -> u v 0 c 0",
+        "b x y c 0, u v 0 c 0 -> b x+u y+v c",
+    ],
+    "skipping": [
+        "b 2x 2y c, 0 0 c f -> b x y f",
+        "b 2x 2y c, b x y f -> 0 0 c f",
+        "b x y f, f 0 0 c -> b 2x 2y c",
+    ],
+    "channels first": [
+        "b x+u 3y+v, u v f -> b x y f",
+        "b x+u 3y+v, b x y f -> u v f",
+        "b f x y, f u v -> b x+u 3y+v",
+    ],
+}
+
+
+def derivatives(x: cr.Tensor, w: cr.Tensor, **options: Any) -> list[cr.Tensor]:
+    """A convolution, and the gradients of a function of it."""
+    y = cr.conv(x, w, **options)
+    return [y, *cr.grad(cr.sum(cr.sin(y)), [x, w])]
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_no_windows_are_stored(name: str) -> None:
+    options, dims, kernel = SHAPES[name]
+    x, w = cr.tensor("x", ("batch", *dims)), cr.tensor("w", kernel)
+    source = cr.function([x, w], derivatives(x, w, **options), target="cpu").source()
+    lines = [line.strip() for line in source.splitlines()]
+    found = [line.split('"')[1] for line in lines if line.startswith('contract("')]
+    assert sorted(found) == sorted(CALLS[name])
+    assert not any("matmul(" in line for line in lines)
+    assert not any("windows = view" in line or "windows_2 = view" in line for line in lines)
+
+
+@st.composite
+def convolutions(draw: st.DrawFn) -> tuple[dict[str, Any], list[tuple[int, ...]]]:
+    """A convolution's options, and the shapes of x and w."""
+    rank = draw(st.integers(1, 2))
+    size = [draw(st.integers(1, 4)) for _ in range(rank)]
+    strides = tuple(draw(st.integers(1, 3)) for _ in range(rank))
+    dilation = tuple(draw(st.integers(1, 2)) for _ in range(rank))
+    padding = [(draw(st.integers(0, 2)), draw(st.integers(0, 2))) for _ in range(rank)]
+    groups = draw(st.sampled_from([1, 1, 1, 2, 3]))
+    c, f = (groups * draw(st.integers(1, 17 // groups)) for _ in range(2))
+    dims = [(k - 1) * d + 1 + draw(st.integers(0, 6)) for k, d in zip(size, dilation, strict=True)]
+    first = draw(st.booleans())
+    whole = (c, *dims) if first else (*dims, c)
+    options = {
+        "strides": strides,
+        "dilation": dilation,
+        "padding": padding,
+        "groups": groups,
+        "data_format": "channels_first" if first else "channels_last",
+    }
+    return options, [(draw(st.integers(0, 3)), *whole), (*size, c // groups, f)]
+
+
+@settings(max_examples=12)
+@given(convolutions(), st.sampled_from(["float32", "float64"]))
+def test_derivatives_are_those_of_numpy(case: Any, dtype: str) -> None:
+    """First and second ones."""
+    options, (dims, kernel) = case
+    x, w = cr.tensor("x", ("batch", *dims[1:]), dtype), cr.tensor("w", kernel, dtype)
+    outputs = derivatives(x, w, **options)
+    again = cr.grad(cr.sum(outputs[1] ** 2) + cr.sum(outputs[2] ** 2), [x, w])
+    random = np.random.default_rng(1)
+    values = [random.normal(size=dims).astype(dtype), random.normal(size=kernel).astype(dtype)]
+    want, found = (
+        cr.function([x, w], [*outputs, *again], target=target)(*values)
+        for target in ("numpy", "cpu")
+    )
+    tolerance = 2e-4 if dtype == "float32" else 1e-11
+    for a, b in zip(want, found, strict=True):
+        scale = tolerance * max(1.0, float(np.max(np.abs(a), initial=0)))
+        np.testing.assert_allclose(b, a, rtol=tolerance, atol=scale)
+
+
+def test_jacobians() -> None:
+    dims, kernel = (2, 4, 5, 2), (2, 3, 2, 3)
+    x, w = cr.tensor("x", dims, "float64"), cr.tensor("w", kernel, "float64")
+    outputs = [cr.jacobian(cr.conv(x, w, 2, "same"), each) for each in (x, w)]
+    random = np.random.default_rng(2)
+    values = [random.normal(size=dims), random.normal(size=kernel)]
+    want, found = (cr.function([x, w], outputs, target=t)(*values) for t in ("numpy", "cpu"))
+    for a, b in zip(want, found, strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-12, atol=1e-12)
