@@ -13,7 +13,19 @@ import numpy as np
 from . import reference_matrices
 from .errors import IndexOutOfRange, UsageError
 from .ir import CONST, LEAF, Node, transform, walk
-from .ops import choice, convert, custom, index, linear, random, reduce, scan, shape, windows
+from .ops import (
+    choice,
+    convert,
+    custom,
+    index,
+    linear,
+    random,
+    reduce,
+    rows,
+    scan,
+    shape,
+    windows,
+)
 from .ops.base import Scalar
 from .types import Shape, Size, value
 
@@ -154,6 +166,16 @@ def _add_at(node: Node, sizes: Mapping[str, int], grad: Array, positions: Array)
     result = np.zeros(shape_of(node.shape, sizes), grad.dtype)
     _bounds(node, positions, result.shape[axis])
     np.add.at(result, (slice(None),) * axis + (positions,), grad)
+    return result
+
+
+def _replace_rows(
+    node: Node, sizes: Mapping[str, int], old: Array, new: Array, *indices: Array
+) -> Array:
+    result = old.copy()
+    for positions in indices:
+        _bounds(node, positions, result.shape[0])
+        result[positions] = new[positions]
     return result
 
 
@@ -317,6 +339,7 @@ RULES: dict[object, Rule] = {
     index.ADD_ALONG: _add_along,
     index.GATHER: _gather,
     index.SCATTER_ADD: _scatter_add,
+    rows.REPLACE_ROWS: _replace_rows,
     **reference_matrices.RULES,
     random.UNIFORM: _uniform,
     scan.SCAN: _scan,

@@ -44,6 +44,7 @@ class Network:
         terms: what regularizers and layers add to the loss, in training and outside.
         rows: the layers in order.
         initializers: of parameters and states by name; none where the arrays are there already.
+        sparse: names of parameters of which a step is to update those rows alone that it reads.
     """
 
     graph: Graph
@@ -51,6 +52,7 @@ class Network:
     terms: tuple[tuple[Node, Node], ...]
     rows: tuple[Row, ...]
     initializers: Mapping[str, Initializer]
+    sparse: frozenset[str] = frozenset()
 
     @property
     def counter(self) -> Node | None:
@@ -155,6 +157,7 @@ def network(inputs: Sequence[Tensor], outputs: Sequence[Tensor], name: str) -> N
         (*_penalties(parameters, renamed), *added),
         tuple(_row(node, call, training, renamed, names) for node, call in calls),
         initializers,
+        frozenset(renamed[p.node].attr("name") for p in parameters if p.sparse),
     )
 
 

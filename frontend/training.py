@@ -13,6 +13,7 @@ from chainrule.compiler.types import TensorType
 from .formula import Loss, Metric
 from .formulas.updates import Optimizer
 from .network import Namer, Network
+from .rows import tables
 from .tensor import Tensor
 
 
@@ -102,7 +103,8 @@ def training(network: Network, objective: Objective, optimizer: Optimizer) -> Tr
             "add a layer that has some, such as cr.Dense(10)",
         )
     grads = [Tensor(gradient(loss_node, p, const(1, loss_node.dtype))) for p in graph.params]
-    update = optimizer.apply(params, grads)
+    found = tables(loss_node, graph.params, network.sparse)
+    update = optimizer.apply(params, grads, found)
     names = {**graph.names, **update.names, loss_node: namer("L")}
     updates = tuple(update.updates) + graph.updates
     if (counter := network.counter) is not None:

@@ -244,6 +244,11 @@ class Printer:
             terms.append((factor < 0, self.notation.product(pieces)))
         return terms[0][1] if len(terms) == 1 and not terms[0][0] else self.notation.total(terms)
 
+    def rows(self, indices: Sequence[Node]) -> str:
+        """The rows of a tensor that indices name: `[t]`, and nothing where there are none."""
+        shown = ", ".join(self.piece(index, self.depth).text for index in indices)
+        return f"[{shown}]" if shown else ""
+
     def labels(self, x: Node, axes: Sequence[int]) -> list[str]:
         """What the axes of a reduction are called; nothing if it runs over all."""
         if len(axes) == x.type.ndim:

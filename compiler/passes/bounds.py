@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from ..errors import Bound
 from ..ir import Node, Op
-from ..ops import convolution, index, pooling, reduce, scan, shape, windows
+from ..ops import convolution, index, pooling, reduce, rows, scan, shape, windows
 from ..types import Dim, Shape, Size, mul, product, sub
 
 Need: TypeAlias = tuple[Dim, str]
@@ -91,6 +91,11 @@ def _scatter(node: Node) -> Iterator[Need]:
     yield from _positions(product(index.together(indices)), node.attr("dims"))
 
 
+def _rows(node: Node) -> Iterator[Need]:
+    for positions in node.operands[2:]:
+        yield from _positions(positions.type.size, node.shape[:1])
+
+
 def _windows(node: Node) -> Iterator[Need]:
     for i, size in enumerate(windows.beyond(node)):
         yield size, f"windows: the window is larger than axis {node.attr('axis') + i}"
@@ -136,6 +141,7 @@ NEEDS: Mapping[Op, Callable[[Node], Iterator[Need]]] = {
     index.ADD_ALONG: _add_at,
     index.GATHER: _gather,
     index.SCATTER_ADD: _scatter,
+    rows.REPLACE_ROWS: _rows,
     windows.WINDOWS: _windows,
     convolution.CONVOLUTION: _conv,
     convolution.CONVOLUTION_TRANSPOSE: _conv_transpose,

@@ -28,7 +28,8 @@ def flatten(entry: Entry) -> Entry:
     members = [item for item in body if isinstance(item, Statement)]
     inner = axes[-1].attr("dim")
     whole = isinstance(inner, int) and inner % LANES == 0
-    if whole or len(axes) == 1 or len(members) != len(body):
+    spans = any(found.operands for found in axes)
+    if whole or spans or len(axes) == 1 or len(members) != len(body):
         return entry
     flat = axis(0, product(tuple(found.attr("dim") for found in axes)))
     known: dict[Node, Node] = {}

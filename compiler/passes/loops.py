@@ -23,8 +23,20 @@ if TYPE_CHECKING:
 LETTERS = "ijklmnpqrstuvw"
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Positions along a loop that are known only where it begins: `start` to `stop` - 1."""
+
+    start: Node
+    stop: Node
+
+
+Extent: TypeAlias = "Dim | Span"
+Domain: TypeAlias = "tuple[Extent, ...]"
+
+
 class Axis(Op):
-    """The position along a loop. attrs: depth, dim."""
+    """The position along a loop. operands: the ends of a span. attrs: depth, dim if it has one."""
 
     name = "axis"
 
@@ -73,9 +85,11 @@ class Draw(Op):
 AXIS, LOAD, CHECKED, DRAW = Axis(), Load(), Checked(), Draw()
 
 
-def axis(depth: int, dim: Dim) -> Node:
+def axis(depth: int, extent: Extent) -> Node:
     """The position along the loop at this depth."""
-    return make(AXIS, (), depth=depth, dim=dim)
+    if isinstance(extent, Span):
+        return make(AXIS, (extent.start, extent.stop), depth=depth, dim=None)
+    return make(AXIS, (), depth=depth, dim=extent)
 
 
 def load(tensor: Node, index: tuple[Node, ...], shape: Shape, guard: Node | None = None) -> Node:
@@ -131,7 +145,7 @@ class Statement:
     Attributes:
         target: the tensor that is written; a parameter or state that is updated in place.
         node: the tensor whose value it is.
-        domain: the loops' sizes, outermost first; axes of size 1 have none.
+        domain: the loops' sizes or spans, outermost first; axes of size 1 have none.
         index: the element that is written.
         value: what is written; combined with what is there if `combine` says so.
         ready: how many of the loops an element needs around it; behind the others it is done.
@@ -142,7 +156,7 @@ class Statement:
 
     target: Node
     node: Node
-    domain: Shape
+    domain: Domain
     index: tuple[Node, ...]
     value: Node
     ready: int
@@ -284,7 +298,9 @@ def loops(entries: Iterable[Entry]) -> int:
 def _lines(entries: Iterable[Entry], margin: str) -> Iterator[str]:
     for entry in entries:
         if isinstance(entry, Loop):
-            yield f"{margin}for {show(entry.axis)} < {entry.axis.attr('dim')}:"
+            ends = [show(x) for x in entry.axis.operands]
+            size = " ... ".join(ends) if ends else f"< {entry.axis.attr('dim')}"
+            yield f"{margin}for {show(entry.axis)} {size}:"
             yield from _lines(entry.body, margin + "    ")
         elif isinstance(entry, Statement):
             yield f"{margin}{entry}"

@@ -143,6 +143,10 @@ class Puller:
             return load(node, at, node.shape, guard)
         return self.inside(node, at, guard)
 
+    def know(self, node: Node, at: Index, value: Node) -> None:
+        """Say what the element of `node` at a position is."""
+        self._known[node, at, None] = value
+
     def inside(self, node: Node, at: Index, guard: Node | None = None) -> Node:
         """The same, not from memory even if the tensor is stored."""
         key = (node, at, guard)

@@ -26,6 +26,7 @@ from .loops import Combine, Schedule, Statement, axis, given, load
 from .nested import Nested
 from .pull import Index, Puller, aligned, factors, number, plus, scaled
 from .routines import ROUTINES, routine
+from .rows import grouped, settled
 from .sliding import sliding
 from .updates import arranged
 from .wholes import Branches, Repeat, Routine, Whole
@@ -64,6 +65,7 @@ def schedule(graph: Graph) -> Schedule:
 
 
 def _planned(graph: Graph, faults: list[Fault]) -> Schedule:
+    graph = settled(graph)
     mapped = transform(graph.leaves + graph.roots, standard)
     return _Scheduler(graph.map(mapped), faults).run()
 
@@ -113,6 +115,9 @@ class _Scheduler:
         for node in self.nodes:
             if node.op in ROUTINES:
                 self.cores[node] = routine(node, self.pull)
+        self.rows = grouped(graph)
+        self.sums = {node: rows for rows in self.rows for node in rows.sums}
+        self.inside = {node for rows in self.rows for node in rows.inside}
         self.nested: dict[Node, Repeat | Branches] = {}
         inner = Nested(self.nodes, lambda graph: _planned(graph, faults), self.pull.fault)
         for node in self.nodes:
@@ -136,8 +141,13 @@ class _Scheduler:
         self._store_what_must_be()
         self._store_what_is_worth_it()
         groups: list[Whole | list[Statement]] = []
+        for rows in self.rows:
+            groups.append(rows.routine(self.pull))
+            rows.know(self.pull)
         for node in self.nodes:
-            if node in self.cores:
+            if node in self.sums:
+                groups.append([self.sums[node].sum(node, self.pull)])
+            elif node in self.cores:
                 groups.append(self.cores[node])
             elif node in self.nested:
                 found = self.nested[node]
@@ -167,7 +177,7 @@ class _Scheduler:
     # What is stored
 
     def _reduces(self, node: Node) -> bool:
-        return (
+        return node not in self.sums and (
             node.op in COMBINE
             or node.op in RUNNING
             or node in self.cores
@@ -187,6 +197,7 @@ class _Scheduler:
                     (x,) = x.operands
                 if x.op is shape.PAD:
                     self.stored.add(x)
+        self.stored.update(rows.index for rows in self.rows if not given(rows.index))
         self.stored.update(self.nested)
         for found in (*self.cores.values(), *self.nested.values()):
             self.stored.update(x for x in found.operands if not given(x))
@@ -196,7 +207,7 @@ class _Scheduler:
         height: dict[Node, int] = {}
         for node in self.nodes:
             below = max((height[x] for x in node.operands), default=0)
-            if below >= LONGEST and not given(node):
+            if below >= LONGEST and not given(node) and node not in self.inside:
                 self.stored.add(node)
             height[node] = 0 if node in self.stored else below + 1
 
@@ -218,6 +229,9 @@ class _Scheduler:
         for target, new in self.graph.updates:
             if new not in self.stored:
                 owners[new].add(target)
+        for rows in self.rows:  # they stand in one loop
+            (first, _), *_ = rows.updates
+            owners.update((new, {first}) for _, new in rows.updates)
         for node in reversed(self.nodes):
             if node in self.cores or given(node):
                 continue
@@ -226,12 +240,13 @@ class _Scheduler:
                     owners[x].add(node)
                 continue
             own = owners[node]
-            if node not in self.stored and node.op not in (CONST, convert.SIZE, random.UNIFORM):
+            kept = node in self.stored or node in self.inside
+            if not kept and node.op not in (CONST, convert.SIZE, random.UNIFORM):
                 again = any(_bigger(self._domain_of(owner), node.shape) for owner in own)
                 spread = len(own) > 1 and reads[node] >= MANY and node not in updates
                 if spread or (cost[node] >= WORTH_STORING and (len(own) > 1 or again)):
                     self.stored.add(node)
-            if node in self.stored:
+            if node in self.stored or node in self.sums:
                 own = {node}
             for x in node.operands:
                 owners[x] |= own
@@ -388,12 +403,14 @@ class _Scheduler:
     def _updates(self) -> list[list[Statement]]:
         """New values over the old ones; those that need each other's old values go together."""
         updates = []
+        of_rows = [statement for rows in self.rows for statement in rows.statements(self.pull)]
+        done = {statement.target for statement in of_rows}
         for target, new in self.graph.updates:
-            if new is target:
+            if new is target or target in done:
                 continue
             domain, at = positions_of(target.shape)
             updates.append(_map(target, new, domain, at, self.pull(new, at)))
-        return arranged(updates)
+        return arranged([*updates, *of_rows])
 
     def _bounds(self) -> tuple[Bound, ...]:
         """What must hold in a call, here and in the steps of loops."""

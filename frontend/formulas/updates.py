@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from chainrule.compiler.errors import ShapeError, UsageError, caller
@@ -11,6 +12,7 @@ from chainrule.compiler.ir import Node, leaf, located, walk
 from chainrule.compiler.ops.convert import cast
 from chainrule.compiler.types import TensorType
 
+from ..rows import Table, refused
 from ..tensor import Tensor, as_tensor
 from .kinds import Formula, positional
 from .signature import REQUIRED, Argument
@@ -110,12 +112,18 @@ class Optimizer(Formula):
         """The names of its states, in order."""
         return [argument.name for argument in self.signature.of("state", "scalar")]
 
-    def apply(self, params: Sequence[Tensor], grads: Sequence[Tensor]) -> Update:
+    def apply(
+        self,
+        params: Sequence[Tensor],
+        grads: Sequence[Tensor],
+        tables: Mapping[Node, Table] = MappingProxyType({}),
+    ) -> Update:
         """The step of all parameters.
 
         Args:
             params: leaves of the graph.
             grads: a gradient for each, of its shape and dtype.
+            tables: those of which only rows are read.
 
         Returns:
             New values, and everything that they depend on.
@@ -136,8 +144,11 @@ class Optimizer(Formula):
             updates: list[tuple[Node, Node]] = []
             state: list[tuple[Node, float]] = []
             clipped = self._clipped(grads, values)
+            self._check_clipping(tables.values())
             for p, g in zip(params, clipped, strict=True):
                 changed, kept = self._step(p, g, t, values)
+                if p.node in tables:
+                    changed = [*tables[p.node].updates(changed, g.node)]
                 updates += changed
                 state += kept
         used = set(walk([new for _, new in updates]))
@@ -154,6 +165,15 @@ class Optimizer(Formula):
                 if new is not g
             },
         )
+
+    def _check_clipping(self, tables: Iterable[Table]) -> None:
+        """Whether gradients are left to be those of rows alone."""
+        own = super().defaults()
+        for name in ("clipnorm", "global_clipnorm"):
+            if name not in own and self.settings[name] is not None:
+                for table in tables:
+                    if table.asked:
+                        raise refused(table.node, f"{name} looks at all rows of its gradient")
 
     def _clipped(self, grads: Sequence[Tensor], values: Mapping[str, Any]) -> list[Tensor]:
         from ..transforms import clip_by_global_norm, clip_by_norm, clip_by_value

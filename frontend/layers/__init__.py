@@ -1,6 +1,7 @@
 """Layers: functions of tensors that own parameters."""
 
 from .attention import MultiHeadAttention
+from .bags import EmbeddingBag
 from .base import BaseLayer
 from .cells import RNN, Bidirectional
 from .convolution import (
@@ -79,6 +80,7 @@ __all__ = [
     "DepthwiseConv2D",
     "Dropout",
     "Embedding",
+    "EmbeddingBag",
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",

@@ -29,12 +29,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parameter:
-    """An array that is trained: its leaf in the graph, and how its first value is drawn."""
+    """An array that is trained: its leaf in the graph, and how its first value is drawn.
+
+    `sparse` asks for updates of those rows alone that a step reads.
+    """
 
     name: str
     node: Node
     initializer: Initializer
     regularizer: Regularizer | None
+    sparse: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,6 +156,7 @@ class BaseLayer(ABC):
         dtype: str,
         initializer: Initializer,
         regularizer: Regularizer | None = None,
+        sparse: bool = False,
     ) -> Tensor:
         """A parameter of the layer: made at the first call, the same at all others."""
         type_ = TensorType(dtype, shape)
@@ -161,7 +166,7 @@ class BaseLayer(ABC):
                     raise self._shared(name, p.node, type_)
                 return Tensor(p.node)
         node = leaf(name, type_, "param", caller())
-        self.parameters.append(Parameter(name, node, initializer, regularizer))
+        self.parameters.append(Parameter(name, node, initializer, regularizer, sparse))
         return Tensor(node)
 
     def _shared(self, name: str, node: Node, needed: TensorType) -> ShapeError:

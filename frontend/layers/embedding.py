@@ -43,9 +43,14 @@ class Embedding(BaseLayer):
         embeddings_regularizer: a term added to the loss for `E`.
         dtype: of the vectors.
         name: the layer's name.
+        sparse: whether a step updates those rows alone that it reads, and the optimizer's states
+            of these rows: others cost nothing, and are not moved by momentum. A row that is read
+            several times is updated once, by the sum. Only rows may be read of `E`: no
+            regularizer, and no clipping by a norm. Optimizers that leave rows without a gradient
+            as they are, such as `SGD` without momentum, do so unasked where a table is large.
 
     Raises:
-        UsageError: a size is not a positive integer.
+        UsageError: a size is not a positive integer, or `E` is used whole and sparse.
         DTypeError: the input is not of integers.
 
     Example:
@@ -54,7 +59,8 @@ class Embedding(BaseLayer):
         (batch, 32, 64)
 
     Source:
-        Bengio et al. 2003, "A neural probabilistic language model", section 2.
+        Bengio et al. 2003, "A neural probabilistic language model", section 2. Updates of rows are
+        those of PyTorch's SparseAdam, and of LazyAdam.
     """
 
     letter = "e"
@@ -67,14 +73,19 @@ class Embedding(BaseLayer):
         embeddings_regularizer: Any = None,
         dtype: str = "float32",
         name: str | None = None,
+        sparse: bool = False,
     ) -> None:
         super().__init__(name)
-        self.input_dim = count("Embedding", "input_dim", input_dim)
-        self.output_dim = count("Embedding", "output_dim", output_dim)
+        called = type(self).__name__
+        self.input_dim = count(called, "input_dim", input_dim)
+        self.output_dim = count(called, "output_dim", output_dim)
+        if not isinstance(sparse, bool):
+            raise UsageError(f"{called} with sparse={sparse!r}", "expected True or False", "True")
+        self.sparse = sparse
         self.dtype = dtype_name(dtype)
         if self.dtype not in FLOATS:
             raise DTypeError(
-                f"Embedding of {self.dtype}",
+                f"{called} of {self.dtype}",
                 "vectors are trained: expected float32 or float64",
                 "labels may be int32 or int64, their vectors are floats",
             )
@@ -85,7 +96,10 @@ class Embedding(BaseLayer):
 
     def describe(self) -> str:
         """As written."""
-        return f"Embedding({self.input_dim}, {self.output_dim})"
+        return f"Embedding({self.input_dim}, {self.output_dim}{self._told()})"
+
+    def _told(self) -> str:
+        return ", sparse=True" if self.sparse else ""
 
     def apply(self, *inputs: Tensor) -> Tensor:
         """Of shape `(*x.shape, output_dim)`."""
@@ -97,7 +111,9 @@ class Embedding(BaseLayer):
                 'cr.Input(..., dtype="int32")',
             )
         shape = (self.input_dim, self.output_dim)
-        e = self.parameter("E", shape, self.dtype, self._initializer, self._regularizer)
+        e = self.parameter(
+            "E", shape, self.dtype, self._initializer, self._regularizer, self.sparse
+        )
         return take(e, x, axis=0)
 
 

@@ -251,6 +251,7 @@ from chainrule.frontend.layers import (
     DepthwiseConv2D as DepthwiseConv2D,
     Dropout as Dropout,
     Embedding as Embedding,
+    EmbeddingBag as EmbeddingBag,
     Flatten as Flatten,
     GaussianDropout as GaussianDropout,
     GaussianNoise as GaussianNoise,

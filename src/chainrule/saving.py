@@ -83,6 +83,7 @@ def _config(model: Model) -> dict[str, Any]:
         "training": show(network.graph),
         "forward": show(network.inference),
         "terms": show(_terms(network)),
+        "sparse": sorted(network.sparse),
         "rows": [_row_data(row) for row in network.rows],
         "compiled": None if compiled is None else _compiled_data(compiled),
     }
@@ -127,10 +128,12 @@ def _model(config: Mapping[str, Any]) -> Model:
     forward = _graph(config["forward"], "forward")
     training = _of_leaves(forward, _graph(config["training"], "training"))
     terms = _of_leaves(training, _graph(config["terms"], "terms"))
-    seed = config["seed"]
+    seed, sparse = config["seed"], frozenset(map(sound.line, config.get("sparse", ())))
+    if not sparse <= set(map(_name, training.params)):
+        raise ValueError("rows are updated of what is no parameter")
     model = Model.of(
         identifier(config["name"], "a model's name"),
-        Network(training, forward, _pairs(terms, training), rows, initializers={}),
+        Network(training, forward, _pairs(terms, training), rows, {}, sparse),
         None if seed is None else int(seed),
     )
     if config["compiled"] is not None:

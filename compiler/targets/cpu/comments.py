@@ -10,6 +10,7 @@ from ...explain.formulas import display_names, forward
 from ...explain.notation import Text
 from ...explain.printer import Printer
 from ...ir import Graph, Node, is_leaf, walk
+from ...ops.rows import written
 from ...passes.loops import Kernel, in_place
 from ..spelling import docstring
 
@@ -51,7 +52,7 @@ class Comments:
                 if inner in self.names and not is_leaf(inner) and inner not in self._said:
                     self._said.add(inner)
                     lines.append((inner, self._equation(inner)))
-        updates = [(s.target, s.node) for s in nest.statements() if in_place(s.target)]
+        updates = {s.target: s.node for s in nest.statements() if in_place(s.target)}
         lines += self._updates(updates)
         if not lines:
             # What is filled or copied is told by where it goes: a number has no name of its own.
@@ -68,8 +69,9 @@ class Comments:
             printer = Printer(names, printer.notation, words=self._words)
         return f"{printer.name(printer.names[node])} = {printer.formula(node)}"
 
-    def _updates(self, updates: Sequence[tuple[Node, Node]]) -> Iterator[Line]:
+    def _updates(self, wanted: Mapping[Node, Node]) -> Iterator[Line]:
         """New values of what is updated, those first that others are made of."""
+        updates = [(target, written(new)[0]) for target, new in wanted.items()]
         called = {new: target.attr("name") for target, new in updates if not is_leaf(new)}
         old = {new: target for target, new in updates}
         # Formulas end at names.
@@ -82,11 +84,12 @@ class Comments:
             # `m` is the new m, unless the old one is needed too.
             seen = {x: name for x, name in others.items() if x in inside and old[x] not in inside}
             name = target.attr("name")
+            rows = self._printer.rows(written(wanted[target])[1])
             if is_leaf(new):
-                yield new, f"{name} <- {self.names[new]}"
+                yield new, f"{name}{rows} <- {self.names[new]}"
             else:
                 text = self._equation(new, {**seen, new: name})
-                yield new, text.replace(" = ", " <- ", 1)
+                yield new, text.replace(" = ", f"{rows} <- ", 1)
 
 
 def above(uses: Sequence[Sequence[Line]]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from ...ir import Node
+from ...ir import Node, is_const
 from ...passes.alike import Number
 from ...passes.loops import (
     AXIS,
@@ -110,8 +110,17 @@ class KernelWriter(Expressions):
                     self._finish(entry.statement, scope, margin)
                 elif isinstance(entry, Loop):
                     self._hoist(entry, level, scope, margin)
-                    self._for(level, entry.axis.attr("dim"), margin)
+                    self._over(entry.axis, scope, margin)
                     self._block(entry.body, level + 1, scope.inside(), margin + "    ")
+
+    def _over(self, axis: Node, scope: Scope, margin: str) -> None:
+        """The head of a loop along an axis."""
+        if not axis.operands:
+            self._for(axis.attr("depth"), axis.attr("dim"), margin)
+            return
+        start, stop = axis.operands
+        ends = [self.render(x, scope, {})[0] for x in (start, stop) if not is_const(x, 0)]
+        self.lines.append(f"{margin}for {LETTERS[axis.attr('depth')]} in range({', '.join(ends)}):")
 
     def _for(self, level: int, dim: Dim, margin: str) -> None:
         self.lines.append(f"{margin}for {LETTERS[level]} in range({self.size(dim)[0]}):")

@@ -95,6 +95,8 @@ NOUNS = {
     **dict.fromkeys("logical_and logical_or logical_xor logical_not".split(), "test"),
     **dict.fromkeys(("maximum", "minimum"), "extreme"),
     **dict.fromkeys(("add_at", "add_along_axis", "scatter_add"), "scattered"),
+    "replace_rows": "replaced",
+    "distinct_rows": "touched",
     "argsort": "order",
     "searchsorted": "place",
     "cholesky": "factor",

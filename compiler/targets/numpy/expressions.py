@@ -14,6 +14,7 @@ from ...ops import (
     order,
     random,
     reduce,
+    rows,
     running,
     shape,
 )
@@ -336,6 +337,13 @@ def _scatter_add(scope: Scope, node: Node) -> Code:
     return call(helper, tuple_of(scope, node.shape), shown, operand(scope, grad))
 
 
+def _replace_rows(scope: Scope, node: Node) -> Code:
+    old, new, *indices = node.operands
+    places = [_checked(scope, i, node.shape[0]).text for i in indices]
+    helper = scope.use("replace_rows")
+    return call(helper, operand(scope, old), operand(scope, new), *places)
+
+
 def _accumulated(scope: Scope, node: Node) -> Code:
     function = "np.logaddexp.accumulate"
     return call(function, operand(scope, node.operands[0]), f"axis={node.attr('axis')}")
@@ -427,6 +435,7 @@ SPELLED: dict[object, Callable[[Scope, Node], Code]] = {
     index.ADD_ALONG: _add_at,
     index.GATHER: _gather,
     index.SCATTER_ADD: _scatter_add,
+    rows.REPLACE_ROWS: _replace_rows,
     order.ARGSORT: _argsort,
     order.SEARCHSORTED: _searchsorted,
     running.CUMULATIVE_PROD: _running,

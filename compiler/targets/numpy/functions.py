@@ -10,7 +10,7 @@ from ...errors import Fault, UsageError
 from ...explain.notation import Text
 from ...explain.printer import Printer, one_hot
 from ...ir import CONST, LEAF, Node, is_const, is_leaf, walk
-from ...ops import algebra, convert, index, shape
+from ...ops import algebra, convert, index, rows, shape
 from ...ops.steps import bodies
 from ...types import SHORT as SHORT_DTYPE, Dim, Size, Where
 from ..spelling import Identifiers, comment, size_text
@@ -97,6 +97,7 @@ WORDS = {
     "add_along_axis": "added",
     "gather": "taken",
     "scatter_add": "added",
+    "replace_rows": "replaced",
     "argsort": "order",
     "searchsorted": "place",
     "solve": "solution",
@@ -286,6 +287,7 @@ INDEXED = (
     index.ADD_ALONG,
     index.GATHER,
     index.SCATTER_ADD,
+    rows.REPLACE_ROWS,
 )
 FAULTS: dict[object, Fault] = {
     **dict.fromkeys(INDEXED, index.OUTSIDE),
@@ -296,11 +298,12 @@ FAULTS: dict[object, Fault] = {
 def formula_of(module: Module, node: Node) -> str:
     """The equation that stands beside a statement."""
     printer = Printer(module.display, Text(), words=module.words)
-    right = printer.formula(node)
+    value, indices = rows.written(node) if node in module.updated else (node, ())
+    right = printer.piece(value, printer.depth).text if indices else printer.formula(node)
     if len(right) > LINE_WIDTH:
         right = "…"
     if node in module.updated:
-        return f"{module.updated[node].removeprefix('new_')} ← {right}"
+        return f"{module.updated[node].removeprefix('new_')}{printer.rows(indices)} ← {right}"
     left = printer.name(module.display[node])
     return f"{left} = {right}" if left != right else ""
 

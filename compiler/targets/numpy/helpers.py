@@ -26,6 +26,14 @@ def add_along(shape, positions, values, axis):
     np.add.at(total, tuple(places), values)
     return total'''
 
+REPLACE_ROWS = '''\
+def replace_rows(old, new, *positions):
+    """The old rows, with new ones at positions."""
+    result = old.copy()
+    for places in positions:
+        result[places] = new[places]
+    return result'''
+
 SPREAD = '''\
 def spread(x, shape, lows, inner, value):
     """`value` everywhere, and the elements of x from `lows` on with `inner` places between them."""
@@ -153,6 +161,7 @@ HELPERS = {
     "in_range": IN_RANGE,
     "add_at": ADD_AT,
     "add_along": ADD_ALONG,
+    "replace_rows": REPLACE_ROWS,
     "spread": SPREAD,
     "log_softmax": LOG_SOFTMAX,
     "uniform": UNIFORM,

@@ -57,6 +57,7 @@ from .lapack import cholesky, pivots, solve, solve_triangular
 from .order import argsort, searchsorted
 from .philox import philox, philox_uniform_f32, philox_uniform_f64
 from .routines import kernel, local_array, prange, program
+from .rows import group_rows
 from .special import digamma, zeta
 
 __all__ = [
@@ -88,6 +89,7 @@ __all__ = [
     "floor",
     "floor_divide",
     "gather_rows",
+    "group_rows",
     "hypot",
     "i32",
     "i64",
