@@ -137,9 +137,8 @@ def _rows(graph: Graph, at: Node, updates: Sequence[tuple[Node, Node]]) -> Rows:
     for node in walk(news):
         if _sum_at(node, (at,)) and (above := _above(graph, node, news)) is not None:
             inside |= above
-            name = graph.names.get(node, "gradient")
             type_ = TensorType(node.dtype, (n, *node.shape[1:]))
-            sums[node] = leaf(f"{name}_rows", type_, "placeholder")
+            sums[node] = leaf(graph.names.get(node, "gradient"), type_, "placeholder")
     (_, new), *_ = updates
     where = next(iter(sums), new).where
     return Rows(

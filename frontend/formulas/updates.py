@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -144,7 +144,7 @@ class Optimizer(Formula):
             updates: list[tuple[Node, Node]] = []
             state: list[tuple[Node, float]] = []
             clipped = self._clipped(grads, values)
-            self._check_clipping(tables.values())
+            tables = self._by_rows(tables)
             for p, g in zip(params, clipped, strict=True):
                 changed, kept = self._step(p, g, t, values)
                 if p.node in tables:
@@ -166,14 +166,17 @@ class Optimizer(Formula):
             },
         )
 
-    def _check_clipping(self, tables: Iterable[Table]) -> None:
-        """Whether gradients are left to be those of rows alone."""
+    def _by_rows(self, tables: Mapping[Node, Table]) -> Mapping[Node, Table]:
+        """The tables of which rows may be updated alone: none where a norm is taken of all."""
         own = super().defaults()
-        for name in ("clipnorm", "global_clipnorm"):
-            if name not in own and self.settings[name] is not None:
-                for table in tables:
-                    if table.asked:
-                        raise refused(table.node, f"{name} looks at all rows of its gradient")
+        norms = [name for name in ("clipnorm", "global_clipnorm") if name not in own]
+        taken = [name for name in norms if self.settings[name] is not None]
+        if not taken:
+            return tables
+        for table in tables.values():
+            if table.asked:
+                raise refused(table.node, f"{taken[0]} looks at all rows of its gradient")
+        return {}
 
     def _clipped(self, grads: Sequence[Tensor], values: Mapping[str, Any]) -> list[Tensor]:
         from ..transforms import clip_by_global_norm, clip_by_norm, clip_by_value

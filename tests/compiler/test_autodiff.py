@@ -14,7 +14,7 @@ import chainrule.compiler.ops as ops
 from chainrule.compiler.autodiff import backward
 from chainrule.compiler.ir import OPS, Node, const, evaluate, leaf, make
 from chainrule.compiler.jacobians import by_columns, by_rows
-from chainrule.compiler.ops import algebra, elementary as e, index, linear, reduce, shape
+from chainrule.compiler.ops import algebra, elementary as e, index, linear, reduce, rows, shape
 from chainrule.compiler.ops.arithmetic import maximum, square, where
 from chainrule.compiler.ops.convert import cast, iota
 from chainrule.compiler.passes.differentiate import derived
@@ -140,6 +140,11 @@ CASES = (
         "scatter_add",
         lambda x: index.scatter_add(x, (iota(BATCH) * 0, iota(BATCH)), (2, BATCH)),
         ((BATCH, 2),),
+    ),
+    Case(
+        "replace_rows",
+        lambda x, y: rows.replace_rows(x, y, [2 * iota(2), iota(1) + 2]),
+        ((4, BATCH), (4, BATCH)),
     ),
     Case("linear_recurrence", attrs("linear_recurrence", axis=0), ((BATCH, 2), (BATCH, 2))),
     Case("cumulative_prod", attrs("cumulative_prod", axis=1), ((BATCH, 4),)),

@@ -77,6 +77,8 @@ CASES = (
     Case("searchsorted from the right", lambda x, y: searched(x, y, "right"), (f(5), f())),
     Case("phase", op("phase"), (f(2), f(2))),
     Case("gather", op("gather"), (f(3, 3, 2), i(4), i(2, 1))),
+    Case("replace_rows", op("replace_rows"), (f(3, 2), f(3, 2), i(2))),
+    Case("replace_rows of two", op("replace_rows"), (f(3), f(3), i(2, 1), i())),
     Case("scatter_add", op("scatter_add", dims=(3, 3)), (f(2, 4, 2), i(4), i(2, 1))),
     Case("one_hot", lambda x: one_hot(x, 3, F), (i(2),)),
     Case("iota", lambda x: cast(iota(3), F) * x, (f(),)),

@@ -13,6 +13,7 @@ from chainrule.compiler.ir import OPS, Node, const, evaluate, fresh, leaf, make
 from chainrule.compiler.ops import choice, convert, index, linear, random, reduce, scan, shape
 from chainrule.compiler.ops.arithmetic import maximum, sqrt, square, where
 from chainrule.compiler.ops.base import Scalar
+from chainrule.compiler.ops.rows import replace_rows
 from chainrule.compiler.targets.cpu.spelling import TABLE
 from chainrule.compiler.types import INTS, TensorType, add, mul, symbol
 from chainrule.runtime.devices import load
@@ -107,6 +108,8 @@ def tensor_ops(dtype: str) -> Iterable[tuple[str, Node]]:
     yield "add_at", make(OPS["add_at"], (shape.broadcast_to(y, (2, 3, 4)), i), axis=0, dim=4)
     taken = make(OPS["take"], (x, i), axis=1)
     yield "add_at", make(OPS["add_at"], (taken, i), axis=1, dim=7)
+    turned = shape.transpose(y, (1, 0))
+    yield "replace_rows", replace_rows(turned, turned * 2, [i, i])
     yield "take_along_axis", make(OPS["take_along_axis"], (x, k), axis=2)
     yield "take_along_axis", make(OPS["take_along_axis"], (z, kk), axis=2)
     wide = shape.broadcast_to(k, (BATCH, 4, 5))

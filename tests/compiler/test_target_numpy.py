@@ -20,6 +20,7 @@ from chainrule.compiler.ops.base import Scalar
 from chainrule.compiler.ops.convert import cast, iota, size
 from chainrule.compiler.ops.elementary import exp, log, tanh
 from chainrule.compiler.ops.gradient import gradient
+from chainrule.compiler.ops.rows import replace_rows
 from chainrule.compiler.passes.differentiate import Differentiate
 from chainrule.compiler.passes.lower import Lower
 from chainrule.compiler.program import Program
@@ -173,6 +174,7 @@ EXACT: dict[str, Callable[[], Node]] = {
     "take": lambda: make(index.TAKE, (Y, INDEX), axis=0),
     "take in the middle": lambda: make(index.TAKE, (T3, INDEX), axis=2),
     "add at": lambda: make(index.ADD_AT, (X, INDEX), axis=0, dim=5),
+    "replaced rows": lambda: replace_rows(Y, Y * 2, [INDEX, INDEX]),
     "take along": lambda: make(index.TAKE_ALONG, (X, shape.reshape(INDEX, (BATCH, 1))), axis=1),
     "take along, repeated": lambda: make(
         index.TAKE_ALONG, (shape.reshape(V, (1, 3)), shape.reshape(INDEX, (BATCH, 1))), axis=1

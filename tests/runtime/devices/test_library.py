@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from chainrule.compiler.errors import Fault
+from chainrule.compiler.errors import Fault, IndexOutOfRange
 from chainrule.compiler.program import Buffer
-from chainrule.compiler.types import symbol
+from chainrule.compiler.types import add, symbol
 from chainrule.runtime.devices.base import Executable
 
 MakeBuffer = Callable[..., Buffer]
@@ -224,3 +224,47 @@ out[0] = {"f32" if dtype == "float32" else "f64"}(total)
         out, np.sum(x, dtype=np.longdouble), 1e-7 if dtype == "float32" else 1e-13
     )
     assert np.array_equal(kept, (x + big) - big)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 200])
+def test_rows_that_are_named(n: int, dtype: str, buffer: MakeBuffer, piece: MakeExecutable) -> None:
+    """Each once, by their first places, with its places in order; slots may hold anything."""
+    function = piece(
+        "cpu",
+        "group_rows(index, rows, count, places, first, slots, fault, 1)",
+        buffer("index", "input", N, dtype=dtype),
+        buffer("slots", "state", 50, dtype="int64"),
+        buffer("rows", "output", N, dtype="int64"),
+        buffer("count", "output", 1, dtype="int64"),
+        buffer("places", "output", N, dtype="int64"),
+        buffer("first", "output", add(N, 1), dtype="int64"),
+        sizes=("n",),
+    )
+    random = np.random.default_rng(n)
+    slots = random.integers(-3, 60, 50)
+    for _ in range(3):
+        index = random.integers(0, 50, n).astype(dtype)
+        rows, count, places, first = function.call(index, slots)
+        distinct = list(dict.fromkeys(index.tolist()))
+        assert rows[: count[0]].tolist() == distinct
+        for i, row in enumerate(distinct):
+            assert places[first[i] : first[i + 1]].tolist() == np.flatnonzero(index == row).tolist()
+        assert first[count[0]] == n
+
+
+def test_a_row_that_is_not_there(buffer: MakeBuffer, piece: MakeExecutable) -> None:
+    function = piece(
+        "cpu",
+        "group_rows(index, rows, count, places, first, slots, fault, 1)",
+        buffer("index", "input", 3, dtype="int64"),
+        buffer("rows", "output", 3, dtype="int64"),
+        buffer("count", "output", 1, dtype="int64"),
+        buffer("places", "output", 3, dtype="int64"),
+        buffer("first", "output", 4, dtype="int64"),
+        buffer("slots", "output", 5, dtype="int64"),
+        sizes=(),
+        faults=(Fault("index", "an index lies outside its axis"),),
+    )
+    with pytest.raises(IndexOutOfRange, match="position 5 on an axis of size 5"):
+        function.call(np.array([1, 5, 1]))

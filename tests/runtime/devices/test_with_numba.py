@@ -49,7 +49,18 @@ def by_numba(program: Program, arrays: dict[str, Any]) -> dict[str, Any]:
 
 def training() -> tuple[Program, dict[str, Any]]:
     """A step with random numbers, labels, products, sums and Adam."""
-    model = cr.Sequential([cr.Input((5,)), cr.Dense(7, "tanh"), cr.Dropout(0.4), cr.Dense(3)])
+    layers = [cr.Dense(7, "tanh"), cr.Dropout(0.4), cr.Dense(3)]
+    return step_of(cr.Sequential([cr.Input((5,)), *layers]))
+
+
+def rows() -> tuple[Program, dict[str, Any]]:
+    """A step that updates rows of a table."""
+    bag = cr.EmbeddingBag(9, 4, sparse=True)
+    return step_of(cr.Sequential([cr.Input((5,), dtype="int32"), bag, cr.Dense(3)]))
+
+
+def step_of(model: cr.Model) -> tuple[Program, dict[str, Any]]:
+    """A model's training step, and what it is called with."""
     model.compile("sparse_categorical_crossentropy_from_logits", cr.Adam(), metrics=["accuracy"])
     program, random = emitted(model._request("train")), np.random.default_rng(0)
     arrays: dict[str, Any] = {}
@@ -92,7 +103,7 @@ def convolution() -> tuple[Program, dict[str, Any]]:
     return emitted(request), arrays
 
 
-@pytest.mark.parametrize("case", [training, library_functions, convolution])
+@pytest.mark.parametrize("case", [training, rows, library_functions, convolution])
 def test_numba_computes_the_same(case: Callable[[], tuple[Program, dict[str, Any]]]) -> None:
     program, arrays = case()
     expected = by_numba(program, arrays)

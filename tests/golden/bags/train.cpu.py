@@ -1,0 +1,249 @@
+"""train. Target cpu.
+
+            e1 = sum_axis1 E1[x] / 6
+net.py:8    y = e1 W2 + b2
+net.py:10   L = -sum((y - max_axis1 y - log(sum_axis1 exp(y - max_axis1 y)))[t]) / batch
+"""
+
+from chainrule.runtime.devices.cpu.library import (
+    accumulate,
+    checked,
+    exp,
+    f32,
+    f64,
+    floor_divide,
+    gather_rows,
+    group_rows,
+    i32,
+    i64,
+    inf,
+    isfinite,
+    kernel,
+    log,
+    matmul,
+    matmul_nt,
+    matmul_tn,
+    maximum,
+    pow,
+    program,
+    sqrt,
+    view,
+)
+
+
+# net.py:10   number_2 = learning_rate * √(1 - beta_2^(adam_step + 1)) / (1 - beta_1^(adam_step + 1))
+@kernel
+def k1_number_2(learning_rate, beta_2, adam_step, beta_1, number_2):
+    number_3 = f64(adam_step[0] + 1)
+    product = learning_rate[0] * sqrt(f64(1.0) - pow(beta_2[0], number_3))
+    number_2[0] = f32(product / (f64(1.0) - pow(beta_1[0], number_3)))
+
+
+# net.py:10   adam_step <- adam_step + 1
+@kernel
+def k2_adam_step(adam_step):
+    adam_step[0] = adam_step[0] + 1
+
+
+# e1 = sum_axis1 E1[x] / 6
+@kernel
+def k3_e1(batch, x, E1, total, e1, fault):
+    for i in range(batch):
+        for j in range(4):
+            total[i, j] = f32(0.0)
+        for j in range(6):
+            place_ij = checked(i64(x[i, j]), 1000, fault, 1)
+            for k in range(4):
+                total[i, k] = total[i, k] + E1[place_ij, k]
+        for j in range(4):
+            e1[i, j] = total[i, j] / f32(6.0)
+
+
+# net.py:7   touched = distinct_rows(x)
+@kernel
+def k4_touched(batch, x, count, places, begins, slots, touched, fault):
+    x_flat = view(x, (6 * batch,))
+    group_rows(x_flat, touched, count, places, begins, slots, fault, 1)
+
+
+# net.py:8    y = e1 W2 + b2
+# net.py:10   dL/dy = (exp(y - max_axis1 y) / (sum_axis1 exp(y - max_axis1 y)) - onehot(t)) / batch
+# net.py:8    dL/db2 = sum_batch dL/dy
+# net.py:10   L = -sum((y - max_axis1 y - log(sum_axis1 exp(y - max_axis1 y)))[t]) / batch
+# net.py:10   adam_m_b2 <- adam_m_b2 + (1 - beta_1) * (dL/db2 - adam_m_b2)
+# net.py:10   adam_v_b2 <- adam_v_b2 + (1 - beta_2) * ((dL/db2)² - adam_v_b2)
+# net.py:10   b2 <- b2 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_b2 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_b2 + epsilon))
+@kernel
+def k5_loss(
+    batch, e1, W2, e1_W2, exponential, t, dL_dy, number_2, beta_1, dL_db2, beta_2, epsilon, b2,
+    adam_m_b2, adam_v_b2, loss, fault,
+):
+    matmul(e1, W2, e1_W2)
+    sum = f64(0.0)
+    for i in range(3):
+        dL_db2[i] = f32(0.0)
+    for i in range(batch):
+        largest_2 = f32(-inf)
+        for j in range(3):
+            largest_2 = maximum(largest_2, e1_W2[i, j] + b2[j])
+        sum_2 = f64(0.0)
+        for j in range(3):
+            exponential_ij = exp(e1_W2[i, j] + b2[j] - largest_2)
+            exponential[i, j] = exponential_ij
+            sum_2 = accumulate(sum_2, f64(exponential_ij))
+        total_2_i = f32(sum_2)
+        place_i = checked(i64(t[i]), 3, fault, 2)
+        sum = accumulate(sum, f64(e1_W2[i, place_i] + b2[place_i] - largest_2 - log(total_2_i)))
+        t_i = t[i]
+        for j in range(3):
+            dL_dy_ij = (exponential[i, j] / total_2_i - f32(i32(j) == t_i)) / f32(batch)
+            dL_dy[i, j] = dL_dy_ij
+            dL_db2[j] = dL_db2[j] + dL_dy_ij
+    total_3_0 = f32(sum)
+    number_3 = f32(f64(1.0) - beta_1[0])
+    number_2_0 = number_2[0]
+    number_4 = f32(f64(1.0) - beta_2[0])
+    epsilon_f32 = f32(epsilon[0])
+    for i in range(3):
+        adam_m_b2_i = adam_m_b2[i]
+        dL_db2_i = dL_db2[i]
+        new_adam_m_b2 = adam_m_b2_i + number_3 * (dL_db2_i - adam_m_b2_i)
+        adam_v_b2_i = adam_v_b2[i]
+        new_adam_v_b2 = adam_v_b2_i + number_4 * (dL_db2_i * dL_db2_i - adam_v_b2_i)
+        new_b2 = b2[i] - number_2_0 * new_adam_m_b2 / (sqrt(new_adam_v_b2) + epsilon_f32)
+        b2[i] = new_b2
+        adam_m_b2[i] = new_adam_m_b2
+        adam_v_b2[i] = new_adam_v_b2
+    loss[0] = -(total_3_0 / f32(batch))
+
+
+# net.py:8    dL/de1 = dL/dy W2ᵀ
+# net.py:7    dL/dE1 = add_at(dL/de1 / 6, x)
+# net.py:10   adam_m_E1[x] <- adam_m_E1 + (1 - beta_1) * (dL/dE1 - adam_m_E1)
+# net.py:10   adam_v_E1[x] <- adam_v_E1 + (1 - beta_2) * ((dL/dE1)² - adam_v_E1)
+# net.py:10   E1[x] <- E1 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_E1 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_E1 + epsilon))
+@kernel
+def k6_E1(
+    dL_dy, W2, count, begins, places, dL_de1, touched, number_2, beta_1, dL_dE1, beta_2, epsilon,
+    E1, adam_m_E1, adam_v_E1,
+):
+    matmul_nt(dL_dy, W2, dL_de1)
+    count_0 = count[0]
+    number_3 = f32(f64(1.0) - beta_1[0])
+    number_2_0 = number_2[0]
+    number_4 = f32(f64(1.0) - beta_2[0])
+    epsilon_f32 = f32(epsilon[0])
+    for i in range(count_0):
+        for j in range(4):
+            dL_dE1[i, j] = f32(0.0)
+        begins_i = begins[i]
+        begins_0 = begins[i + 1]
+        for j in range(begins_i, begins_0):
+            floor_divide_ij = floor_divide(places[j], 6)
+            for k in range(4):
+                dL_dE1[i, k] = dL_dE1[i, k] + dL_de1[floor_divide_ij, k] / f32(6.0)
+        touched_i = touched[i]
+        for j in range(4):
+            adam_m_E1_j = adam_m_E1[touched_i, j]
+            dL_dE1_ij = dL_dE1[i, j]
+            new_adam_m_E1 = adam_m_E1_j + number_3 * (dL_dE1_ij - adam_m_E1_j)
+            adam_v_E1_j = adam_v_E1[touched_i, j]
+            new_adam_v_E1 = adam_v_E1_j + number_4 * (dL_dE1_ij * dL_dE1_ij - adam_v_E1_j)
+            ratio_ij = number_2_0 * new_adam_m_E1 / (sqrt(new_adam_v_E1) + epsilon_f32)
+            new_E1 = E1[touched_i, j] - ratio_ij
+            E1[touched_i, j] = new_E1
+            adam_m_E1[touched_i, j] = new_adam_m_E1
+            adam_v_E1[touched_i, j] = new_adam_v_E1
+
+
+# net.py:8    dL/dW2 = e1ᵀ dL/dy
+# net.py:10   adam_m_W2 <- adam_m_W2 + (1 - beta_1) * (dL/dW2 - adam_m_W2)
+# net.py:10   adam_v_W2 <- adam_v_W2 + (1 - beta_2) * ((dL/dW2)² - adam_v_W2)
+# net.py:10   W2 <- W2 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_W2 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_W2 + epsilon))
+@kernel
+def k7_W2(e1, dL_dy, number_2, beta_1, dL_dW2, beta_2, epsilon, W2, adam_m_W2, adam_v_W2):
+    W2_flat = view(W2, (12,))
+    adam_m_W2_flat = view(adam_m_W2, (12,))
+    dL_dW2_flat = view(dL_dW2, (12,))
+    adam_v_W2_flat = view(adam_v_W2, (12,))
+    matmul_tn(e1, dL_dy, dL_dW2)
+    number_3 = f32(f64(1.0) - beta_1[0])
+    number_2_0 = number_2[0]
+    number_4 = f32(f64(1.0) - beta_2[0])
+    epsilon_f32 = f32(epsilon[0])
+    for i in range(12):
+        adam_m_W2_i = adam_m_W2_flat[i]
+        dL_dW2_i = dL_dW2_flat[i]
+        new_adam_m_W2 = adam_m_W2_i + number_3 * (dL_dW2_i - adam_m_W2_i)
+        adam_v_W2_i = adam_v_W2_flat[i]
+        new_adam_v_W2 = adam_v_W2_i + number_4 * (dL_dW2_i * dL_dW2_i - adam_v_W2_i)
+        ratio_i = number_2_0 * new_adam_m_W2 / (sqrt(new_adam_v_W2) + epsilon_f32)
+        new_W2 = W2_flat[i] - ratio_i
+        W2_flat[i] = new_W2
+        adam_m_W2_flat[i] = new_adam_m_W2
+        adam_v_W2_flat[i] = new_adam_v_W2
+
+
+@program
+def step(
+    batch, x, t, learning_rate, beta_1, beta_2, epsilon, E1, W2, b2, adam_m_E1, adam_v_E1,
+    adam_m_W2, adam_v_W2, adam_m_b2, adam_v_b2, adam_step, loss, x_batch, t_batch, scratch_1,
+    scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, scratch_8, scratch_9,
+    scratch_10, scratch_11, fault,
+):
+    number_2 = view(scratch_1, (1,))
+    total = view(scratch_2, (batch, 4))
+    e1_W2 = view(scratch_2, (batch, 3))
+    dL_de1 = view(scratch_2, (batch, 4))
+    e1 = view(scratch_3, (batch, 4))
+    touched = view(scratch_4, (6 * batch,))
+    count = view(scratch_5, (1,))
+    places = view(scratch_6, (6 * batch,))
+    begins = view(scratch_7, (6 * batch + 1,))
+    slots = view(scratch_8, (1000,))
+    exponential = view(scratch_9, (batch, 3))
+    dL_dE1 = view(scratch_9, (6 * batch, 4))
+    dL_db2 = view(scratch_10, (3,))
+    dL_dW2 = view(scratch_10, (4, 3))
+    dL_dy = view(scratch_11, (batch, 3))
+    k1_number_2(learning_rate, beta_2, adam_step, beta_1, number_2)
+    k2_adam_step(adam_step)
+    k3_e1(batch, x, E1, total, e1, fault)
+    k4_touched(batch, x, count, places, begins, slots, touched, fault)
+    k5_loss(
+        batch, e1, W2, e1_W2, exponential, t, dL_dy, number_2, beta_1, dL_db2, beta_2, epsilon, b2,
+        adam_m_b2, adam_v_b2, loss, fault,
+    )
+    k6_E1(
+        dL_dy, W2, count, begins, places, dL_de1, touched, number_2, beta_1, dL_dE1, beta_2,
+        epsilon, E1, adam_m_E1, adam_v_E1,
+    )
+    k7_W2(e1, dL_dy, number_2, beta_1, dL_dW2, beta_2, epsilon, W2, adam_m_W2, adam_v_W2)
+
+
+@program
+def epoch(
+    first, last, batch_size, order, batch, totals, x, t, learning_rate, beta_1, beta_2, epsilon, E1,
+    W2, b2, adam_m_E1, adam_v_E1, adam_m_W2, adam_v_W2, adam_m_b2, adam_v_b2, adam_step, loss,
+    x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7,
+    scratch_8, scratch_9, scratch_10, scratch_11, fault,
+):
+    done = 0
+    for number in range(first, last):
+        start = number * batch_size
+        rows = min(batch_size, order.shape[0] - start)
+        x_rows = view(x_batch, (rows, 6))
+        gather_rows(x, order, start, x_rows)
+        t_rows = view(t_batch, (rows,))
+        gather_rows(t, order, start, t_rows)
+        step(
+            rows, x_rows, t_rows, learning_rate, beta_1, beta_2, epsilon, E1, W2, b2, adam_m_E1,
+            adam_v_E1, adam_m_W2, adam_v_W2, adam_m_b2, adam_v_b2, adam_step, loss, x_batch,
+            t_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7,
+            scratch_8, scratch_9, scratch_10, scratch_11, fault,
+        )
+        if fault[0] != 0 or not isfinite(loss[0]):
+            break
+        totals[0] += f64(rows) * f64(loss[0])
+        done += 1
+    return done
