@@ -147,7 +147,7 @@ def test_a_table_of_two_inputs() -> None:
         read = set(X[:, :2].ravel()) | set(X[:, 1:].ravel() + 20)
         assert set(np.flatnonzero((after != before).any(axis=1))) == read
         found.append(after)
-    np.testing.assert_allclose(*found, rtol=1e-6)
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
 
 
 def whole(p: cr.Tensor, g: cr.Tensor, rate: float = 0.1) -> cr.Tensor:
@@ -266,10 +266,11 @@ def test_vectors_of_labels_are_not_stored() -> None:
     assert not [line for line in sizes if f"{LENGTH}, {WIDTH}" in line]
 
 
-WRONG = {
+YES: Any = "yes"
+WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "mode": (lambda: cr.EmbeddingBag(9, 2, mode="avg"), "expected sum, mean, max"),
     "padding": (lambda: cr.EmbeddingBag(9, 2, padding_idx=9), "expected a label, 0 to 8"),
-    "sparse": (lambda: cr.Embedding(9, 2, sparse="yes"), "expected True or False"),
+    "sparse": (lambda: cr.Embedding(9, 2, sparse=YES), "expected True or False"),
     "size": (lambda: cr.EmbeddingBag(0, 2), "EmbeddingBag with input_dim=0"),
     "one label": (
         lambda: cr.EmbeddingBag(9, 2)(cr.Input((), dtype="int32")),

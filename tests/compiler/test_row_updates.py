@@ -129,7 +129,7 @@ def test_sums_are_taken_in_the_order_of_the_places(places: list[int], seed: int)
         table = start.copy()
         executable.call(np.array(places, np.int64), drawn, table)
         results.append(table)
-    np.testing.assert_array_equal(*results)
+    np.testing.assert_array_equal(results[0], results[1])
 
 
 def other_uses() -> Iterator[tuple[str, Callable[[Step], list[tuple[str, Node]]]]]:
