@@ -111,6 +111,8 @@ class Trained(Readable):
         missing = [p for p in owned if name_of(p) not in self._arrays]
         if not missing:
             return
+        from chainrule.runtime.memory import filled
+
         if self.seed is None:
             from chainrule.runtime.data import check_seed
 
@@ -119,7 +121,8 @@ class Trained(Readable):
             shape = tuple(value(dim, {}) for dim in p.shape)
             random = generator(self.seed, name_of(p))
             try:
-                self._arrays[name_of(p)] = self._draw[name_of(p)](random, shape, p.dtype)
+                drawn = self._draw[name_of(p)](random, shape, p.dtype)
+                self._arrays[name_of(p)] = filled(drawn, shape, p.dtype)
             except MemoryError as error:
                 raise UsageError(
                     f"{name_of(p)} does not fit into memory",
@@ -134,6 +137,8 @@ class Trained(Readable):
         """Take what `compile` chose; the optimizer starts anew."""
         self._compiled = compiled
         self._programs, self._fixed, self._steps = {}, None, None
+        from chainrule.runtime.memory import filled
+
         owned = {name_of(p) for p in self._forward.params + self._forward.state}
         self._arrays = {name: array for name, array in self._arrays.items() if name in owned}
         for leaf in (*compiled.train.inputs, *compiled.train.state):
@@ -141,7 +146,7 @@ class Trained(Readable):
                 continue
             start = compiled.settings.get(name_of(leaf), compiled.state.get(name_of(leaf), 0))
             shape = tuple(value(dim, {}) for dim in leaf.shape)
-            self._arrays[name_of(leaf)] = np.full(shape, start, leaf.dtype)
+            self._arrays[name_of(leaf)] = filled(start, shape, leaf.dtype)
 
     def _needed(self) -> Compiled:
         if self._compiled is None:

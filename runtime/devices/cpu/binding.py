@@ -14,6 +14,7 @@ from numpy import ndarray
 
 from chainrule.compiler.program import Buffer, Program
 
+from ... import memory
 from ...threads import get_num_threads
 from ..base import Array
 from .choice import Choice
@@ -36,7 +37,9 @@ def block(contents: Iterable[int]) -> Any:
 def empty(buffer: Buffer, sizes: Mapping[str, int]) -> Array:
     """Memory for an output, or, flat, for a scratch buffer."""
     shape = buffer.shape(sizes)
-    return np.empty((math.prod(shape),) if buffer.role == "scratch" else shape, buffer.type.dtype)
+    if buffer.role == "scratch":
+        return memory.empty((math.prod(shape),), buffer.type.dtype)
+    return np.empty(shape, buffer.type.dtype)
 
 
 # A reference to what is gone.
