@@ -46,7 +46,7 @@ class Square:
 CALLS = (
     "abs sign floor ceil round trunc sqrt exp expm1 log log1p log2 log10 "
     "sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh atan2 hypot "
-    "copysign erf erfc lgamma digamma zeta maximum minimum remainder floor_divide pow "
+    "copysign sigmoid erf erfc lgamma digamma zeta maximum minimum remainder floor_divide pow "
     "isnan isinf isfinite where"
 ).split()
 TABLE: dict[str, Infix | Prefix | Call | Square] = {
@@ -82,6 +82,7 @@ NOUNS = {
     "pow": "power",
     "exp": "exponential",
     "log": "logarithm",
+    "sigmoid": "logistic",
     "abs": "size",
     "cast": "number",
     "where": "choice",

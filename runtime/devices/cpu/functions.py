@@ -11,7 +11,8 @@ from typing import Any
 
 from llvmlite import ir
 
-from . import elementary
+from . import circular, elementary, gaussian, inverse
+from .floating import DOUBLE, REASSOCIATED, SINGLE, Value as Real
 from .kinds import BOOL, FLOAT32, Kind, Number
 from .routines import Intrinsic
 from .values import Scalar, Value, declared
@@ -66,29 +67,41 @@ def _row(
     return Intrinsic(arity, infer, generate)
 
 
-def _elementary(function: Callable[[elementary.Value], elementary.Value]) -> Intrinsic:
-    """One of our own, which loops can be vectorized over."""
+def _vector(function: Callable[..., Real], arity: int = 1) -> Intrinsic:
+    """One of our own, without jumps or calls: loops over it become vector code."""
 
     def lower(builder: Any, arguments: list[Any], kind: Any) -> Any:
-        format = elementary.SINGLE if kind is FLOAT32 else elementary.DOUBLE
-        return function(elementary.Value(builder, format, arguments[0])).value
+        format = SINGLE if kind is FLOAT32 else DOUBLE
+        return function(*(Real(builder, format, argument) for argument in arguments)).value
 
-    return _row(1, lower, FLOAT)
+    return _row(arity, lower, FLOAT)
 
 
-exp, expm1, log, log1p, tanh = map(
-    _elementary,
-    (elementary.exp, elementary.expm1, elementary.log, elementary.log1p, elementary.tanh),
+def _single_vector(function: Callable[..., Real], arity: int = 1) -> Intrinsic:
+    """One of our own for float32, and the function of C of this name for float64."""
+    single, double = _vector(function, arity), _function(function.__name__, arity)
+
+    def lower(builder: Any, *arguments: Scalar) -> Value:
+        chosen = single if arguments[0].kind is FLOAT32 else double
+        return chosen.lower(builder, *arguments)
+
+    return Intrinsic(arity, single.infer, lower)
+
+
+exp, expm1, log, log1p = map(
+    _vector, (elementary.exp, elementary.expm1, elementary.log, elementary.log1p)
 )
-log2, log10 = map(_function, ("llvm.log2", "llvm.log10"))
+log2, log10, tanh, sigmoid = map(
+    _vector, (elementary.log2, elementary.log10, elementary.tanh, elementary.sigmoid)
+)
+sinh, cosh = _vector(elementary.sinh), _vector(elementary.cosh)
+sin, cos, tan = map(_vector, (circular.sin, circular.cos, circular.tan))
+erf, erfc = _vector(gaussian.erf), _vector(gaussian.erfc)
 sqrt, floor, ceil, trunc = map(_function, ("llvm.sqrt", "llvm.floor", "llvm.ceil", "llvm.trunc"))
 round = _function("llvm.rint")  # halves to even, as the processor rounds
-sin, cos, tan = _function("llvm.sin"), _function("llvm.cos"), _function("tan")
-asin, acos, atan = map(_function, ("asin", "acos", "atan"))
-sinh, cosh = _function("sinh"), _function("cosh")
-asinh, acosh, atanh = map(_function, ("asinh", "acosh", "atanh"))
-erf, erfc = _function("erf"), _function("erfc")
-atan2, hypot = _function("atan2", 2), _function("hypot", 2)
+asin, acos, atan = map(_single_vector, (inverse.asin, inverse.acos, inverse.atan))
+asinh, acosh, atanh = map(_single_vector, (inverse.asinh, inverse.acosh, inverse.atanh))
+atan2, hypot = _single_vector(inverse.atan2, 2), _function("hypot", 2)
 copysign = _function("llvm.copysign", 2)
 
 
@@ -219,6 +232,9 @@ floor_divide = _row(2, _floor_divide, NUMBER)
 def _power(builder: Any, arguments: list[Any], kind: Any) -> Any:
     """C's pow. Integers wrap around; a negative power of one is 1 / x^n, rounded to zero."""
     x, y = arguments
+    if kind is FLOAT32:
+        base, exponent = (Real(builder, SINGLE, argument) for argument in arguments)
+        return inverse.power(base, exponent).value
     if kind.is_float:
         return call(builder, by_type("llvm.pow", x.type), x.type, [x, y])
     zero, one, minus = (ir.Constant(x.type, value) for value in (0, 1, -1))
@@ -264,7 +280,7 @@ def _added(total: Kind, term: Kind) -> Kind | None:
 
 
 def _add(builder: Any, total: Scalar, term: Scalar) -> Value:
-    return Scalar(total.kind, builder.fadd(total.value, term.value, flags=("reassoc",)))
+    return Scalar(total.kind, builder.fadd(total.value, term.value, flags=REASSOCIATED))
 
 
 # `total + term`, where terms may be added in any order: such a loop vectorizes.

@@ -1,7 +1,7 @@
 """train. Target cpu.
 
 net.py:9    z1 = x W1 + b1
-net.py:5    h1 = z1 * (1 / (1 + exp(-|z1|)) if z1 ≥ 0 else exp(-|z1|) / (1 + exp(-|z1|)))
+net.py:5    h1 = z1 * sigmoid(z1)
 net.py:10   y = h1 W2 + b2
             L = sum(max(y, 0) + log1p(exp(-|y|)) - t * y) / batch
 """
@@ -20,17 +20,17 @@ from chainrule.runtime.devices.cpu.library import (
     matmul_tn,
     maximum,
     program,
+    sigmoid,
     view,
-    where,
 )
 
 
 # net.py:9    z1 = x W1 + b1
-# net.py:5    h1 = z1 * (1 / (1 + exp(-|z1|)) if z1 ≥ 0 else exp(-|z1|) / (1 + exp(-|z1|)))
+# net.py:5    h1 = z1 * sigmoid(z1)
 # net.py:10   y = h1 W2 + b2
-# net.py:12   dL/dy = ((1 / (1 + exp(-|y|)) if y ≥ 0 else exp(-|y|) / (1 + exp(-|y|))) - t) / batch
+# net.py:12   dL/dy = (sigmoid(y) - t) / batch
 # net.py:10   dL/dh1 = dL/dy W2ᵀ
-# net.py:9    dL/dz1 = dL/dh1 * (z1 * (1 / (1 + exp(-|-z1|)) if -z1 ≥ 0 else exp(-|-z1|) / (1 + exp(-|-z1|))) * (1 / (1 + exp(-|z1|)) if z1 ≥ 0 else exp(-|z1|) / (1 + exp(-|z1|))) + (1 / (1 + exp(-|z1|)) if z1 ≥ 0 else exp(-|z1|) / (1 + exp(-|z1|))))
+# net.py:9    dL/dz1 = dL/dh1 * (z1 * sigmoid(-z1) * sigmoid(z1) + sigmoid(z1))
 # net.py:9    dL/db1 = sum_batch dL/dz1
 # net.py:10   dL/dW2 = h1ᵀ dL/dy
 # net.py:10   dL/db2 = sum_batch dL/dy
@@ -43,7 +43,7 @@ from chainrule.runtime.devices.cpu.library import (
 # net.py:12   b1 <- b1 + sgd_v_b1
 @kernel
 def k1_loss(
-    batch, x, W1, x_W1, choice, h1, t, dL_dz1, momentum, learning_rate, dL_dW2, dL_db1, b2,
+    batch, x, W1, x_W1, logistic, h1, t, dL_dz1, momentum, learning_rate, dL_dW2, dL_db1, b2,
     sgd_v_b2, W2, sgd_v_W2, b1, sgd_v_b1, loss,
 ):
     matmul(x, W1, x_W1)
@@ -58,30 +58,21 @@ def k1_loss(
         sum_3 = f64(0.0)
         for j in range(5):
             z1_ij = x_W1[i, j] + b1[j]
-            exponential_ij = exp(-abs(z1_ij))
-            plus_ij = f32(1.0) + exponential_ij
-            choice_ij = where(z1_ij >= f32(0.0), f32(1.0) / plus_ij, exponential_ij / plus_ij)
-            choice[i, j] = choice_ij
-            h1_ij = z1_ij * choice_ij
+            logistic_ij = sigmoid(z1_ij)
+            logistic[i, j] = logistic_ij
+            h1_ij = z1_ij * logistic_ij
             h1[i, j] = h1_ij
             sum_3 = accumulate(sum_3, f64(h1_ij * W2[j, 0]))
         h1_W2_i = f32(sum_3)
         y_i = h1_W2_i + b2_0
-        exponential_i = exp(-abs(y_i))
         t_i = t[i, 0]
-        sum = accumulate(sum, f64(maximum(y_i, f32(0.0)) + log1p(exponential_i) - t_i * y_i))
-        plus_i = f32(1.0) + exponential_i
-        difference_i = where(y_i >= f32(0.0), f32(1.0) / plus_i, exponential_i / plus_i) - t_i
-        dL_dy_i = difference_i / f32(batch)
+        sum = accumulate(sum, f64(maximum(y_i, f32(0.0)) + log1p(exp(-abs(y_i))) - t_i * y_i))
+        dL_dy_i = (sigmoid(y_i) - t_i) / f32(batch)
         for j in range(5):
             z1_ij = x_W1[i, j] + b1[j]
-            minus_ij = -z1_ij
-            exponential_ij_2 = exp(-abs(minus_ij))
-            plus_ij_2 = f32(1.0) + exponential_ij_2
-            ratio_ij = exponential_ij_2 / plus_ij_2
-            choice_ij = choice[i, j]
-            product_ij = z1_ij * where(minus_ij >= f32(0.0), f32(1.0) / plus_ij_2, ratio_ij)
-            dL_dz1_ij = dL_dy_i * W2[j, 0] * (product_ij * choice_ij + choice_ij)
+            logistic_ij = logistic[i, j]
+            plus_ij = z1_ij * sigmoid(-z1_ij) * logistic_ij + logistic_ij
+            dL_dz1_ij = dL_dy_i * W2[j, 0] * plus_ij
             dL_dz1[i, j] = dL_dz1_ij
             dL_db1[j] = dL_db1[j] + dL_dz1_ij
             dL_dW2[j, 0] = dL_dW2[j, 0] + h1[i, j] * dL_dy_i
@@ -131,14 +122,14 @@ def step(
     loss, x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, fault,
 ):
     x_W1 = view(scratch_1, (batch, 5))
-    choice = view(scratch_2, (batch, 5))
+    logistic = view(scratch_2, (batch, 5))
     h1 = view(scratch_3, (batch, 5))
     dL_dW2 = view(scratch_4, (5, 1))
     dL_dW1 = view(scratch_4, (4, 5))
     dL_db1 = view(scratch_5, (5,))
     dL_dz1 = view(scratch_6, (batch, 5))
     k1_loss(
-        batch, x, W1, x_W1, choice, h1, t, dL_dz1, momentum, learning_rate, dL_dW2, dL_db1, b2,
+        batch, x, W1, x_W1, logistic, h1, t, dL_dz1, momentum, learning_rate, dL_dW2, dL_db1, b2,
         sgd_v_b2, W2, sgd_v_W2, b1, sgd_v_b1, loss,
     )
     k2_W1(x, dL_dz1, momentum, learning_rate, dL_dW1, W1, sgd_v_W1)

@@ -1,8 +1,8 @@
 """curvature. Target cpu.
 
            y = sum(max(x w, 0) + log1p(exp(-|x w|))) / batch
-net.py:8   dy/dw = ((1 / (1 + exp(-|x w|)) if x w ≥ 0 else exp(-|x w|) / (1 + exp(-|x w|))) / batch) x
-net.py:8   gradient_w = ((1 / (1 + exp(-|x w|)) if x w ≥ 0 else exp(-|x w|) / (1 + exp(-|x w|))) * (1 / (1 + exp(-|-x w|)) if -x w ≥ 0 else exp(-|-x w|) / (1 + exp(-|-x w|))) * (x v) / batch) x
+net.py:8   dy/dw = (sigmoid(x w) / batch) x
+net.py:8   gradient_w = (sigmoid(x w) * sigmoid(-x w) * (x v) / batch) x
 """
 
 from chainrule.runtime.devices.cpu.library import (
@@ -17,13 +17,13 @@ from chainrule.runtime.devices.cpu.library import (
     log1p,
     maximum,
     program,
+    sigmoid,
     view,
-    where,
 )
 
 
-# net.py:8   dy/dw = ((1 / (1 + exp(-|x w|)) if x w ≥ 0 else exp(-|x w|) / (1 + exp(-|x w|))) / batch) x
-# net.py:8   gradient_w = ((1 / (1 + exp(-|x w|)) if x w ≥ 0 else exp(-|x w|) / (1 + exp(-|x w|))) * (1 / (1 + exp(-|-x w|)) if -x w ≥ 0 else exp(-|-x w|) / (1 + exp(-|-x w|))) * (x v) / batch) x
+# net.py:8   dy/dw = (sigmoid(x w) / batch) x
+# net.py:8   gradient_w = (sigmoid(x w) * sigmoid(-x w) * (x v) / batch) x
 #            y = sum(max(x w, 0) + log1p(exp(-|x w|))) / batch
 @kernel
 def k1_y(batch, x, w, v, dy_dw, gradient_w, y):
@@ -41,19 +41,12 @@ def k1_y(batch, x, w, v, dy_dw, gradient_w, y):
             sum_3 = accumulate(sum_3, f64(x_ij * v[j]))
         x_v_i = f32(sum_3)
         x_w_i = f32(sum_2)
-        exponential_i = exp(-abs(x_w_i))
-        sum = accumulate(sum, f64(maximum(x_w_i, f32(0.0)) + log1p(exponential_i)))
-        plus_i = f32(1.0) + exponential_i
-        choice_i = where(x_w_i >= f32(0.0), f32(1.0) / plus_i, exponential_i / plus_i)
-        ratio_i = choice_i / f32(batch)
+        sum = accumulate(sum, f64(maximum(x_w_i, f32(0.0)) + log1p(exp(-abs(x_w_i)))))
+        logistic_i = sigmoid(x_w_i)
+        ratio_i = logistic_i / f32(batch)
         for j in range(3):
             dy_dw[j] = dy_dw[j] + x[i, j] * ratio_i
-        minus_i = -x_w_i
-        exponential_i_2 = exp(-abs(minus_i))
-        plus_i_2 = f32(1.0) + exponential_i_2
-        ratio_i_2 = exponential_i_2 / plus_i_2
-        product_i = choice_i * where(minus_i >= f32(0.0), f32(1.0) / plus_i_2, ratio_i_2)
-        ratio_2_i = product_i * x_v_i / f32(batch)
+        ratio_2_i = logistic_i * sigmoid(-x_w_i) * x_v_i / f32(batch)
         for j in range(3):
             gradient_w[j] = gradient_w[j] + x[i, j] * ratio_2_i
     total_0 = f32(sum)

@@ -2,7 +2,7 @@
 
 net.py:5   z1 = x W1 + b1
            L = sum((max(-z1, 0) + log1p(exp(-|-z1|))) * t + (max(z1, 0) + log1p(exp(-|z1|))) * (1 - t)) / batch
-           y = 1 / (1 + exp(-|z1|)) if z1 ≥ 0 else exp(-|z1|) / (1 + exp(-|z1|))
+net.py:5   y = sigmoid(z1)
            accuracy = sum([[y > 0.5] == t]) / batch
 """
 
@@ -17,14 +17,14 @@ from chainrule.runtime.devices.cpu.library import (
     log1p,
     maximum,
     program,
+    sigmoid,
     view,
-    where,
 )
 
 
 # net.py:5   z1 = x W1 + b1
-#            y = 1 / (1 + exp(-|z1|)) if z1 ≥ 0 else exp(-|z1|) / (1 + exp(-|z1|))
-# net.py:6   dL/dz1 = ((1 - t) * y - (1 / (1 + exp(-|-z1|)) if -z1 ≥ 0 else exp(-|-z1|) / (1 + exp(-|-z1|))) * t) / batch
+# net.py:5   y = sigmoid(z1)
+# net.py:6   dL/dz1 = ((1 - t) * y - sigmoid(-z1) * t) / batch
 # net.py:5   dL/dW1 = xᵀ dL/dz1
 # net.py:5   dL/db1 = sum_batch dL/dz1
 #            accuracy = sum([[y > 0.5] == t]) / batch
@@ -45,19 +45,14 @@ def k1_loss(batch, x, t, learning_rate, dL_dW1, b1, W1, accuracy, loss):
             sum_4 = accumulate(sum_4, x[i, j] * W1[j, 0])
         z1_i = sum_4 + b1_0
         minus_i = -z1_i
-        exponential_i = exp(-abs(minus_i))
-        exponential_2_i = exp(-abs(z1_i))
         t_i = t[i, 0]
         difference_i = f64(1.0) - t_i
-        product_i = (maximum(z1_i, f64(0.0)) + log1p(exponential_2_i)) * difference_i
-        sum = accumulate(sum, (maximum(minus_i, f64(0.0)) + log1p(exponential_i)) * t_i + product_i)
-        plus_i = f64(1.0) + exponential_2_i
-        y_i = where(z1_i >= f64(0.0), f64(1.0) / plus_i, exponential_2_i / plus_i)
+        product_i = (maximum(z1_i, f64(0.0)) + log1p(exp(-abs(z1_i)))) * difference_i
+        product_i_2 = (maximum(minus_i, f64(0.0)) + log1p(exp(-abs(minus_i)))) * t_i
+        sum = accumulate(sum, product_i_2 + product_i)
+        y_i = sigmoid(z1_i)
         sum_2 = accumulate(sum_2, f64(f64(y_i > f64(0.5)) == t_i))
-        plus_i_2 = f64(1.0) + exponential_i
-        ratio_i = exponential_i / plus_i_2
-        product_i_2 = where(minus_i >= f64(0.0), f64(1.0) / plus_i_2, ratio_i) * t_i
-        dL_dz1_i = difference_i / f64(batch) * y_i - product_i_2 / f64(batch)
+        dL_dz1_i = difference_i / f64(batch) * y_i - sigmoid(minus_i) * t_i / f64(batch)
         for j in range(3):
             dL_dW1[j, 0] = dL_dW1[j, 0] + x[i, j] * dL_dz1_i
         sum_3 = accumulate(sum_3, dL_dz1_i)

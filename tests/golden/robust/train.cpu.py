@@ -20,6 +20,7 @@ from chainrule.runtime.devices.cpu.library import (
     matmul_tn,
     maximum,
     program,
+    sigmoid,
     sign,
     sqrt,
     view,
@@ -32,7 +33,7 @@ from chainrule.runtime.devices.cpu.library import (
 # net.py:8    y = h1 W2 + b2
 # net.py:10   dL/dy = -((t - y) / batch if |t - y| ≤ 1 else sign(t - y) / batch)
 # net.py:8    dL/dh1 = dL/dy W2ᵀ
-# net.py:7    dL/dz1 = dL/dh1 * (1 / (1 + exp(-|z1|)) if z1 ≥ 0 else exp(-|z1|) / (1 + exp(-|z1|)))
+# net.py:7    dL/dz1 = dL/dh1 * sigmoid(z1)
 # net.py:7    dL/db1 = sum_batch dL/dz1
 # net.py:8    dL/dW2 = h1ᵀ dL/dy
 # net.py:8    dL/db2 = sum_batch dL/dy
@@ -45,7 +46,7 @@ from chainrule.runtime.devices.cpu.library import (
 # net.py:10   b1 <- b1 - learning_rate * dL/db1 / √(rmsprop_v_b1 + epsilon)
 @kernel
 def k1_loss(
-    batch, x, W1, x_W1, exponential, h1, t, dL_dz1, learning_rate, rho, epsilon, dL_dW2, dL_db1, b2,
+    batch, x, W1, x_W1, h1, t, dL_dz1, learning_rate, rho, epsilon, dL_dW2, dL_db1, b2,
     rmsprop_v_b2, W2, rmsprop_v_W2, b1, rmsprop_v_b1, loss,
 ):
     matmul(x, W1, x_W1)
@@ -60,9 +61,7 @@ def k1_loss(
         sum_3 = f64(0.0)
         for j in range(4):
             z1_ij = x_W1[i, j] + b1[j]
-            exponential_ij = exp(-abs(z1_ij))
-            exponential[i, j] = exponential_ij
-            h1_ij = maximum(z1_ij, f32(0.0)) + log1p(exponential_ij)
+            h1_ij = maximum(z1_ij, f32(0.0)) + log1p(exp(-abs(z1_ij)))
             h1[i, j] = h1_ij
             sum_3 = accumulate(sum_3, f64(h1_ij * W2[j, 0]))
         h1_W2_i = f32(sum_3)
@@ -74,11 +73,7 @@ def k1_loss(
         ratio_i = sign(difference_i) / f32(batch)
         dL_dy_i = -where(test_i, difference_i / f32(batch), ratio_i)
         for j in range(4):
-            exponential_ij = exponential[i, j]
-            plus_ij = f32(1.0) + exponential_ij
-            test_ij = x_W1[i, j] + b1[j] >= f32(0.0)
-            choice_ij = where(test_ij, f32(1.0) / plus_ij, exponential_ij / plus_ij)
-            dL_dz1_ij = dL_dy_i * W2[j, 0] * choice_ij
+            dL_dz1_ij = dL_dy_i * W2[j, 0] * sigmoid(x_W1[i, j] + b1[j])
             dL_dz1[i, j] = dL_dz1_ij
             dL_db1[j] = dL_db1[j] + dL_dz1_ij
             dL_dW2[j, 0] = dL_dW2[j, 0] + h1[i, j] * dL_dy_i
@@ -140,18 +135,17 @@ def k2_W1(x, dL_dz1, learning_rate, dL_dW1, rho, epsilon, W1, rmsprop_v_W1):
 def step(
     batch, x, t, learning_rate, rho, epsilon, W1, b1, W2, b2, rmsprop_v_W1, rmsprop_v_b1,
     rmsprop_v_W2, rmsprop_v_b2, loss, x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4,
-    scratch_5, scratch_6, fault,
+    scratch_5, fault,
 ):
     x_W1 = view(scratch_1, (batch, 4))
-    exponential = view(scratch_2, (batch, 4))
-    h1 = view(scratch_3, (batch, 4))
-    dL_dW2 = view(scratch_4, (4, 1))
-    dL_dW1 = view(scratch_4, (3, 4))
-    dL_db1 = view(scratch_5, (4,))
-    dL_dz1 = view(scratch_6, (batch, 4))
+    h1 = view(scratch_2, (batch, 4))
+    dL_dW2 = view(scratch_3, (4, 1))
+    dL_dW1 = view(scratch_3, (3, 4))
+    dL_db1 = view(scratch_4, (4,))
+    dL_dz1 = view(scratch_5, (batch, 4))
     k1_loss(
-        batch, x, W1, x_W1, exponential, h1, t, dL_dz1, learning_rate, rho, epsilon, dL_dW2, dL_db1,
-        b2, rmsprop_v_b2, W2, rmsprop_v_W2, b1, rmsprop_v_b1, loss,
+        batch, x, W1, x_W1, h1, t, dL_dz1, learning_rate, rho, epsilon, dL_dW2, dL_db1, b2,
+        rmsprop_v_b2, W2, rmsprop_v_W2, b1, rmsprop_v_b1, loss,
     )
     k2_W1(x, dL_dz1, learning_rate, dL_dW1, rho, epsilon, W1, rmsprop_v_W1)
 
@@ -160,7 +154,7 @@ def step(
 def epoch(
     first, last, batch_size, order, batch, totals, x, t, learning_rate, rho, epsilon, W1, b1, W2,
     b2, rmsprop_v_W1, rmsprop_v_b1, rmsprop_v_W2, rmsprop_v_b2, loss, x_batch, t_batch, scratch_1,
-    scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, fault,
+    scratch_2, scratch_3, scratch_4, scratch_5, fault,
 ):
     done = 0
     for number in range(first, last):
@@ -173,7 +167,7 @@ def epoch(
         step(
             rows, x_rows, t_rows, learning_rate, rho, epsilon, W1, b1, W2, b2, rmsprop_v_W1,
             rmsprop_v_b1, rmsprop_v_W2, rmsprop_v_b2, loss, x_batch, t_batch, scratch_1, scratch_2,
-            scratch_3, scratch_4, scratch_5, scratch_6, fault,
+            scratch_3, scratch_4, scratch_5, fault,
         )
         if fault[0] != 0 or not isfinite(loss[0]):
             break
