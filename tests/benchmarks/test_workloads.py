@@ -12,6 +12,7 @@ from benchmarks.cpu.measure import STEPS, TOLERANCE, difference
 from benchmarks.cpu.runners import OWN, RUNNERS
 from benchmarks.cpu.runners.base import Runner
 from benchmarks.cpu.workloads import KINDS, WORKLOADS, Sample, Workload, workload
+from benchmarks.cpu.workloads.pinn import PINN
 from tests.benchmarks.tiny import TINY
 
 INSTALLED = [name for name, x in RUNNERS.items() if importlib.util.find_spec(x.framework)]
@@ -21,13 +22,6 @@ def made(name: str, what: Workload) -> Runner:
     entry = RUNNERS[name]
     loss: Callable[..., Any] = getattr(what, entry.method)
     return entry.load()(what, what.numpy(), loss)
-
-
-@pytest.mark.parametrize("what", TINY, ids=lambda what: what.name)
-def test_weights_are_the_models_own(what: Workload) -> None:
-    model, given = what.model(), what.weights(np.random.default_rng(0))
-    own = {name: (w.shape, str(w.dtype)) for name, w in model.parameters.items()}
-    assert own == {name: (w.shape, what.dtype) for name, w in given.items()}
 
 
 @pytest.mark.parametrize("what", TINY, ids=lambda what: what.name)
@@ -73,16 +67,19 @@ def test_workloads_and_arrays_survive_the_way_to_another_process(
     np.testing.assert_array_equal(first.y, second.y)
 
 
+# Gradients of gradients are more than forward mode needs, by which `PINN` counts.
 @pytest.mark.oracle
-@pytest.mark.parametrize("what", TINY, ids=lambda what: what.name)
+@pytest.mark.filterwarnings("ignore:TF32")
+@pytest.mark.parametrize(
+    "what", [what for what in TINY if not isinstance(what, PINN)], ids=lambda what: what.name
+)
 def test_operations_are_those_that_pytorch_counts(what: Workload) -> None:
     torch = pytest.importorskip("torch")
+    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
-    if not RUNNERS["torch"].runs(what):
-        return
-    runner: Any = made("torch", what)
-    with FlopCounterMode(display=False) as counter:
+    runner = made("torch", what)
+    written_out = sdpa_kernel(SDPBackend.MATH), torch.backends.mkldnn.flags(enabled=False)
+    with FlopCounterMode(display=False) as counter, written_out[0], written_out[1]:
         runner.losses(0, 1)
-    assert isinstance(runner.pairs[0][0], torch.Tensor)
     assert counter.get_total_flops() == what.flops

@@ -23,21 +23,28 @@ class Jax(Runner):
         super().__init__(workload, sample, loss)
         self.rate = workload.rate
         jax.config.update("jax_enable_x64", workload.dtype == "float64")
-        w = {name: jnp.asarray(array) for name, array in sample.weights.items()}
+        w, s = (
+            {name: jnp.asarray(array) for name, array in arrays.items()}
+            for arrays in (sample.weights, sample.state)
+        )
         m, v = ({name: jnp.zeros_like(p) for name, p in w.items()} for _ in range(2))
-        self.state: Any = (w, m, v, jnp.zeros((), workload.dtype))
-        self.loss = jax.value_and_grad(loss)
+        self.state: Any = (w, m, v, s, jnp.zeros((), workload.dtype))
+
+        def uniform(w: Any, x: Any, y: Any, s: Any) -> Any:
+            return loss(w, x, y, s) if s else (loss(w, x, y), s)
+
+        self.gradient = jax.value_and_grad(uniform, has_aux=True)
 
     def step(self, state: Any, batch: Any) -> tuple[Any, Any]:
         """The state after a step, and the loss before it."""
-        w, m, v, t = state
-        value, g = self.loss(w, *batch)
+        w, m, v, s, t = state
+        (value, s), g = self.gradient(w, *batch, s)
         t = t + 1
         alpha = self.rate * jnp.sqrt(1 - BETA_2**t) / (1 - BETA_1**t)
         m = jax.tree.map(lambda m, g: m + (1 - BETA_1) * (g - m), m, g)
         v = jax.tree.map(lambda v, g: v + (1 - BETA_2) * (g**2 - v), v, g)
         w = jax.tree.map(lambda p, m, v: p - alpha * m / (jnp.sqrt(v) + EPSILON), w, m, v)
-        return (w, m, v, t), value
+        return (w, m, v, s, t), value
 
 
 class JaxScan(Jax):

@@ -19,12 +19,15 @@ class Torch(Runner):
     def __init__(self, workload: Workload, sample: Sample, loss: Callable[..., Any]) -> None:
         """Take over the arrays."""
         super().__init__(workload, sample, loss)
+        sample = workload.for_torch(sample)
+        state = {name: torch.from_numpy(s) for name, s in sample.state.items()}
+        self.also = (state,) if state else ()
         self.weights = {
             name: torch.from_numpy(w).requires_grad_() for name, w in sample.weights.items()
         }
-        labels = sample.y if sample.y.dtype.kind == "f" else sample.y.astype(np.int64)
+        x, y = (a if a.dtype.kind == "f" else a.astype(np.int64) for a in (sample.x, sample.y))
         self.pairs = [
-            (torch.from_numpy(sample.x[rows]), torch.from_numpy(labels[rows]))
+            (torch.from_numpy(x[rows]), torch.from_numpy(y[rows]))
             for rows in map(self.rows, range(self.batches))
         ]
         self.loss = self.compiled(loss)
@@ -43,7 +46,7 @@ class Torch(Runner):
     def step(self, x: Any, y: Any) -> Any:
         """The loss, its gradient, and Adam."""
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.loss(self.weights, x, y)
+        loss = self.loss(self.weights, x, y, *self.also)
         loss.backward()
         self.optimizer.step()
         return loss

@@ -7,11 +7,30 @@ from typing import Any
 
 from .base import Sample, Workload
 from .dense import DENSE, Dense
+from .embedding import EmbeddingBag
+from .gpt import GPT
+from .lenet import LeNet
+from .lstm import LSTM
+from .pinn import PINN
+from .resnet import ResNet
 
 __all__ = ["KINDS", "WORKLOADS", "Sample", "Workload", "workload"]
 
-KINDS: dict[str, type[Workload]] = {kind.__name__: kind for kind in (Dense,)}
-WORKLOADS: dict[str, Workload] = {given.name: given for given in (*DENSE,)}
+KINDS: dict[str, type[Workload]] = {
+    kind.__name__: kind for kind in (Dense, EmbeddingBag, GPT, LSTM, LeNet, PINN, ResNet)
+}
+WORKLOADS: dict[str, Workload] = {
+    given.name: given
+    for given in (
+        *DENSE,
+        LeNet(name="lenet", batch=64, batches=8),
+        ResNet(name="resnet", batch=64, batches=2, rate=1e-4),
+        LSTM(name="lstm", batch=32, batches=16),
+        GPT(name="gpt", batch=32, batches=4),
+        PINN(name="pinn", batch=256, batches=32),
+        EmbeddingBag(name="embedding-bag", batch=128, batches=8),
+    )
+}
 
 
 def workload(described: Mapping[str, Any]) -> Workload:

@@ -23,7 +23,7 @@ class Sample:
     """The arrays that all frameworks start from, floating ones in the same dtype.
 
     Attributes:
-        weights: what is trained, by the names that our model gives.
+        weights: what is trained, by the names that our model gives, which has drawn them.
         x: all batches, one after the other.
         y: what belongs to them.
         state: what a step changes without a gradient, such as running means.
@@ -77,28 +77,24 @@ class Workload(ABC):
         """Operations of a step's products and convolutions, there and back; the others are few."""
 
     @abstractmethod
-    def weights(self, random: np.random.Generator) -> Arrays:
-        """First weights by the names that our model gives, in its order."""
-
-    @abstractmethod
     def data(self, random: np.random.Generator, rows: int) -> tuple[Any, Any]:
         """So many samples, and what is to be learned."""
 
     @abstractmethod
     def model(self) -> cr.Model:
-        """The model, compiled with Adam."""
-
-    def state(self) -> Arrays:
-        """What a step changes without a gradient, at first."""
-        return {}
+        """Our model, compiled with Adam."""
 
     def numpy(self) -> Sample:
         """All arrays; every process that asks gets the same."""
-        random = np.random.default_rng(SEED)
-        x, y = self.data(random, self.batch * self.batches)
-        parts = [self.weights(random), {"x": x, "y": y}, self.state()]
-        weights, data, state = ({n: self._cast(a) for n, a in part.items()} for part in parts)
-        return Sample(weights, data["x"], data["y"], state)
+        x, y = self.data(np.random.default_rng(SEED), self.batch * self.batches)
+        model = self.model()
+        model.seed = SEED
+        weights, state = dict(model.parameters), dict(model.state)
+        return Sample(weights, self._cast(x), self._cast(y), state)
+
+    def for_torch(self, sample: Sample) -> Sample:
+        """The arrays in the order of axes that PyTorch has."""
+        return sample
 
     def _cast(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return array.astype(self.dtype if array.dtype.kind == "f" else np.int32)
@@ -106,20 +102,8 @@ class Workload(ABC):
     @property
     def bytes(self) -> int:
         """What Adam moves in a step: weights and both means, each read and written."""
-        size = np.dtype(self.dtype).itemsize
-        return 6 * size * sum(w.size for w in self.weights(np.random.default_rng(SEED)).values())
+        return 6 * np.dtype(self.dtype).itemsize * self.model().count_params()
 
     def describe(self) -> dict[str, Any]:
         """The workload as plain data, for `workload` in another process."""
         return {"kind": type(self).__name__, **dataclasses.asdict(self)}
-
-
-def glorot(random: np.random.Generator, *shape: int) -> np.ndarray[Any, Any]:
-    """Uniform numbers of variance 2 / (inputs + outputs); the last two axes are those.
-
-    Source: Glorot and Bengio 2010, "Understanding the difficulty of training deep feedforward
-    neural networks", eq. (16).
-    """
-    window = int(np.prod(shape[:-2]))
-    limit = np.sqrt(6 / (window * (shape[-2] + shape[-1])))
-    return random.uniform(-limit, limit, shape)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .base import EPSILON, Arrays, Workload, glorot
+from .base import Workload
+from .losses import compiled, jax_crossentropy
 
 if TYPE_CHECKING:
     import chainrule as cr
@@ -43,13 +44,6 @@ class Dense(Workload):
         """The layers' numbers in the names of weights."""
         return range(1, len(self.widths))
 
-    def weights(self, random: np.random.Generator) -> Arrays:
-        """Uniform weights, biases 0."""
-        found: Arrays = {}
-        for n, (inputs, units) in enumerate(pairwise(self.widths), 1):
-            found |= {f"W{n}": glorot(random, inputs, units), f"b{n}": np.zeros(units)}
-        return found
-
     def data(self, random: np.random.Generator, rows: int) -> tuple[Any, Any]:
         """Normal numbers and random classes, which cannot be learned: gradients stay as large."""
         x = random.standard_normal((rows, self.widths[0]))
@@ -66,8 +60,7 @@ class Dense(Workload):
             [cr.Input((self.widths[0],), dtype=self.dtype), *hidden, cr.Dense(self.widths[-1])]
         )
         loss = "binary_crossentropy" if self.binary else "sparse_categorical_crossentropy"
-        model.compile(loss=f"{loss}_from_logits", optimizer=cr.Adam(self.rate, epsilon=EPSILON))
-        return model
+        return compiled(model, self.rate, loss)
 
     def jax(self, w: Any, x: Any, y: Any) -> Any:
         """The loss in JAX."""
@@ -81,8 +74,7 @@ class Dense(Workload):
                 x = activation(x)
         if self.binary:
             return jnp.mean(jax.nn.softplus(x) - y * x)
-        taken = jnp.take_along_axis(jax.nn.log_softmax(x), y[:, None], axis=1)
-        return -jnp.mean(taken)
+        return jax_crossentropy(x, y)
 
     def torch(self, w: Any, x: Any, y: Any) -> Any:
         """The loss in PyTorch."""
