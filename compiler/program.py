@@ -41,7 +41,7 @@ from .errors import Bound, Fault
 from .types import Dim, FloorDiv, Shape, Size, TensorType, Where, value
 
 Role = Literal["input", "setting", "param", "state", "output", "scratch"]
-FORMAT = 5
+FORMAT = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,27 @@ class Buffer:
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """What a call of a kernel does, in the program's sizes.
+
+    Attributes:
+        flops: operations on floating-point numbers.
+        read: bytes of the arrays that it reads.
+        written: bytes of those that it writes.
+    """
+
+    flops: Dim = 0
+    read: Dim = 0
+    written: Dim = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Kernel:
     """A use of one of the program's functions: what it reads and writes, the formula it computes.
 
     Several uses may share one function: its name and its text, which is in the names of the first.
+    `work` is what one call does, without the graphs inside it, such as the step of a loop; on
+    target `numpy` nothing is counted.
     """
 
     name: str
@@ -75,6 +92,7 @@ class Kernel:
     writes: tuple[str, ...]
     formula: str
     where: Where | None = None
+    work: Work = Work()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +166,7 @@ class Program:
                     tuple(k["writes"]),
                     k["formula"],
                     _where(k["where"]),
+                    Work(*map(_dim, k["work"].values())),
                 )
                 for k in p["kernels"]
             ),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from chainrule.frontend.names import options
 
 from . import _build
 
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from chainrule.compiler.explain.loops import Loops
     from chainrule.compiler.explain.provenance import Explanation
     from chainrule.compiler.ir import Graph
+    from chainrule.runtime.devices.base import Array, Executable
+    from chainrule.runtime.profile import Profile
 
 
 class Readable(ABC):
@@ -24,6 +28,14 @@ class Readable(ABC):
     @abstractmethod
     def _target(self) -> str:
         """What the programs are for."""
+
+    @abstractmethod
+    def _program(self, what: str) -> Executable:
+        """A program, ready to run."""
+
+    @abstractmethod
+    def _batch(self, what: str, x: Any, y: Any, batch_size: int | None) -> dict[str, Array]:
+        """The arrays that a program is given for a batch of the first samples."""
 
     @property
     @abstractmethod
@@ -72,6 +84,43 @@ class Readable(ABC):
         request = self._request("train")
         graph = derive(request, trace)
         return explain(name, graph, trace, _build.program(request, self._target()))
+
+    @options
+    def profile(
+        self, x: Any, y: Any = None, batch_size: int | None = None, what: str | None = None
+    ) -> Profile:
+        """What the kernels of a step cost: time, operations, bytes, share of the machine's peak.
+
+        The program is compiled once more, with a clock around the kernels' calls, and runs for a
+        third of a second on one batch. Nothing of the model's is changed by it.
+
+        Args:
+            x: samples, as in `fit`. The first ones make the batch.
+            y: what they should give.
+            batch_size: samples of the batch; 32 by default.
+            what: "train", "evaluate" or "predict"; by default "train" if the model is compiled.
+
+        Returns:
+            A table, to be printed; `rows` has it as data.
+
+        Raises:
+            UsageError: the model is compiled for another target than "cpu".
+
+        Example:
+            >>> import chainrule as cr, numpy as np
+            >>> model = cr.Sequential([cr.Input((64,)), cr.Dense(32), cr.Dense(1)], seed=0)
+            >>> profile = model.profile(np.ones((16, 64)), what="predict")
+            >>> profile.flops  # 2 * 16 * (64 * 32 + 32 * 1), and the biases
+            67088.0
+            >>> max(profile.rows, key=lambda row: row.seconds).formula.split("   ")[-1]
+            'h1 = x W1 + b1'
+        """
+        from chainrule.runtime.profile import profile
+
+        chosen = self._main if what is None else what
+        arrays = self._batch(chosen, x, y, batch_size)
+        program = self._program(chosen)
+        return profile(program, program.in_order(arrays))
 
     def loops(self, what: str | None = None, **sizes: int) -> Loops:
         """What each loop stores, in bytes, and what is computed again on the way back instead.

@@ -225,6 +225,16 @@ class Trained(Readable):
                 targets.append(Slot(buffers[t.name], t.output, t.classes))
         return inputs, targets
 
+    def _batch(self, what: str, x: Any, y: Any, batch_size: int | None) -> dict[str, Array]:
+        """The arrays that a program is given for a batch of the first samples."""
+        from chainrule.runtime.data import check_batch_size, convert_all, samples
+
+        inputs, targets = self._slots(what)
+        self._drawn()
+        data = convert_all(("x", x, inputs), ("y", y, targets))
+        rows = check_batch_size(batch_size, samples(data))
+        return {**self._arrays, **{name: array[:rows] for name, array in data.items()}}
+
     # -- training -------------------------------------------------------------------------------
 
     @options

@@ -18,7 +18,8 @@ from ...passes.loops import LETTERS, Kernel as Nest, Schedule, given, in_place, 
 from ...passes.memory import plan
 from ...passes.schedule import schedule
 from ...passes.wholes import Part, Repeat, parts_of
-from ...program import Buffer, Kernel, Program, Role
+from ...passes.work import work
+from ...program import Buffer, Kernel, Program, Role, Work
 from ...types import Dim, Size, TensorType, Where, symbols
 from ..spelling import Identifiers, comment
 from .comments import Comments, Line, above, located
@@ -329,6 +330,7 @@ class _Module:
                 tuple(self.arrays[x] for x in writes),
                 "\n".join(located(self.formulas[nest])),
                 nest.where,
+                self._work(nest),
             )
             kernels.append(kernel)
             given = function.arguments(kernel, nest, self._room(nest))
@@ -345,6 +347,12 @@ class _Module:
         stored, made = self.stored, nest.writes()
         reads = [x for x in nest.reads() if x in stored or (given(x) and x not in made)]
         return reads, [x for x in made if x in stored or in_place(x)]
+
+    def _work(self, nest: Nest) -> Work:
+        """What a nest does in a call."""
+        stored = self.stored
+        reads = [x for x in nest.reads() if x in stored or given(x)]
+        return work(nest, reads, [x for x in nest.writes() if x in stored or in_place(x)])
 
     def function(self, place: int, nests: Sequence[Nest], uses: Sequence[list[Line]]) -> _Function:
         """The function of nests that are alike, in the names of the first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -11,6 +11,7 @@ from chainrule.compiler.errors import UsageError
 from chainrule.compiler.program import Buffer, Program
 
 from ...cache import Cache
+from .clock import Clock
 from .kinds import FLOAT64, INT64, NUMBERS, ArrayKind, Kind
 from .loader import EXTERNAL
 from .parallel import team_variable
@@ -62,6 +63,18 @@ def translate(program: Program, file: str) -> str:
         translation.entry(name, kinds)
     team_variable(translation.module).linkage = ""  # which the process sets
     return str(translation.module)
+
+
+def translate_with_clock(program: Program, file: str) -> tuple[str, list[tuple[str, str]]]:
+    """A program's step with a clock around the calls of kernels; callers and kernels of the calls.
+
+    The module has the entry points `step`, `clock_table` and `clock_ticks`.
+    """
+    cycles = llvm.get_process_triple().startswith(("x86_64", "i686"))
+    translation = Translation(program.source, file, program.name, partial(Clock, cycles=cycles))
+    translation.entry("step", signatures(program)["step"])
+    assert translation.clock is not None
+    return str(translation.module), translation.clock.sites
 
 
 @cache

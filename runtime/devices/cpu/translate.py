@@ -15,7 +15,7 @@ integer is one word; an array is the address of its data and its sizes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ import numpy as np
 from llvmlite import ir
 
 from .blocks import packed, unpacked
+from .clock import Clock
 from .expressions import Expressions
 from .kinds import (
     INT64,
@@ -72,12 +73,21 @@ class Translation:
         source: the text of a program's module.
         file: where the text is, for messages.
         name: what the module is called.
+        clock: makes a clock that is put around the calls of kernels, if they are to be timed.
     """
 
-    def __init__(self, source: str, file: str, name: str) -> None:
+    def __init__(
+        self,
+        source: str,
+        file: str,
+        name: str,
+        clock: Callable[[Any, Iterable[Function]], Clock] | None = None,
+    ) -> None:
         """Read the text; nothing is translated yet."""
         self.module = ir.Module(name)
         self.names = module_names(source, file)
+        functions = [x for x in self.names.values() if isinstance(x, Function)]
+        self.clock = None if clock is None else clock(self.module, functions)
         self._entries: set[Function] = set()
         self._instances: dict[tuple[Function, tuple[Kind, ...]], Instance | None] = {}
         self._constants: dict[int, tuple[np.ndarray[Any, Any], Array]] = {}
@@ -164,11 +174,15 @@ class Translation:
         if function.is_program:
             builder.call(instance.llvm, [packed(builder, given)])
             return NONE
-        if caller.function in self._entries:
+        clock = self.clock if caller.function.is_program else None
+        if caller.function in self._entries or clock is not None:
             # An entry point stays a list of calls: LLVM's time grows faster than its functions.
             instance.llvm.attributes.add("noinline")
         words = [word for value in given for word in flatten(builder, value)]
+        start = None if clock is None else clock.now(builder)
         result = builder.call(instance.llvm, words)
+        if clock is not None:
+            clock.stop(builder, start, caller, function)
         count = len(parts(instance.result))
         found = [builder.extract_value(result, i) for i in range(count)] if count > 1 else [result]
         return assembled(instance.result, iter(found))

@@ -1,0 +1,104 @@
+"""What a kernel does, counted: operations on floating-point numbers, and bytes of arrays.
+
+An operation is an elementwise function of one element, elementary functions included, or one term
+of a reduction; a product of matrices has `2 m k n`. Copies, casts, comparisons, choices and
+integers count nothing. Of each array that a kernel reads or writes the bytes count once for either;
+of one that is read at positions which are data, those of the elements that are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ..ir import Node
+from ..ops.base import Scalar
+from ..program import Work
+from ..types import BYTES, FLOATS, Dim, add, mul, product
+from .loops import (
+    CHECKED,
+    Entry,
+    Kernel,
+    Loop,
+    Statement,
+    depth,
+    positions,
+    scalars,
+)
+from .memory import larger
+from .wholes import Core
+
+FREE = ("where", "cast")
+
+
+def work(kernel: Kernel, reads: Iterable[Node], writes: Iterable[Node]) -> Work:
+    """What a kernel does in one call, without the graphs inside it.
+
+    Args:
+        kernel: what to count.
+        reads: the tensors that it reads from memory.
+        writes: those that it writes there.
+    """
+    flops: Dim = 0
+    if kernel.core is not None and kernel.core.product is not None:
+        flops = mul(2, product(kernel.core.product))
+        if isinstance(kernel.core, Core):
+            flops = mul(flops, product(kernel.core.batch))
+    known: dict[Node, int] = {}
+    counted: set[tuple[tuple[Loop, ...], Node]] = set()
+    for loops, statement in _statements(kernel.body, ()):
+        for node in scalars([statement.value, *statement.index]):
+            around = loops[: depth(node, known)]
+            if _is_operation(node) and (around, node) not in counted:
+                counted.add((around, node))
+                flops = add(flops, _times(around))
+        if statement.combine and statement.node.dtype in FLOATS:
+            flops = add(flops, _times(loops))
+    return Work(flops, _total(kernel, reads), _total(kernel, writes))
+
+
+def _statements(
+    entries: Iterable[Entry], around: tuple[Loop, ...]
+) -> Iterator[tuple[tuple[Loop, ...], Statement]]:
+    """Every statement with the loops that it stands in."""
+    for entry in entries:
+        if isinstance(entry, Statement):
+            yield around, entry
+        elif isinstance(entry, Loop):
+            yield from _statements(entry.body, (*around, entry))
+
+
+def _times(loops: Iterable[Loop]) -> Dim:
+    """How often the body of loops inside each other runs."""
+    return product(tuple(loop.axis.attr("dim") for loop in loops))
+
+
+def _is_operation(node: Node) -> bool:
+    return isinstance(node.op, Scalar) and node.dtype in FLOATS and node.op.name not in FREE
+
+
+def _total(kernel: Kernel, tensors: Iterable[Node]) -> Dim:
+    """Bytes of tensors, or of those of their elements that are looked up."""
+    looked_up = _looked_up(kernel)
+    total: Dim = 0
+    for tensor in dict.fromkeys(tensors):
+        size = tensor.type.size
+        if tensor in looked_up and larger(size, looked_up[tensor]) != looked_up[tensor]:
+            size = looked_up[tensor]
+        total = add(total, mul(size, BYTES[tensor.dtype]))
+    return total
+
+
+def _looked_up(kernel: Kernel) -> dict[Node, Dim]:
+    """How many elements are read of tensors that are only read at positions which are data."""
+    found: dict[Node, Dim] = {}
+    whole = set() if kernel.core is None else set(kernel.core.operands)
+    seen: set[Node] = set()
+    for loops, statement in _statements(kernel.body, ()):
+        for node in statement.loads:
+            tensor = node.operands[0]
+            if not any(x.op is CHECKED for x in scalars(positions(node))):
+                whole.add(tensor)
+            elif node not in seen:
+                seen.add(node)
+                found[tensor] = add(found.get(tensor, 0), _times(loops))
+    return {tensor: count for tensor, count in found.items() if tensor not in whole}
