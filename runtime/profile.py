@@ -79,15 +79,17 @@ class Profile:
         sizes: numbers of the named sizes.
         seconds: of a step: the medians of its kernels, and of what is between them.
         steps: how many were timed.
+        threads: how many there were: one or all, whichever took less time.
         rows: a kernel each, in the order of the step; those inside another come behind it.
-        peak_flops: additions and multiplications a second that a core of this machine can do.
-        peak_bytes: bytes a second that a copy in memory reads and writes.
+        peak_flops: additions and multiplications a second that so many threads can do.
+        peak_bytes: bytes a second that copies in memory read and write.
     """
 
     name: str
     sizes: Mapping[str, int]
     seconds: float
     steps: int
+    threads: int
     rows: tuple[Row, ...]
     peak_flops: float
     peak_bytes: float
@@ -108,10 +110,11 @@ class Profile:
         return self.flops / self.seconds / self.peak_flops
 
     def _head(self) -> list[str]:
+        threads = "one thread" if self.threads == 1 else f"{self.threads} threads"
         sizes = "".join(f", {name} {size:,}" for name, size in self.sizes.items())
         rate, peak = self.flops / self.seconds / 1e9, self.peak_flops / 1e9
         return [
-            f"{self.name}{sizes}: {1e6 * self.seconds:,.1f} µs a step, median of {self.steps:,} steps",
+            f"{self.name}{sizes}: {1e6 * self.seconds:,.1f} µs a step on {threads}",
             f"{self.flops / 1e6:,.3f} MFLOP, {rate:,.1f} GFLOP/s: {100 * self.of_peak:.1f} % "
             f"of the {peak:,.0f} that are possible",
             f"a copy in memory moves {self.peak_bytes / 1e9:,.0f} GB/s",
@@ -181,7 +184,7 @@ def profile(executable: Executable, arrays: Sequence[Array]) -> Profile:
     timing = timed(executable, arrays, Cache.open())
     sizes = {name: executable.bind(arrays)[name] for name in program.sizes}
     single = any(buffer.type.dtype == "float32" for buffer in program.buffers)
-    flops = peak.flops_per_second("float32" if single else "float64")
+    flops = peak.flops_per_second("float32" if single else "float64", timing.threads)
     tree = _Tree(program, sizes)
     for site in timing.sites:
         tree.add(site.caller, site.kernel, site.calls, site.seconds)
@@ -194,7 +197,14 @@ def profile(executable: Executable, arrays: Sequence[Array]) -> Profile:
         for row in tree.rows("step", 0)
     )
     return Profile(
-        program.name, sizes, timing.seconds, timing.steps, rows, flops, peak.bytes_per_second()
+        program.name,
+        sizes,
+        timing.seconds,
+        timing.steps,
+        timing.threads,
+        rows,
+        flops,
+        peak.bytes_per_second(timing.threads),
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from ..ir import Node, rebuilt
 from ..ops import linear, shape, windows
-from ..types import FLOATS, Dim, Shape, add, mul
+from ..types import FLOATS, Dim, Shape, add, mul, product
 from .wholes import Routine
 
 Position = Mapping[str, int]  # a sum of letters with factors
@@ -312,8 +312,16 @@ def sliding(node: Node) -> tuple[Routine, Node] | None:
         (form.left.tensor, form.right.tensor),
         tuple(side.dims for side in sides),
         text=f"{left}, {right} -> {out}",
+        terms=_terms(form.product),
     )
     return routine, form.product
+
+
+def _terms(contraction: Node) -> Dim:
+    """How many products of two numbers a contraction adds up."""
+    letters = contraction.attr("left") + contraction.attr("right")
+    dims = contraction.operands[0].shape + contraction.operands[1].shape
+    return product(tuple(dict(zip(letters, dims, strict=True)).values()))
 
 
 def _told(form: _Form) -> set[str]:

@@ -70,6 +70,7 @@ class Routine:
         code: the fault that it may set, or 0.
         product: the sizes of a matrix product that costs as much, if it is such a routine.
         text: what it is told in words, before all other arguments.
+        terms: how many products it adds up, where it is a contraction.
     """
 
     kind: str
@@ -81,6 +82,7 @@ class Routine:
     code: int = 0
     product: tuple[Dim, Dim, Dim] | None = None
     text: str = ""
+    terms: Dim = 0
 
     def __str__(self) -> str:
         text = f" {self.text}:" if self.text else ""

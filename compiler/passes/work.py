@@ -25,7 +25,7 @@ from .loops import (
     scalars,
 )
 from .memory import larger
-from .wholes import Core
+from .wholes import Core, Routine
 
 FREE = ("where", "cast")
 
@@ -43,6 +43,8 @@ def work(kernel: Kernel, reads: Iterable[Node], writes: Iterable[Node]) -> Work:
         flops = mul(2, product(kernel.core.product))
         if isinstance(kernel.core, Core):
             flops = mul(flops, product(kernel.core.batch))
+    if isinstance(kernel.core, Routine):
+        flops = add(flops, mul(2, kernel.core.terms))
     known: dict[Node, int] = {}
     counted: set[tuple[tuple[Loop, ...], Node]] = set()
     for loops, statement in _statements(kernel.body, ()):

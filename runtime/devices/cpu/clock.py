@@ -15,7 +15,7 @@ from llvmlite import ir
 
 from .kinds import INT64_TYPE, POINTER
 from .routines import Function
-from .values import room
+from .values import room, word_at
 
 TABLE, TICKS = "clock_table", "clock_ticks"  # entry points: the table's address, and the time now
 CYCLES = "llvm.readcyclecounter"
@@ -66,21 +66,15 @@ class Clock:
             return builder.call(self._declared(CYCLES, kind), [])
         clock = ir.IntType(32)
         kind = ir.FunctionType(clock, [clock, POINTER])
-        pair = ir.ArrayType(INT64_TYPE, 2)
-        place = room(builder, pair)
+        place = room(builder, ir.ArrayType(INT64_TYPE, 2))
         given = [ir.Constant(clock, MONOTONIC), place]
         builder.call(self._declared("clock_gettime", kind), given)
-        time = builder.bitcast(place, pair.as_pointer())
-        seconds, rest = (builder.load(self._at(builder, time, i)) for i in range(2))
+        seconds, rest = (builder.load(word_at(builder, place, i), typ=INT64_TYPE) for i in range(2))
         whole = builder.mul(seconds, ir.Constant(INT64_TYPE, 10**9))
         return builder.add(whole, rest)
 
     def _declared(self, name: str, kind: Any) -> Any:
         return self._module.globals.get(name) or ir.Function(self._module, kind, name)
-
-    def _at(self, builder: Any, array: Any, place: int) -> Any:
-        zero, index = (ir.Constant(ir.IntType(32), i) for i in (0, place))
-        return builder.gep(array, [zero, index], inbounds=True)
 
     def stop(self, builder: Any, start: Any, caller: Any, kernel: Function) -> None:
         """Add what has passed since `start` to the row of the call that was just written.
@@ -99,5 +93,6 @@ class Clock:
             self.sites.append((caller.function.name, kernel.name))
         place = 2 * self._places[key]
         for i, more in enumerate((ir.Constant(INT64_TYPE, 1), passed)):
-            where = self._at(builder, self._table, place + i)
+            index = [ir.Constant(INT64_TYPE, number) for number in (0, place + i)]
+            where = builder.gep(self._table, index, inbounds=True)
             builder.store(builder.add(builder.load(where), more), where)

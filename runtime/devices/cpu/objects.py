@@ -73,6 +73,7 @@ def translate_with_clock(program: Program, file: str) -> tuple[str, list[tuple[s
     cycles = llvm.get_process_triple().startswith(("x86_64", "i686"))
     translation = Translation(program.source, file, program.name, partial(Clock, cycles=cycles))
     translation.entry("step", signatures(program)["step"])
+    team_variable(translation.module).linkage = ""
     assert translation.clock is not None
     return str(translation.module), translation.clock.sites
 

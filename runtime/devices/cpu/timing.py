@@ -12,15 +12,18 @@ import numpy as np
 from chainrule.compiler.program import Program
 
 from ...cache import Cache
+from ...threads import get_num_threads
 from ..base import Array, Executable
 from .binding import Binding
 from .clock import TABLE, TICKS
 from .loader import NativeLibrary
-from .threads import one_if_better
+from .pool import team
+from .pool_code import TEAM
+from .threads import one_thread
 
 WARM = 3  # steps before any is timed
 FEWEST, MOST = 5, 2000  # steps that are timed
-SECONDS = 0.3  # after which no more are, unless there are too few
+SECONDS = 0.25  # after which no more are, unless there are too few
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +50,18 @@ class Timing:
     Attributes:
         seconds: of a step: of its kernels, and of what is between them.
         steps: how many were timed.
+        threads: how many there were.
         sites: the calls in it, in order.
     """
 
     seconds: float
     steps: int
+    threads: int
     sites: tuple[Site, ...]
 
 
 def timed(executable: Executable, arrays: Sequence[Array], cache: Cache) -> Timing:
-    """Time the kernels of a program.
+    """Time the kernels of a program, on one thread and on all, and give what is faster.
 
     Args:
         executable: who checks the arrays and says what is wrong.
@@ -66,41 +71,52 @@ def timed(executable: Executable, arrays: Sequence[Array], cache: Cache) -> Timi
     Raises:
         ChainruleError: the arrays do not fit, or a step finds a fault.
     """
-    program = executable.program
     sizes = executable.bind(arrays)
     given = [
         np.array(array, order="C") if buffer.role in ("param", "state") else array
         for buffer, array in zip(executable.given, arrays, strict=True)
     ]
-    library, sites = _load(program, cache)
-    binding = Binding(program, sizes)
+    library, sites = _load(executable.program, cache)
+    binding = Binding(executable.program, sizes)
     if not binding.take(given):
         raise AssertionError("arrays that fit the program do not fit its binding")
+    found = [
+        _timed(executable, binding, library, sites, threads)
+        for threads in sorted({1, get_num_threads()})
+    ]
+    return min(found, key=lambda timing: timing.seconds)
+
+
+def _timed(
+    executable: Executable,
+    binding: Binding,
+    library: NativeLibrary,
+    sites: Sequence[tuple[str, str]],
+    threads: int,
+) -> Timing:
+    """Medians with so many threads."""
     address = library.entries[TABLE](None)
     table = (ctypes.c_int64 * (2 * len(sites))).from_address(address)
-    step = library.entries["step"]
+    step, variable = library.entries["step"], library.addresses[TEAM]
     found: list[Array] = []
     whole: list[float] = []
     begin = ticks = 0.0
-    block = one_if_better(program, sizes)
-    for number in range(WARM + MOST):
-        if number == WARM:
-            begin, ticks = time.perf_counter(), library.entries[TICKS](None)
-        elif number >= WARM + FEWEST and time.perf_counter() - begin > SECONDS:
-            break
-        binding.renew()
-        table[:] = [0] * len(table)
-        start = time.perf_counter()
-        if block is None:
+    with one_thread(), team().helping(threads) as helpers:
+        ctypes.c_void_p.from_address(variable).value = helpers
+        for number in range(WARM + MOST):
+            if number == WARM:
+                begin, ticks = time.perf_counter(), library.entries[TICKS](None)
+            elif number >= WARM + FEWEST and time.perf_counter() - begin > SECONDS:
+                break
+            binding.renew()
+            table[:] = [0] * len(table)
+            start = time.perf_counter()
             step(binding.address)
-        else:
-            with block():
-                step(binding.address)
-        whole.append(time.perf_counter() - start)
-        if binding.fault[0]:
-            raise executable.fault(*binding.cleared())
-        binding.results()
-        found.append(np.array(table[:], np.float64))
+            whole.append(time.perf_counter() - start)
+            if binding.fault[0]:
+                raise executable.fault(*binding.cleared())
+            binding.results()
+            found.append(np.array(table[:], np.float64))
     second = (library.entries[TICKS](None) - ticks) / (time.perf_counter() - begin)
     calls, seconds = np.array(found[WARM:]).reshape(-1, len(sites), 2).transpose(2, 0, 1)
     seconds = seconds / second
@@ -109,8 +125,9 @@ def timed(executable: Executable, arrays: Sequence[Array], cache: Cache) -> Timi
     rest = np.median(np.array(whole[WARM:]) - seconds[:, outer].sum(axis=1))
     middle = np.median(seconds, axis=0)
     return Timing(
-        float(rest + middle[outer].sum()),
+        float(max(rest, 0.0) + middle[outer].sum()),
         len(whole) - WARM,
+        threads if helpers else 1,
         tuple(
             Site(caller, kernel, number, passed)
             for (caller, kernel), number, passed in zip(
@@ -126,4 +143,4 @@ def _load(program: Program, cache: Cache) -> tuple[NativeLibrary, list[tuple[str
 
     text, sites = translate_with_clock(program, str(cache.source_path(program)))
     code, imports = compile_text(text)
-    return NativeLibrary(code, ("step", TABLE, TICKS), imports), sites
+    return NativeLibrary(code, ("step", TABLE, TICKS), imports, (TEAM,)), sites
