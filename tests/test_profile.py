@@ -74,6 +74,15 @@ def test_what_is_the_same_in_a_row_counts_once_for_each_row() -> None:
     assert flops == N**2 + N
 
 
+def test_rows_of_a_table_count_where_they_are_touched() -> None:
+    model = cr.Sequential(
+        [cr.Input((6,), dtype="int32"), cr.Embedding(10_000, 4), cr.Flatten(), cr.Dense(1)], seed=0
+    )
+    model.compile("mse", "sgd")
+    profile = model.profile(np.ones((5, 6), np.int32), np.ones((5, 1)))
+    assert profile.bytes < 10_000
+
+
 @pytest.mark.parametrize("size", [3, 5])
 def test_a_convolution_has_two_operations_a_term(size: int) -> None:
     image, k = cr.tensor("image", ("b", 12, 12, 2)), cr.tensor("k", (size, size, 2, 4))

@@ -25,10 +25,14 @@ LETTERS = "ijklmnpqrstuvw"
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Positions along a loop that are known only where it begins: `start` to `stop` - 1."""
+    """Positions along a loop that are known only where it begins: `start` to `stop` - 1.
+
+    There are `most` of them at most, those of all turns of the loops around it together.
+    """
 
     start: Node
     stop: Node
+    most: Dim
 
 
 Extent: TypeAlias = "Dim | Span"
@@ -36,7 +40,7 @@ Domain: TypeAlias = "tuple[Extent, ...]"
 
 
 class Axis(Op):
-    """The position along a loop. operands: the ends of a span. attrs: depth, dim if it has one."""
+    """The position along a loop. operands: the ends of a span. attrs: depth, dim; or most."""
 
     name = "axis"
 
@@ -88,7 +92,7 @@ AXIS, LOAD, CHECKED, DRAW = Axis(), Load(), Checked(), Draw()
 def axis(depth: int, extent: Extent) -> Node:
     """The position along the loop at this depth."""
     if isinstance(extent, Span):
-        return make(AXIS, (extent.start, extent.stop), depth=depth, dim=None)
+        return make(AXIS, (extent.start, extent.stop), depth=depth, dim=None, most=extent.most)
     return make(AXIS, (), depth=depth, dim=extent)
 
 

@@ -88,7 +88,7 @@ class Rows:
         grad, at = node.operands
         row = axis(0, self._every)
         begin, end = (load(self.first, (x,), self.first.shape) for x in (row, plus(row, number(1))))
-        some = Span(begin, end)
+        some = Span(begin, end, self.rows.type.size)
         place = load(self.places, (axis(1, some),), self.places.shape)
         domain, rest = _further((self._every, some), node.shape[1:])
         value = pull(grad, (*regrouped((place,), self.places.shape, at.shape), *rest))
@@ -102,7 +102,7 @@ class Rows:
 
     @property
     def _every(self) -> Span:
-        return Span(number(0), load(self.count, (), ()))
+        return Span(number(0), load(self.count, (), ()), self.rows.type.size)
 
     def _own(self, dims: Shape) -> tuple[Domain, Index]:
         """The loops, and where a tensor of these rows alone has the elements."""

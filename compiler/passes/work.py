@@ -3,12 +3,12 @@
 An operation is an elementwise function of one element, elementary functions included, or one term
 of a reduction; a product of matrices has `2 m k n`. Copies, casts, comparisons, choices and
 integers count nothing. Of each array that a kernel reads or writes the bytes count once for either;
-of one that is read at positions which are data, those of the elements that are read.
+of one whose positions are data, those of the elements that are read or written at most.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from ..ir import Node
 from ..ops.base import Scalar
@@ -16,11 +16,13 @@ from ..program import Work
 from ..types import BYTES, FLOATS, Dim, add, mul, product
 from .loops import (
     CHECKED,
+    LOAD,
     Entry,
     Kernel,
     Loop,
     Statement,
     depth,
+    in_place,
     positions,
     scalars,
 )
@@ -55,7 +57,7 @@ def work(kernel: Kernel, reads: Iterable[Node], writes: Iterable[Node]) -> Work:
                 flops = add(flops, _times(around))
         if statement.combine and statement.node.dtype in FLOATS:
             flops = add(flops, _times(loops))
-    return Work(flops, _total(kernel, reads), _total(kernel, writes))
+    return Work(flops, _total(reads, _looked_up(kernel)), _total(writes, _placed(kernel)))
 
 
 def _statements(
@@ -70,22 +72,24 @@ def _statements(
 
 
 def _times(loops: Iterable[Loop]) -> Dim:
-    """How often the body of loops inside each other runs."""
-    return product(tuple(loop.axis.attr("dim") for loop in loops))
+    """How often the body of loops inside each other runs, at most."""
+    axes = [loop.axis for loop in loops]
+    known = product(tuple(axis.attr("dim") for axis in axes if not axis.operands))
+    spans = [axis.attr("most") for axis in axes if axis.operands]
+    return mul(known, spans[-1]) if spans else known
 
 
 def _is_operation(node: Node) -> bool:
     return isinstance(node.op, Scalar) and node.dtype in FLOATS and node.op.name not in FREE
 
 
-def _total(kernel: Kernel, tensors: Iterable[Node]) -> Dim:
-    """Bytes of tensors, or of those of their elements that are looked up."""
-    looked_up = _looked_up(kernel)
+def _total(tensors: Iterable[Node], elements: Mapping[Node, Dim]) -> Dim:
+    """Bytes of tensors, of some of them only those of so many elements."""
     total: Dim = 0
     for tensor in dict.fromkeys(tensors):
         size = tensor.type.size
-        if tensor in looked_up and larger(size, looked_up[tensor]) != looked_up[tensor]:
-            size = looked_up[tensor]
+        if tensor in elements and larger(size, elements[tensor]) != elements[tensor]:
+            size = elements[tensor]
         total = add(total, mul(size, BYTES[tensor.dtype]))
     return total
 
@@ -98,9 +102,23 @@ def _looked_up(kernel: Kernel) -> dict[Node, Dim]:
     for loops, statement in _statements(kernel.body, ()):
         for node in statement.loads:
             tensor = node.operands[0]
-            if not any(x.op is CHECKED for x in scalars(positions(node))):
+            if not _is_data(positions(node)):
                 whole.add(tensor)
             elif node not in seen:
                 seen.add(node)
                 found[tensor] = add(found.get(tensor, 0), _times(loops))
     return {tensor: count for tensor, count in found.items() if tensor not in whole}
+
+
+def _placed(kernel: Kernel) -> dict[Node, Dim]:
+    """How many elements are written of tensors that are updated at positions which are data."""
+    return {
+        statement.target: _times(loops)
+        for loops, statement in _statements(kernel.body, ())
+        if in_place(statement.target) and not statement.combine and _is_data(statement.index)
+    }
+
+
+def _is_data(index: Iterable[Node]) -> bool:
+    """Whether positions depend on what is in memory."""
+    return any(x.op in (CHECKED, LOAD) for x in scalars(index))
