@@ -57,7 +57,10 @@ def work(kernel: Kernel, reads: Iterable[Node], writes: Iterable[Node]) -> Work:
                 flops = add(flops, _times(around))
         if statement.combine and statement.node.dtype in FLOATS:
             flops = add(flops, _times(loops))
-    return Work(flops, _total(reads, _looked_up(kernel)), _total(writes, _placed(kernel)))
+    # What only a routine works with is its own, and need not be gone through.
+    own = set(kernel.core.work) if isinstance(kernel.core, Routine) else set()
+    written = [x for x in writes if x not in own or x in kernel.reads()]
+    return Work(flops, _total(reads, _looked_up(kernel)), _total(written, _placed(kernel)))
 
 
 def _statements(
