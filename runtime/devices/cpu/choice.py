@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 SHORT = 50e-6  # seconds of a step below which no thread could help
-TRIAL = 10e-3  # seconds that each side of a comparison takes
+TRIAL = 10e-3  # seconds that each side of a comparison takes; and the first ones, which say little
 SOON, LATE = 1.0, 30.0  # seconds from one comparison to the next, while things change and if not
 GAIN = 0.95  # more threads are taken if they need so much of the time, or less
 SLOWER = 1.2  # times the time of the last comparison: something is not as it was
-COLD = 2  # calls that say little: pages are touched, caches filled
 SETTLED = 10  # calls after which a short step is taken for one
 
 
@@ -46,6 +45,7 @@ class Choice:
     _done: int = 0
     _seconds: float = 0.0
     _calls: int = 0
+    _ran: float = 0.0  # seconds, but for those of comparisons
     _pause: float = SOON
     _since: float = SOON  # seconds since the last comparison
 
@@ -75,6 +75,7 @@ class Choice:
         """
         if self._phase is _Phase.STEADY:
             self._calls += 1
+            self._ran += seconds
             self._since += seconds
             self._consider(seconds / steps)
             return
@@ -106,7 +107,7 @@ class Choice:
             self.alone = self.threads == 1 and self._calls >= SETTLED
             return
         slower = self.threads > 1 and each > SLOWER * self._base
-        if self._calls <= COLD or (self._since < self._pause and not slower):
+        if self._ran < TRIAL or (self._since < self._pause and not slower):
             return
         more = min(2 * self.threads, self.limit)
         less = max(self.threads // 2, 1)

@@ -32,7 +32,7 @@ RANGES = 40  # of each thread, LINE words apart
 LINE = 8
 
 PARTS = 8  # of a loop, for each thread; a thread that was late has others take some
-WORTH = 8_000 << 10  # 1024ths of a nanosecond that a loop must take for it to be shared
+WORTH = 5_000 << 10  # 1024ths of a nanosecond that a loop must take for it to be shared
 LOOKS, YIELDS = 1_000, 1_500  # so many times an idle thread looks, with a pause; then without one
 SLEEP_MICROSECONDS = 50
 PAUSES = {
