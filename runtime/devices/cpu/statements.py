@@ -12,6 +12,7 @@ from .expressions import Expressions, inner_scope
 from .first_fault import FirstFault
 from .kinds import INT64, INT64_TYPE, ArrayKind, Kind, Number, parts, promoted
 from .parallel import parallel
+from .rolled import keep_rolled, stays_rolled
 from .routines import assigned, prange
 from .values import NONE, Array, Scalar, Tuple, Value, cast, flatten, load, plus, room, store, times
 
@@ -154,7 +155,10 @@ class Statements(Expressions):
             self._loop_body(node.body, end, latch)
         builder.position_at_end(latch)
         place.add_incoming(builder.add(place, step, flags=("nsw",)), latch)
-        builder.branch(head)
+        jump = builder.branch(head)
+        count = _iterations(start, stop, step)
+        if count is not None and stays_rolled(node, count, bool(self._loops)):
+            keep_rolled(builder, jump)
         builder.position_at_end(end)
 
     def _in_any_order(self, node: ast.For, name: str, start: Any, stop: Any, step: Any) -> None:
@@ -240,6 +244,14 @@ class Statements(Expressions):
         builder.cbranch(condition, then, after if other is None else other)
         builder.position_at_end(after)
         return True
+
+
+def _iterations(start: Any, stop: Any, step: Any) -> int | None:
+    """How many places a range has, if that is known."""
+    ends = start, stop, step
+    if not all(isinstance(end, ir.Constant) for end in ends):
+        return None
+    return len(range(*(end.constant for end in ends)))
 
 
 def _goes_on(builder: Any, place: Any, stop: Any, step: Any) -> Any:

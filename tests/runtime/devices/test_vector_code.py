@@ -1,7 +1,8 @@
-"""Loops over elementary functions are vector code, on whatever machine."""
+"""Loops of kernels are vector code, on whatever machine."""
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,14 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 import pytest
-from tests.accuracy.functions import FLOATS, ROWS, C, errors, every_exponent, native, truth
+from tests.accuracy.functions import FLOATS, ROWS, C, N, errors, every_exponent, native, truth
 
+from chainrule.compiler.program import Buffer, Program
+from chainrule.compiler.types import Dim, TensorType
 from chainrule.runtime.cache import Cache
 from chainrule.runtime.devices import load
 from chainrule.runtime.devices.cpu import objects
+from chainrule.runtime.devices.cpu.rolled import stays_rolled
 
 # Functions of float32 that are computed in float64.
 WIDE = ("sin", "cos", "tan", "asin", "acos", "atan", "asinh", "acosh", "atanh")
@@ -32,9 +36,9 @@ def lanes(dtype: str) -> int:
     return bits // np.dtype(dtype).itemsize // 8
 
 
-def optimized(name: str, dtype: str) -> str:
-    """LLVM's text of the loop over one function."""
-    module = llvm.parse_assembly(objects.translate(native(name, dtype).program, "file.py"))
+def optimized(program: Program) -> str:
+    """LLVM's text of its one kernel."""
+    module = llvm.parse_assembly(objects.translate(program, "file.py"))
     machine = objects._machine()
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
     objects.optimize(machine, module)
@@ -44,7 +48,7 @@ def optimized(name: str, dtype: str) -> str:
 
 @pytest.mark.parametrize(("name", "dtype"), OURS)
 def test_a_loop_over_a_function_is_vector_code(name: str, dtype: str) -> None:
-    text = optimized(name, dtype)
+    text = optimized(native(name, dtype).program)
     computed = "float64" if name in WIDE else dtype
     kind = {"float32": "float", "float64": "double"}[computed]
     assert f"<{lanes(computed)} x {kind}>" in text
@@ -72,3 +76,131 @@ def test_older_processors_compute_the_same(
     x = every_exponent(dtype, 2)
     (came,) = load(native(name, dtype).program, Cache.open(tmp_path)).call(x)
     assert max(errors(came, truth(name, x))) <= ROWS[name].bound[FLOATS.index(dtype)]
+
+
+def program(body: str, **arrays: tuple[str, tuple[Dim, ...]]) -> Program:
+    """A kernel with this body; all arrays but the last are given."""
+    *given, made = (Buffer(name, "input", TensorType(*kind)) for name, kind in arrays.items())
+    buffers = (*given, Buffer(made.name, "output", made.type))
+    names = ", ".join(("n", *arrays, "fault"))
+    lines = "".join(f"    {line}\n" for line in body.strip("\n").splitlines())
+    source = f"""from chainrule.runtime.devices.cpu.library import *
+
+
+@kernel
+def k1({names}):
+{lines}
+
+@program
+def step({names}):
+    k1({names})
+"""
+    return Program("loops", "cpu", source, buffers, (), ("n",), None, (), (), "0")
+
+
+F32, I32 = ("float32", (N,)), ("int32", (N,))
+LOOPS = {
+    "a sum of float32 in float64": (
+        """
+total = f64(0.0)
+for i in range(n):
+    total = accumulate(total, f64(x[i]))
+y[0] = f32(total)""",
+        {"x": F32, "y": F32},
+        "double",
+    ),
+    "a maximum": (
+        """
+largest = f32(-inf)
+for i in range(n):
+    largest = maximum(largest, x[i] + f32(1.0))
+y[0] = largest""",
+        {"x": F32, "y": F32},
+        "float",
+    ),
+    "integers made floats": (
+        """
+for i in range(n):
+    y[i] = f32(t[i]) * f32(0.5)""",
+        {"t": I32, "y": F32},
+        "float",
+    ),
+    "positions compared": (
+        """
+for i in range(n):
+    y[i] = f32(i32(i) == t[i]) - x[i]""",
+        {"t": I32, "x": F32, "y": F32},
+        "float",
+    ),
+    "a choice": (
+        """
+for i in range(n):
+    y[i] = where(x[i] > f32(0.0), x[i] * x[i], f32(0.0))""",
+        {"x": F32, "y": F32},
+        "float",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LOOPS)
+def test_a_loop_is_vector_code(case: str) -> None:
+    body, arrays, kind = LOOPS[case]
+    assert re.search(rf"<\d+ x {kind}>", optimized(program(body, **arrays)))
+
+
+ROWS_OF_TEN = """
+for i in range(n):
+    largest = f32(-inf)
+    for j in range(10):
+        largest = maximum(largest, x[i, j])
+    total = f64(0.0)
+    for j in range(10):
+        power = exp(x[i, j] - largest)
+        y[i, j] = power
+        total = accumulate(total, f64(power))
+    for j in range(10):
+        y[i, j] = y[i, j] / f32(total)
+"""
+
+
+def test_short_rows_are_vector_code() -> None:
+    """Nothing is computed element by element, whatever the rows' length."""
+    text = optimized(program(ROWS_OF_TEN, x=("float32", (N, 10)), y=("float32", (N, 10))))
+    assert len(re.findall(r"fdiv float|fmuladd\.f32\(", text)) == 0
+    assert re.search(r"fdiv <\d+ x float>", text)
+
+
+def test_short_rows_give_what_long_ones_give() -> None:
+    random = np.random.default_rng(0)
+    for length in (3, 5, 8, 10, 16, 17, 20, 31, 32):
+        text = ROWS_OF_TEN.replace("10", str(length))
+        kind = ("float32", (N, length))
+        x = random.normal(size=(5, length)).astype("float32")
+        x[3, length // 2], x[4, 0] = np.nan, np.inf
+        (came,) = load(program(text, x=kind, y=kind)).call(x)
+        with np.errstate(invalid="ignore"):
+            wide = np.exp((x - x.max(axis=1, keepdims=True)).astype("float64"))
+        np.testing.assert_allclose(came, wide / wide.sum(axis=1, keepdims=True), 1e-6, 1e-7)
+
+
+@pytest.mark.parametrize(
+    ("body", "iterations", "is_inner", "rolled"),
+    [
+        ("y[j] = x[j]", 10, True, True),
+        ("y[j] = x[j]", 20, True, False),
+        ("y[j] = x[j]", 4, True, False),
+        ("s = accumulate(s, x[j])", 20, True, True),
+        ("s = accumulate(s, x[j])", 32, True, False),
+        ("y[j] = y[j] + x[i, j]", 10, True, False),
+        ("y[j] += x[i, j]", 10, True, False),
+        ("y[j] = y[j] + x[j]", 10, False, True),
+        ("y[i, j] = y[i, j] + x[i, j]", 10, True, True),
+        ("if x[j] > s:\n        s = x[j]", 10, True, False),
+    ],
+)
+def test_which_short_loops_stay_loops(
+    body: str, iterations: int, is_inner: bool, rolled: bool
+) -> None:
+    (node,) = ast.parse(f"for j in range({iterations}):\n    {body}\n").body
+    assert isinstance(node, ast.For)
+    assert stays_rolled(node, iterations, is_inner) == rolled
