@@ -128,3 +128,22 @@ def test_jacobians() -> None:
     want, found = (cr.function([x, w], outputs, target=t)(*values) for t in ("numpy", "cpu"))
     for a, b in zip(want, found, strict=True):
         np.testing.assert_allclose(b, a, rtol=1e-12, atol=1e-12)
+
+
+def test_threads_change_no_bit() -> None:
+    """Images are shared out among threads; what is summed over them is summed in fixed parts."""
+    dims, kernel = (19, 9, 9, 3), (3, 3, 3, 8)
+    x, w = cr.tensor("x", ("batch", *dims[1:])), cr.tensor("w", kernel)
+    function = cr.function([x, w], derivatives(x, w), target="cpu")
+    random = np.random.default_rng(3)
+    values = [random.normal(size=each).astype(np.float32) for each in (dims, kernel)]
+    before, found = cr.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            cr.set_num_threads(threads)
+            found += [function(*values) for _ in range(5)]
+    finally:
+        cr.set_num_threads(before)
+    for results in found[1:]:
+        for a, b in zip(found[0], results, strict=True):
+            np.testing.assert_array_equal(a, b)

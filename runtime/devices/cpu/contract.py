@@ -13,7 +13,7 @@ which are read from the right operand once for all rows. Around it are loops ove
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -21,20 +21,27 @@ from typing import Any
 from llvmlite import ir
 
 from .kinds import INT64_TYPE, NOTHING, POINTER, ArrayKind, Kind, TextKind
+from .parallel import parallel
 from .routines import Intrinsic
 from .subscripts import (
+    Axes,
     Letter,
     Number,
     Position,
+    elements,
     letters,
-    plain,
     positions,
     product,
     total,
     valued,
 )
-from .tiling import Plan, fixed, planned
-from .values import NONE, Array, Scalar, Text, Value, address, declared
+from .tiling import fixed, planned
+from .values import NONE, Array, Scalar, Text, Value, address, declared, element, room, size_of
+
+Offsets = tuple[Number, Number, Number]
+# Parts of a long sum, each with a result of its own, and the bytes that they take in all: a
+# thread's stack has 8 MB and less. Both are the same whatever the number of threads.
+PARTS, PARTS_BYTES = 8, 1 << 20
 
 
 def _result(text: Kind, left: Kind, right: Kind, out: Kind) -> Kind | None:
@@ -51,21 +58,54 @@ def _result(text: Kind, left: Kind, right: Kind, out: Kind) -> Kind | None:
 def _lower(builder: Any, text: Text, left: Array, right: Array, out: Array) -> Value:
     axes = positions(text.kind.text)
     assert axes is not None
-    from .objects import vector_bits  # which imports this module
-
     arrays = (left, right, out)
     every = letters(builder, axes, arrays)
-    repeated = not all(map(_once, axes[2], out.sizes))
-    whole_size: Number = 1
-    for size in out.sizes:
-        whole_size = product(builder, whole_size, plain(size.value))
-    data = tuple(address(builder, array) for array in arrays)
+    count = elements(builder, out)
     if any(x.size == 0 for x in every):
-        _clear(builder, data[2], product(builder, whole_size, left.dtype.size))
+        _clear(builder, address(builder, out), product(builder, count, out.dtype.size))
         return NONE
-    plan = planned(every, repeated, vector_bits() // 8 // left.dtype.size, vector_bits())
-    _Writer(builder, left.dtype.llvm, left.dtype.size, plan).write(data, whole_size)
+    whole = _Writer(builder, axes, arrays)
+    plan = whole.plan
+    parts = PARTS_BYTES // (count * out.dtype.size) if isinstance(count, int) else 0
+    if plan.again and parts > 1:
+        _by_parts(builder, axes, arrays, min(parts, PARTS))
+    elif plan.again or not whole.apart:
+        whole.write()
+    else:
+        first = valued(plan.around[0].size)
+        parallel(builder, first, arrays, lambda inner, k, own: _Writer(inner, axes, own).one(k))
     return NONE
+
+
+def _by_parts(builder: Any, axes: Axes, arrays: Sequence[Array], count: int) -> None:
+    """Sums that are too long for one go, in parts that may be taken in any order."""
+    left, right, out = arrays
+    size = elements(builder, out)
+    assert isinstance(size, int)
+    real = out.dtype.llvm
+    memory = room(builder, ir.ArrayType(real, count * size), align=64)
+    parts = Array(out.dtype, memory, (size_of(count), *out.sizes))
+
+    def part(inner: Any, k: Any, given: list[Value]) -> None:
+        left, right, every = (x for x in given if isinstance(x, Array))
+        own = Array(out.dtype, element(inner, every, [k]), every.sizes[1:])
+        _Writer(inner, axes, (left, right, own)).part(k, count)
+
+    parallel(builder, valued(count), (left, right, parts), part)
+    to = address(builder, out)
+    with _each(builder, size) as i:
+        total = None
+        for k in range(count):
+            where = builder.gep(
+                memory,
+                [builder.add(i, valued(k * size), flags=("nsw",))],
+                inbounds=True,
+                source_etype=real,
+            )
+            value = builder.load(where, typ=real, align=out.dtype.size)
+            total = value if total is None else builder.fadd(total, value)
+        where = builder.gep(to, [i], inbounds=True, source_etype=real)
+        builder.store(total, where, align=out.dtype.size)
 
 
 def _once(position: Position, size: Scalar) -> bool:
@@ -75,9 +115,6 @@ def _once(position: Position, size: Scalar) -> bool:
 
 # `contract(text, left, right, out)`: the sum of products that the text says, into `out`.
 contract = Intrinsic(4, _result, _lower)
-
-
-Offsets = tuple[Number, Number, Number]
 
 
 @contextmanager
@@ -104,42 +141,71 @@ def _clear(builder: Any, where: Any, bytes_: Number) -> None:
 
 
 class _Writer:
-    """Writes the loops of a plan."""
+    """Writes the loops of a contraction.
 
-    def __init__(self, builder: Any, real: Any, bytes_: int, plan: Plan) -> None:
-        self.builder, self.real, self.bytes, self.plan = builder, real, bytes_, plan
+    Attributes:
+        plan: how it is computed.
+        apart: whether the first loop around tiles writes another part of the result in each turn.
+    """
 
-    def write(self, data: tuple[Any, Any, Any], elements: Number) -> None:
-        """Everything, from the addresses of left, right and result, and the result's size."""
-        plan = self.plan
-        left, right, out = data
-        self.data = (right, left, out) if plan.swapped else (left, right, out)
-        self.adds = plan.repeated or bool(plan.again)
-        first = plan.around[0] if plan.around else None
-        apart = (
-            plan.repeated
-            and not plan.again
-            and first is not None
-            and all(fixed(x.steps[2]) < fixed(first.steps[2]) for x in plan.around[1:])
-            and all(fixed(x.steps[2]) < fixed(first.steps[2]) for x, _ in plan.rows)
+    def __init__(self, builder: Any, axes: Axes, arrays: Sequence[Value]) -> None:
+        from .objects import vector_bits  # which imports this module
+
+        left, right, out = (x for x in arrays if isinstance(x, Array))
+        self.builder, self.real, self.bytes = builder, out.dtype.llvm, out.dtype.size
+        every = letters(builder, axes, (left, right, out))
+        repeated = not all(map(_once, axes[2], out.sizes))
+        self.plan = plan = planned(every, repeated, vector_bits() // 8 // self.bytes, vector_bits())
+        given = (right, left, out) if plan.swapped else (left, right, out)
+        self.data = tuple(address(builder, array) for array in given)
+        self.elements = elements(builder, out)
+        self.adds = repeated or bool(plan.again)
+        rest = [*plan.around[1:], *(x for x, _ in plan.rows)]
+        self.apart = bool(plan.around) and (
+            not repeated or all(fixed(x.steps[2]) < fixed(plan.around[0].steps[2]) for x in rest)
         )
-        if self.adds and not apart:
-            _clear(self.builder, self.data[2], product(self.builder, elements, self.bytes))
-        loops = [*plan.again, *plan.around]
 
-        def around(place: int, at: Offsets) -> None:
-            if place == len(loops):
-                self._columns(at)
-                return
-            x = loops[place]
-            with _each(self.builder, x.size) as i:
-                inner = self._moved(at, x, i)
-                if apart and place == 0:
-                    bytes_ = product(self.builder, x.steps[2], self.bytes)
-                    _clear(self.builder, self._place(2, inner[2]), bytes_)
-                around(place + 1, inner)
+    def write(self) -> None:
+        """Everything."""
+        if self.adds:
+            self._zeros(0, self.elements)
+        self._loops([*self.plan.again, *self.plan.around], (0, 0, 0))
 
-        around(0, (0, 0, 0))
+    def one(self, turn: Any) -> None:
+        """One turn of the first loop around."""
+        first, *rest = self.plan.around
+        at = self._moved((0, 0, 0), first, turn)
+        if self.adds:
+            self._zeros(at[2], first.steps[2])
+        self._loops(rest, at)
+
+    def part(self, turn: Any, count: int) -> None:
+        """One of so many parts of the first sum that is added to the result."""
+        builder, (first, *rest) = self.builder, self.plan.again
+        size = total(builder, first.size, count - 1)
+        if isinstance(size, int):
+            size //= count
+        else:
+            size = builder.sdiv(size, valued(count))
+        start = product(builder, turn, size)
+        left = builder.sub(valued(first.size), valued(start), flags=("nsw",))
+        less = builder.icmp_signed("<", left, valued(size))
+        self._zeros(0, self.elements)
+        own = replace(first, size=builder.select(less, left, valued(size)))
+        self._loops([own, *rest, *self.plan.around], self._moved((0, 0, 0), first, start))
+
+    def _zeros(self, start: Number, count: Number) -> None:
+        """Zeros in a part of the result."""
+        bytes_ = product(self.builder, count, self.bytes)
+        _clear(self.builder, self._place(2, start), bytes_)
+
+    def _loops(self, loops: Sequence[Letter], at: Offsets) -> None:
+        """Loops around tiles."""
+        if not loops:
+            self._columns(at)
+            return
+        with _each(self.builder, loops[0].size) as i:
+            self._loops(loops[1:], self._moved(at, loops[0], i))
 
     def _place(self, which: int, offset: Number) -> Any:
         """The address of an element."""

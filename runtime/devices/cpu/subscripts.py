@@ -20,9 +20,10 @@ from .values import Array, times
 TERM = re.compile(r"(\d*)([a-z])")
 Number = Any  # an int, or a value of LLVM's
 Position = tuple[tuple[int, str], ...]
+Axes = tuple[tuple[Position, ...], ...]
 
 
-def positions(text: str) -> tuple[tuple[Position, ...], ...] | None:
+def positions(text: str) -> Axes | None:
     """The positions along the axes of left, right and result; None if the text is none."""
     operands, arrow, result = text.partition("->")
     sides = [*operands.split(","), result]
@@ -94,9 +95,15 @@ def valued(x: Number) -> Any:
     return ir.Constant(INT64_TYPE, x) if isinstance(x, int) else x
 
 
-def letters(
-    builder: Any, axes: tuple[tuple[Position, ...], ...], arrays: tuple[Array, ...]
-) -> list[Letter]:
+def elements(builder: Any, array: Array) -> Number:
+    """How many elements an array has."""
+    found: Number = 1
+    for size in array.sizes:
+        found = product(builder, found, plain(size.value))
+    return found
+
+
+def letters(builder: Any, axes: Axes, arrays: tuple[Array, ...]) -> list[Letter]:
     """The loops, as few as there can be: those of one iteration are none."""
     sizes: dict[str, Number] = {}
     steps: dict[str, list[Number]] = {}

@@ -90,7 +90,8 @@ def planned(every: Sequence[Letter], repeated: bool, lanes: int, bits: int) -> P
         while len(inner) > 1 and bytes_ * _many(inner) > NEAR:
             again.append(inner.pop(0))
     around = [x for x in rest if all(x != y for y, _ in tiled)]
-    around.sort(key=lambda x: (isinstance(x.size, int), x.steps[1] == 0, -fixed(x.steps[2])))
+    around.sort(key=lambda x: -fixed(x.steps[2]))
+    around[1:] = sorted(around[1:], key=lambda x: (x.steps[1] == 0, -fixed(x.steps[2])))
     return Plan(
         swapped, lanes, columns, vectors, tuple(reversed(tiled)), tuple(around), tuple(inner),
         tuple(again), across, repeated,
