@@ -45,13 +45,12 @@ def _statements(source: str) -> str:
 @cache
 def _toolchain() -> bytes:
     """A hash of what turns source into native code: packages, our own library, the processor."""
-    import llvmlite.binding as llvm
+    from .processor import host
 
     digest = hashlib.sha256(repr(sys.version_info[:3]).encode())
     for package in ("llvmlite", "numpy"):
         digest.update(f" {package} {version(package)}".encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode() + path.read_bytes())
-    processor = (llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features())
-    digest.update(repr((*processor[:2], processor[2].flatten())).encode())
+    digest.update(repr(host()).encode())
     return digest.digest()

@@ -7,9 +7,9 @@ module's own kernels.
 from math import inf, nan
 
 from .arrays import checked, constant, gather_rows, view
-from .blas import matmul, matmul_nt, matmul_tn, matmul_tt
 from .casts import f32, f64, i32, i64, u64
 from .contract import contract
+from .copies import transposed
 from .functions import (
     abs,
     accumulate,
@@ -57,6 +57,7 @@ from .functions import (
 from .lapack import cholesky, pivots, solve, solve_triangular
 from .order import argsort, searchsorted
 from .philox import philox, philox_uniform_f32, philox_uniform_f64
+from .products import matmul, matmul_nt, matmul_tn, matmul_tt
 from .routines import kernel, local_array, prange, program
 from .rows import group_rows
 from .special import digamma, zeta
@@ -131,6 +132,7 @@ __all__ = [
     "sqrt",
     "tan",
     "tanh",
+    "transposed",
     "trunc",
     "u64",
     "view",

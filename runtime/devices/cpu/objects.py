@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -15,6 +15,7 @@ from .clock import Clock
 from .kinds import FLOAT64, INT64, NUMBERS, ArrayKind, Kind
 from .loader import EXTERNAL
 from .parallel import team_variable
+from .processor import Processor, host
 from .routines import TranslationError
 from .translate import Translation
 
@@ -56,9 +57,9 @@ def compile_program(program: Program, cache: Cache) -> tuple[bytes, tuple[str, .
         ) from None
 
 
-def translate(program: Program, file: str) -> str:
-    """A program as LLVM's text."""
-    translation = Translation(program.source, file, program.name)
+def translate(program: Program, file: str, processor: Processor | None = None) -> str:
+    """A program as LLVM's text, with vectors for a processor: by default the host's."""
+    translation = Translation(program.source, file, program.name, processor)
     for name, kinds in signatures(program).items():
         translation.entry(name, kinds)
     team_variable(translation.module).linkage = ""  # which the process sets
@@ -70,39 +71,28 @@ def translate_with_clock(program: Program, file: str) -> tuple[str, list[tuple[s
 
     The module has the entry points `step`, `clock_table` and `clock_ticks`.
     """
-    cycles = llvm.get_process_triple().startswith(("x86_64", "i686"))
-    translation = Translation(program.source, file, program.name, partial(Clock, cycles=cycles))
+    cycles = host().triple.startswith(("x86_64", "i686"))
+    clock = partial(Clock, cycles=cycles)
+    translation = Translation(program.source, file, program.name, clock=clock)
     translation.entry("step", signatures(program)["step"])
     team_variable(translation.module).linkage = ""
     assert translation.clock is not None
     return str(translation.module), translation.clock.sites
 
 
-@cache
 def _machine() -> Any:
-    """Code for this very processor, position independent, with all of its vector instructions."""
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    target = llvm.Target.from_triple(llvm.get_process_triple())
-    return target.create_target_machine(
-        cpu=llvm.get_host_cpu_name(),
-        features=llvm.get_host_cpu_features().flatten(),
-        opt=3,
-        reloc="pic",
-        codemodel="default",
-    )
+    """Code for this very processor."""
+    return host().machine
 
 
-@cache
 def vector_bits() -> int:
     """How wide this processor's vectors are."""
-    features = llvm.get_host_cpu_features()
-    return 512 if features.get("avx512f") else 256 if features.get("avx2") else 128
+    return 8 * host().vector_bytes
 
 
-def compile_text(text: str) -> tuple[bytes, tuple[str, ...]]:
+def compile_text(text: str, processor: Processor | None = None) -> tuple[bytes, tuple[str, ...]]:
     """Object code from LLVM's text, optimized."""
-    machine = _machine()
+    machine = processor.machine if processor else _machine()
     module = llvm.parse_assembly(text)
     try:
         module.triple = machine.triple

@@ -87,9 +87,10 @@ def _at_once(measure: Callable[[], float], threads: int) -> list[float]:
 def _multiply_adds(dtype: str) -> tuple[Callable[[], Any], int]:
     """The loop, and how many operations a call of it has."""
     from .loader import NativeLibrary
-    from .objects import compile_text, vector_bits
+    from .objects import compile_text
+    from .processor import host
 
-    lanes = vector_bits() // (32 if dtype == "float32" else 64)
+    lanes = host().vector_bytes // (4 if dtype == "float32" else 8)
     library = NativeLibrary(*_compiled(compile_text(text(dtype, lanes))))
     entry, out = library.entries["multiply_adds"], np.zeros(lanes)
     address = out.ctypes.data

@@ -36,6 +36,7 @@ from .kinds import (
     parts,
     promoted,
 )
+from .processor import Processor, host
 from .reading import module_names
 from .routines import Function, TranslationError
 from .statements import Statements
@@ -73,6 +74,7 @@ class Translation:
         source: the text of a program's module.
         file: where the text is, for messages.
         name: what the module is called.
+        processor: what its vectors are for; by default the host's.
         clock: makes a clock that is put around the calls of kernels, if they are to be timed.
     """
 
@@ -81,10 +83,12 @@ class Translation:
         source: str,
         file: str,
         name: str,
+        processor: Processor | None = None,
         clock: Callable[[Any, Iterable[Function]], Clock] | None = None,
     ) -> None:
         """Read the text; nothing is translated yet."""
         self.module = ir.Module(name)
+        self.module.processor = processor or host()
         self.names = module_names(source, file)
         functions = [x for x in self.names.values() if isinstance(x, Function)]
         self.clock = None if clock is None else clock(self.module, functions)

@@ -53,7 +53,8 @@ def test_a_step_grows_by_the_same_for_each_layer() -> None:
 
 def test_kernels_that_an_entry_point_calls_stand_alone() -> None:
     for name, body in functions(5).items():
-        assert ("noinline" in body.splitlines()[0]) == name.startswith("chainrule_k")
+        if not name.startswith(("product", "tile", "transposed")):
+            assert ("noinline" in body.splitlines()[0]) == name.startswith("chainrule_k")
 
 
 def test_known_sizes_are_constants_and_others_are_arguments() -> None:
@@ -84,10 +85,11 @@ def test_loops_are_vector_code(dtype: str) -> None:
     )
     from chainrule.runtime.devices.cpu import objects
     from chainrule.runtime.devices.cpu.kinds import NUMBERS
+    from chainrule.runtime.devices.cpu.processor import host
 
     translation = Translation(source, "file.py", "module")
     translation.entry("step", [ArrayKind(NUMBERS[dtype], (1024,))] * 2)
-    machine, module = objects._machine(), llvm.parse_assembly(str(translation.module))
+    machine, module = host().machine, llvm.parse_assembly(str(translation.module))
     objects.optimize(machine, module)
     vectors = r"<\d+ x (float|double)>"
     assert re.search(f"fadd reassoc {vectors}", str(module))

@@ -1,0 +1,69 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .blas import LARGE, gemm
+from .kinds import NOTHING, ArrayKind, Kind
+from .loops import known, whole
+from .panels import Axis, product
+from .routines import Intrinsic
+from .values import NONE, Array, Value, address, times
+
+
+def _matrix(array: Array, row: bool) -> tuple[Any, Any]:
+    """Rows and columns; a vector is one row or one column."""
+    sizes = [size.value for size in array.sizes]
+    if len(sizes) == 1:
+        sizes = [whole(1), *sizes] if row else [*sizes, whole(1)]
+    return sizes[0], sizes[1]
+
+
+def _result(a: Kind, b: Kind, out: Kind) -> Kind | None:
+    """Nothing, where the arguments are matrices or vectors of one type of float."""
+    arrays = [kind for kind in (a, b, out) if isinstance(kind, ArrayKind)]
+    if len(arrays) != 3 or not arrays[0].dtype.is_float or len({x.dtype for x in arrays}) != 1:
+        return None
+    left, right, result = (array.ndim for array in arrays)
+    if left not in (1, 2) or right not in (1, 2) or result != max(left + right - 2, 1):
+        return None
+    return NOTHING
+
+
+def _product(transpose_a: bool, transpose_b: bool) -> Intrinsic:
+    """`out = a @ b`, with `a`, `b` or both transposed."""
+
+    def lower(builder: Any, a: Array, b: Array, out: Array) -> Value:
+        a_rows, a_columns = _matrix(a, row=not transpose_a)
+        b_rows, b_columns = _matrix(b, row=transpose_b)
+        one = whole(1)
+        if transpose_a:
+            m, k, a_m, a_k = a_columns, a_rows, one, a_columns
+        else:
+            m, k, a_m, a_k = a_rows, a_columns, a_columns, one
+        if transpose_b:
+            n, b_n, b_k = b_rows, b_columns, one
+        else:
+            n, b_n, b_k = b_columns, one, b_columns
+        arrays = [address(builder, array) for array in (a, b, out)]
+        axes = Axis(m, a=a_m, c=n), Axis(n, b=b_n, c=one), Axis(k, a=a_k, b=b_k)
+        work = times(builder, times(builder, m, n), k)
+        if (number := known(work)) is not None and number < LARGE:
+            product(builder, a.dtype, arrays, *axes)
+            return NONE
+        with builder.if_else(builder.icmp_signed("<", work, whole(LARGE))) as (small, large):
+            with small:
+                product(builder, a.dtype, arrays, *axes)
+            with large:
+                columns = a_columns, b_columns
+                gemm(builder, a.dtype, arrays, (m, n, k), columns, transpose_a, transpose_b)
+        return NONE
+
+    return Intrinsic(3, _result, lower)
+
+
+matmul = _product(False, False)
+matmul_tn = _product(True, False)
+matmul_nt = _product(False, True)
+matmul_tt = _product(True, True)
