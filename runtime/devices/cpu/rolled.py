@@ -35,15 +35,17 @@ def keep_rolled(builder: Any, jump: Any) -> None:
     jump.set_metadata("llvm.loop", LoopHint(builder.module, "llvm.loop.unroll.disable"))
 
 
-def stays_rolled(node: ast.For, iterations: int, is_inner: bool) -> bool:
-    """Whether an innermost loop of so many iterations does; `is_inner`: it is in another one."""
+def stays_rolled(node: ast.For, iterations: int, around: str | None) -> bool:
+    """Whether an innermost loop of so many iterations does; `around` is what the next one counts.
+
+    Without one around, it is None.
+    """
     parts = [part for statement in node.body for part in ast.walk(statement)]
     if any(isinstance(part, ast.For | ast.While | ast.If) for part in parts):
         return False
     if iterations not in SHORT and not (iterations in FOLDED and any(map(_folds, parts))):
         return False
-    assert isinstance(node.target, ast.Name)
-    return not (is_inner and any(_adds_in_place(part, node.target.id) for part in parts))
+    return around is None or not any(_adds_in_place(part, around) for part in parts)
 
 
 def _folds(part: ast.AST) -> bool:
@@ -54,8 +56,8 @@ def _folds(part: ast.AST) -> bool:
     return isinstance(part, ast.AugAssign) and isinstance(part.target, ast.Name)
 
 
-def _adds_in_place(part: ast.AST, index: str) -> bool:
-    """Whether a statement changes elements that the loops around it do not choose."""
+def _adds_in_place(part: ast.AST, around: str) -> bool:
+    """Whether a statement changes elements that the loop around its own does not choose."""
     match part:
         case ast.AugAssign(target=ast.Subscript() as target):
             old = True
@@ -67,4 +69,4 @@ def _adds_in_place(part: ast.AST, index: str) -> bool:
         case _:
             return False
     names = {x.id for x in ast.walk(target.slice) if isinstance(x, ast.Name)}
-    return old and names <= {index}
+    return old and around not in names

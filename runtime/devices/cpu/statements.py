@@ -30,6 +30,7 @@ class Statements(Expressions):
         """The whole function, its parameters being these."""
         self.returns = []
         self._loops: list[tuple[Any, Any]] = []
+        self._around: str | None = None  # what the innermost loop counts
         self._frames = [self.function.assigned]
         for name, value in given.items():
             self._let(self.function.definition, name, value)
@@ -152,12 +153,14 @@ class Statements(Expressions):
         builder.position_at_end(body)
         with inner_scope(self):
             self.scope[name] = Scalar(INT64, place)
+            around, self._around = self._around, name
             self._loop_body(node.body, end, latch)
+            self._around = around
         builder.position_at_end(latch)
         place.add_incoming(builder.add(place, step, flags=("nsw",)), latch)
         jump = builder.branch(head)
         count = _iterations(start, stop, step)
-        if count is not None and stays_rolled(node, count, bool(self._loops)):
+        if count is not None and stays_rolled(node, count, self._around):
             keep_rolled(builder, jump)
         builder.position_at_end(end)
 
@@ -179,7 +182,7 @@ class Statements(Expressions):
 
         def iteration(builder: Any, number: Any, values: list[Value]) -> None:
             inside = type(self)(self.function, builder, self._call, self._constant)
-            inside.returns, inside._loops = [], []
+            inside.returns, inside._loops, inside._around = [], [], name
             inside._frames = [*self._frames, assigned(node.body)]
             inside.scope = dict(zip(outside, values, strict=False))
             start, step, *shared = values[len(outside) :]

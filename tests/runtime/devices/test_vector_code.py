@@ -184,23 +184,24 @@ def test_short_rows_give_what_long_ones_give() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "iterations", "is_inner", "rolled"),
+    ("body", "iterations", "around", "rolled"),
     [
-        ("y[j] = x[j]", 10, True, True),
-        ("y[j] = x[j]", 20, True, False),
-        ("y[j] = x[j]", 4, True, False),
-        ("s = accumulate(s, x[j])", 20, True, True),
-        ("s = accumulate(s, x[j])", 32, True, False),
-        ("y[j] = y[j] + x[i, j]", 10, True, False),
-        ("y[j] += x[i, j]", 10, True, False),
-        ("y[j] = y[j] + x[j]", 10, False, True),
-        ("y[i, j] = y[i, j] + x[i, j]", 10, True, True),
-        ("if x[j] > s:\n        s = x[j]", 10, True, False),
+        ("y[j] = x[j]", 10, "i", True),
+        ("y[j] = x[j]", 20, "i", False),
+        ("y[j] = x[j]", 4, "i", False),
+        ("s = accumulate(s, x[j])", 20, "i", True),
+        ("s = accumulate(s, x[j])", 32, "i", False),
+        ("y[j] = y[j] + x[i, j]", 10, "i", False),
+        ("y[j] += x[i, j]", 10, "i", False),
+        ("y[j] = y[j] + x[j]", 10, None, True),
+        ("y[i, j] = y[i, j] + x[i, j]", 10, "i", True),
+        ("y[k, j] = y[k, j] + x[i, j]", 10, "i", False),
+        ("if x[j] > s:\n        s = x[j]", 10, "i", False),
     ],
 )
 def test_which_short_loops_stay_loops(
-    body: str, iterations: int, is_inner: bool, rolled: bool
+    body: str, iterations: int, around: str | None, rolled: bool
 ) -> None:
     (node,) = ast.parse(f"for j in range({iterations}):\n    {body}\n").body
     assert isinstance(node, ast.For)
-    assert stays_rolled(node, iterations, is_inner) == rolled
+    assert stays_rolled(node, iterations, around) == rolled
