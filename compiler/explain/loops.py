@@ -124,8 +124,7 @@ class Loops:
         return f"{self._size(size)} bytes"
 
     def _size(self, size: Dim) -> str:
-        known = _with(size, self.sizes)
-        return f"{known:,}" if isinstance(known, int) else Printer({}, Text()).size(known).text
+        return shown_size(size, self.sizes)
 
 
 def loops(graph: Graph, sizes: Mapping[str, int]) -> Loops:
@@ -164,7 +163,7 @@ def _loop(loop: Parts, before: Sequence[Parts], names: Mapping[Node, str]) -> Lo
             of, known = i, shared
     n, called = len(loop.inits), _called(loop, names)
     stored = tuple(
-        Stored(_cut(text(of_step, called)), x.type)
+        Stored(shortened(text(of_step, called)), x.type)
         for x, of_step in zip(loop.results()[n:], loop.stacked, strict=True)
     )
     again = tuple(_again(loop, before[of], known, called)) if of >= 0 else ()
@@ -220,10 +219,10 @@ def _again(
     used.update(x for x in loop.body.outputs if x in same)
     for node in walk(loop.body.outputs):
         if node in used and node.op is not SCAN:
-            yield _cut(text(node, called))
+            yield shortened(text(node, called))
 
 
-def _with(size: Dim, numbers: Mapping[str, int]) -> Dim:
+def with_numbers(size: Dim, numbers: Mapping[str, int]) -> Dim:
     """A size with numbers for some of its symbols."""
     if isinstance(size, int):
         return size
@@ -232,12 +231,19 @@ def _with(size: Dim, numbers: Mapping[str, int]) -> Dim:
         product: Dim = factor
         for x in atoms:
             if isinstance(x, FloorDiv):
-                product = mul(product, floordiv(_with(x.size, numbers), x.by))
+                product = mul(product, floordiv(with_numbers(x.size, numbers), x.by))
             else:
                 product = mul(product, numbers.get(x, symbol(x)))
         total = add(total, product)
     return total
 
 
-def _cut(formula: str) -> str:
+def shown_size(size: Dim, numbers: Mapping[str, int]) -> str:
+    """A size with numbers for some of its symbols, as text."""
+    known = with_numbers(size, numbers)
+    return f"{known:,}" if isinstance(known, int) else Printer({}, Text()).size(known).text
+
+
+def shortened(formula: str) -> str:
+    """A formula that is not too long."""
     return formula if len(formula) <= FORMULA else formula[: FORMULA - 1] + "…"

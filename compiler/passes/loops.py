@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from ..errors import Bound, Fault
 from ..ir import CONST, LEAF, Graph, Node, Op, make
 from ..ops.convert import LITERAL, SIZE
-from ..types import Dim, Shape, TensorType, Where
+from ..types import Dim, Shape, TensorType, Where, mul, product
 
 if TYPE_CHECKING:
     from .wholes import Whole
@@ -254,6 +254,23 @@ class Kernel:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """Whether a value that several loops need, or one again and again, is stored.
+
+    Attributes:
+        node: the value.
+        stored: or else computed where it is needed.
+        cost: of computing one element from what is stored, in additions.
+        times: how many elements are computed in all.
+    """
+
+    node: Node
+    stored: bool
+    cost: float
+    times: Dim
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Schedule:
     """Kernels in order, and what they need.
 
@@ -265,6 +282,7 @@ class Schedule:
         bounds: sizes that must not be negative in a call.
         outputs: the tensor of each output.
         names: what tensors and values are called in the graph.
+        decisions: what was stored, or not, though it need not be.
     """
 
     graph: Graph
@@ -274,6 +292,7 @@ class Schedule:
     bounds: tuple[Bound, ...]
     outputs: tuple[Node, ...]
     names: Mapping[Node, str]
+    decisions: tuple[Decision, ...] = ()
 
     def __str__(self) -> str:
         return "\n\n".join(map(str, self.kernels))
@@ -286,6 +305,25 @@ def statements(entries: Iterable[Entry]) -> Iterator[Statement]:
             yield entry
         elif isinstance(entry, Loop):
             yield from statements(entry.body)
+
+
+def placed(
+    entries: Iterable[Entry], around: tuple[Loop, ...] = ()
+) -> Iterator[tuple[tuple[Loop, ...], Statement]]:
+    """The statements of loops, in order, each with the loops that it stands in."""
+    for entry in entries:
+        if isinstance(entry, Statement):
+            yield around, entry
+        elif isinstance(entry, Loop):
+            yield from placed(entry.body, (*around, entry))
+
+
+def times(around: Iterable[Loop]) -> Dim:
+    """How often the body of loops inside each other runs, at most."""
+    axes = [loop.axis for loop in around]
+    known = product(tuple(x.attr("dim") for x in axes if not x.operands))
+    spans = [x.attr("most") for x in axes if x.operands]
+    return mul(known, spans[-1]) if spans else known
 
 
 def loops(entries: Iterable[Entry]) -> int:

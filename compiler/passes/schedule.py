@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..errors import Bound, Fault
 from ..ir import CONST, OPS, Graph, Node, const, leaf, transform
@@ -18,11 +18,24 @@ from ..ops.base import Scalar
 from ..ops.steps import bodies
 from ..ops.unwound import CHEAP
 from ..stopwatch import timed
-from ..types import Dim, Shape, divide, product
+from ..types import Dim, Shape, add, divide, product
 from .bounds import bounds, together
 from .contractions import Kind, core, kind_of, standard
 from .fuse import fuse
-from .loops import Combine, Schedule, Statement, axis, given, load
+from .loops import (
+    Combine,
+    Decision,
+    Kernel,
+    Schedule,
+    Statement,
+    axis,
+    depth as depth_of,
+    given,
+    load,
+    placed,
+    scalars,
+    times,
+)
 from .nested import Nested
 from .pull import Index, Puller, aligned, factors, number, plus, scaled
 from .routines import ROUTINES, routine
@@ -107,6 +120,7 @@ class _Scheduler:
             if node.op is linear.CONTRACT and node not in inside
         }
         self.stored: set[Node] = set()
+        self.decided: dict[Node, float] = {}  # what elements cost of which it was a question
         self.pull = Puller(lambda node: given(node) or node in self.stored, faults)
         self.cores: dict[Node, Whole] = {
             node: core(node) for node, kind in self.kinds.items() if kind == "gemm"
@@ -164,7 +178,33 @@ class _Scheduler:
         groups.extend(self._updates())
         kernels, kept = fuse(groups, outputs)
         faults = tuple(self.pull.faults)
-        return Schedule(self.graph, kernels, kept, faults, self._bounds(), outputs, self._names())
+        return Schedule(
+            self.graph,
+            kernels,
+            kept,
+            faults,
+            self._bounds(),
+            outputs,
+            self._names(),
+            tuple(self._decisions(kernels)),
+        )
+
+    def _decisions(self, kernels: Iterable[Kernel]) -> Iterator[Decision]:
+        """What is stored or not, of which it was a question, and how often it is computed."""
+        found: dict[Node, dict[tuple[object, ...], Dim]] = {node: {} for node in self.decided}
+        known: dict[Node, int] = {}
+        for kernel in kernels:
+            for around, statement in placed(kernel.body):
+                for x in scalars([statement.value, *statement.index]):
+                    tensor = self.pull.origin.get(x)
+                    if tensor in found:
+                        inside = around[: depth_of(x, known)]
+                        found[tensor][kernel, *inside, x] = times(inside)
+        for node in reversed(found):
+            total: Dim = 0
+            for count in found[node].values():
+                total = add(total, count)
+            yield Decision(node, node in self.stored, self.decided[node], total)
 
     def _names(self) -> dict[Node, str]:
         """Names of tensors, and of the scalar values that were written for them."""
@@ -246,6 +286,8 @@ class _Scheduler:
                 spread = len(own) > 1 and reads[node] >= MANY and node not in updates
                 if spread or (cost[node] >= WORTH_STORING and (len(own) > 1 or again)):
                     self.stored.add(node)
+                if node.shape and cost[node] and (len(own) > 1 or again):
+                    self.decided[node] = cost[node]
             if node in self.stored or node in self.sums:
                 own = {node}
             for x in node.operands:

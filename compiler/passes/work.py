@@ -8,24 +8,13 @@ of one whose positions are data, those of the elements that are read or written 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from ..ir import Node
 from ..ops.base import Scalar
 from ..program import Work
 from ..types import BYTES, FLOATS, Dim, add, mul, product
-from .loops import (
-    CHECKED,
-    LOAD,
-    Entry,
-    Kernel,
-    Loop,
-    Statement,
-    depth,
-    in_place,
-    positions,
-    scalars,
-)
+from .loops import CHECKED, LOAD, Kernel, Loop, depth, in_place, placed, positions, scalars, times
 from .memory import larger
 from .wholes import Core, Routine
 
@@ -49,37 +38,18 @@ def work(kernel: Kernel, reads: Iterable[Node], writes: Iterable[Node]) -> Work:
         flops = add(flops, mul(2, kernel.core.terms))
     known: dict[Node, int] = {}
     counted: set[tuple[tuple[Loop, ...], Node]] = set()
-    for loops, statement in _statements(kernel.body, ()):
+    for loops, statement in placed(kernel.body):
         for node in scalars([statement.value, *statement.index]):
             around = loops[: depth(node, known)]
             if _is_operation(node) and (around, node) not in counted:
                 counted.add((around, node))
-                flops = add(flops, _times(around))
+                flops = add(flops, times(around))
         if statement.combine and statement.node.dtype in FLOATS:
-            flops = add(flops, _times(loops))
+            flops = add(flops, times(loops))
     # What only a routine works with is its own, and need not be gone through.
     own = set(kernel.core.work) if isinstance(kernel.core, Routine) else set()
     written = [x for x in writes if x not in own or x in kernel.reads()]
     return Work(flops, _total(reads, _looked_up(kernel)), _total(written, _placed(kernel)))
-
-
-def _statements(
-    entries: Iterable[Entry], around: tuple[Loop, ...]
-) -> Iterator[tuple[tuple[Loop, ...], Statement]]:
-    """Every statement with the loops that it stands in."""
-    for entry in entries:
-        if isinstance(entry, Statement):
-            yield around, entry
-        elif isinstance(entry, Loop):
-            yield from _statements(entry.body, (*around, entry))
-
-
-def _times(loops: Iterable[Loop]) -> Dim:
-    """How often the body of loops inside each other runs, at most."""
-    axes = [loop.axis for loop in loops]
-    known = product(tuple(axis.attr("dim") for axis in axes if not axis.operands))
-    spans = [axis.attr("most") for axis in axes if axis.operands]
-    return mul(known, spans[-1]) if spans else known
 
 
 def _is_operation(node: Node) -> bool:
@@ -102,22 +72,22 @@ def _looked_up(kernel: Kernel) -> dict[Node, Dim]:
     found: dict[Node, Dim] = {}
     whole = set() if kernel.core is None else set(kernel.core.operands)
     seen: set[Node] = set()
-    for loops, statement in _statements(kernel.body, ()):
+    for loops, statement in placed(kernel.body):
         for node in statement.loads:
             tensor = node.operands[0]
             if not _is_data(positions(node)):
                 whole.add(tensor)
             elif node not in seen:
                 seen.add(node)
-                found[tensor] = add(found.get(tensor, 0), _times(loops))
+                found[tensor] = add(found.get(tensor, 0), times(loops))
     return {tensor: count for tensor, count in found.items() if tensor not in whole}
 
 
 def _placed(kernel: Kernel) -> dict[Node, Dim]:
     """How many elements are written of tensors that are updated at positions which are data."""
     return {
-        statement.target: _times(loops)
-        for loops, statement in _statements(kernel.body, ())
+        statement.target: times(loops)
+        for loops, statement in placed(kernel.body)
         if in_place(statement.target) and not statement.combine and _is_data(statement.index)
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from chainrule.compiler.errors import UnknownNameError, nearest
+from chainrule.compiler.errors import UnknownNameError, UsageError, nearest
 from chainrule.compiler.fingerprint import fingerprint
 from chainrule.compiler.ir import Graph
 from chainrule.compiler.program import Program
@@ -15,6 +15,9 @@ from chainrule.runtime.cache import Cache, fingerprint_of_environment
 from chainrule.runtime.devices import compiled, load
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from chainrule.compiler.explain.plan import Plan
     from chainrule.runtime.devices.base import Executable
 
 
@@ -53,6 +56,24 @@ def executable(request: Graph, target: str) -> Executable:
     found = program(request, target)
     with timed("native"):
         return load(found)
+
+
+def plan(request: Graph, target: str, sizes: Mapping[str, int]) -> Plan:
+    """What memory the program of a request uses.
+
+    Raises:
+        UsageError: the target is not `cpu`, whose memory is planned.
+    """
+    if target != "cpu":
+        raise UsageError(
+            f"{request.name}: a plan of target {target}",
+            "its arrays come and go as NumPy makes them; target cpu plans its memory",
+            'compile it with target="cpu"',
+        )
+    from chainrule.compiler.pipeline import derive, lower
+    from chainrule.compiler.targets.cpu.plan import plan_of
+
+    return plan_of(lower(derive(request), target), sizes)
 
 
 def is_compiled(request: Graph, target: str) -> bool:

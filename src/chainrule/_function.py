@@ -22,6 +22,7 @@ from . import _build
 if TYPE_CHECKING:
     from chainrule.compiler.explain.formulas import Formulas
     from chainrule.compiler.explain.loops import Loops
+    from chainrule.compiler.explain.plan import Plan
     from chainrule.runtime.devices.base import Executable
     from chainrule.runtime.profile import Profile
 
@@ -153,6 +154,38 @@ class Function:
         from chainrule.runtime.profile import profile
 
         return profile(self._executable or self._compiled(), self._checked(arrays))
+
+    def plan(self, **sizes: int) -> Plan:
+        """What memory a call uses, and what it computes again rather than store.
+
+        Args:
+            **sizes: numbers for named sizes; others stay symbols.
+
+        Returns:
+            Inputs and outputs; the buffers between kernels with the tensors that share them; what
+            is stored or computed again, and what decided. It prints as text.
+
+        Raises:
+            UsageError: it is compiled for another target than "cpu".
+
+        Example:
+            >>> import chainrule as cr
+            >>> x = cr.tensor("x", ("n", "n"))
+            >>> f = cr.function(x, cr.sum(cr.exp(x @ x), axis=1))
+            >>> print(f.plan())
+            function: 8 n² + 4 n bytes
+            <BLANKLINE>
+            data: 4 n² bytes
+                x f32[n, n]
+            <BLANKLINE>
+            outputs: 4 n bytes
+                y f32[n]
+            <BLANKLINE>
+            between kernels: 4 n² bytes, shared by tensors of 4 n² bytes
+                scratch_1: 4 n² bytes
+                    x_x f32[n, n]: k1_y
+        """
+        return _build.plan(self._request, self.target, sizes)
 
     def loops(self, **sizes: int) -> Loops:
         """What each loop stores, in bytes, and what is computed again on the way back instead.

@@ -12,6 +12,7 @@ from . import _build
 if TYPE_CHECKING:
     from chainrule.compiler.explain.formulas import Formulas
     from chainrule.compiler.explain.loops import Loops
+    from chainrule.compiler.explain.plan import Plan
     from chainrule.compiler.explain.provenance import Explanation
     from chainrule.compiler.ir import Graph
     from chainrule.runtime.devices.base import Array, Executable
@@ -121,6 +122,33 @@ class Readable(ABC):
         arrays = self._batch(chosen, x, y, batch_size)
         program = self._program(chosen)
         return profile(program, program.in_order(arrays))
+
+    def plan(self, what: str | None = None, **sizes: int) -> Plan:
+        """What memory a program uses, and what it computes again rather than store.
+
+        Args:
+            what: "train", "evaluate" or "predict"; by default "train" if the model is compiled.
+            **sizes: numbers for named sizes, such as `batch=32`; others stay symbols.
+
+        Returns:
+            Parameters, state and data; the buffers between kernels with the tensors that share
+            them; what is stored or computed again, and what decided. It prints as text.
+
+        Raises:
+            UsageError: the model is compiled for another target than "cpu".
+
+        Example:
+            >>> import chainrule as cr
+            >>> model = cr.Sequential([cr.Input((64,)), cr.Dense(32), cr.Dense(1)], seed=0)
+            >>> plan = model.plan(batch=16)
+            >>> [held.name for held in plan.parameters]
+            ['W1', 'b1', 'W2', 'b2']
+            >>> print(str(plan).splitlines()[0])
+            predict: 14,980 bytes
+        """
+        from ._build import plan
+
+        return plan(self._request(self._main if what is None else what), self._target(), sizes)
 
     def loops(self, what: str | None = None, **sizes: int) -> Loops:
         """What each loop stores, in bytes, and what is computed again on the way back instead.

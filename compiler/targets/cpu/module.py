@@ -48,6 +48,12 @@ def emit(graph: Graph, fingerprint: str) -> Program:
     return _Module(schedule(graph)).program(fingerprint)
 
 
+def layouts(graph: Graph) -> tuple[Program, list[_Module]]:
+    """The program of a lowered graph, and its modules: those of graphs inside come first."""
+    module = _Module(schedule(graph))
+    return module.program(""), list(module.modules())
+
+
 @dataclass(frozen=True, slots=True)
 class _Argument:
     """A buffer of the program, and its name in the text."""
@@ -241,7 +247,7 @@ class _Module:
 
     def _parts(self) -> tuple[list[str], list[Kernel], list[str]]:
         """Functions, those of loops' steps first; the kernels among them; constant arrays."""
-        modules = list(self._modules())
+        modules = list(self._titled())
         functions = _functions(modules)
         parts: dict[str, None] = {}
         kernels: list[Kernel] = []
@@ -263,14 +269,20 @@ class _Module:
             kernels += own
         return list(parts), kernels, constants
 
-    def _modules(self) -> Iterator[_Module]:
-        """The modules of the graphs inside, which get their titles, then this one."""
+    def modules(self) -> Iterator[_Module]:
+        """The modules of the graphs inside, then this one."""
+        for module in self.parts.values():
+            yield from module.modules()
+        yield self
+
+    def _titled(self) -> Iterator[_Module]:
+        """The same, which get their titles."""
         for nest in self.schedule.kernels:
             for part in parts_of(nest.core):
                 assert nest.core is not None
                 module, of = self.parts[part], self.arrays[nest.core.node]
                 module.title = self.identifiers.new(f"{part.graph.name}_of_{of}")
-                yield from module._modules()
+                yield from module._titled()
         yield self
 
     def _products(self) -> tuple[tuple[Dim, Dim, Dim], ...]:
