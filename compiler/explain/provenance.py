@@ -284,7 +284,9 @@ def _extent(kernel: str, homes: Mapping[int, str]) -> str:
 
 
 def _writes(line: str, name: str) -> bool:
-    left, mark, _ = line.partition("=")
+    left, mark, right = line.partition("=")
+    if right.startswith(" local_array("):
+        return False
     return bool(mark) and bool(re.match(rf"\s*{re.escape(name)}\b(\[.*\])?\s*[-+*/]?\s*$", left))
 
 

@@ -16,6 +16,7 @@ from ..ir import Node
 from ..ops.convert import LITERAL
 from .flatten import flatten
 from .loops import Entry, Finish, Kernel, Loop, Start, Statement, axis, in_place, positions
+from .row_by_row import row_by_row
 from .wholes import Whole
 
 Group: TypeAlias = "list[Statement]"
@@ -116,11 +117,11 @@ def fuse(
     fuser = _Fuser()
     for group in groups:
         fuser.add(group)
-    kernels = _kernels(fuser.row.items())
+    kernels = row_by_row(_kernels(fuser.row.items()), outputs)
     kept = dict.fromkeys(outputs)
     for kernel in kernels:
         for tensor in unforwarded(kernel):
-            if not in_place(tensor) and tensor.op is not LITERAL:
+            if not in_place(tensor) and tensor.op is not LITERAL and tensor not in kernel.rows:
                 kept[tensor] = None
     for kernel in kernels:
         *_, last = kernel.writes()

@@ -28,11 +28,13 @@ class Span:
     """Positions along a loop that are known only where it begins: `start` to `stop` - 1.
 
     There are `most` of them at most, those of all turns of the loops around it together.
+    `any_order`: its iterations need nothing of each other.
     """
 
     start: Node
     stop: Node
     most: Dim
+    any_order: bool = False
 
 
 Extent: TypeAlias = "Dim | Span"
@@ -40,7 +42,10 @@ Domain: TypeAlias = "tuple[Extent, ...]"
 
 
 class Axis(Op):
-    """The position along a loop. operands: the ends of a span. attrs: depth, dim; or most."""
+    """The position along a loop. operands: the ends of a span. attrs: depth, dim.
+
+    A span has no dim, but says how many positions there are at `most`, and whether in `any_order`.
+    """
 
     name = "axis"
 
@@ -92,7 +97,8 @@ AXIS, LOAD, CHECKED, DRAW = Axis(), Load(), Checked(), Draw()
 def axis(depth: int, extent: Extent) -> Node:
     """The position along the loop at this depth."""
     if isinstance(extent, Span):
-        return make(AXIS, (extent.start, extent.stop), depth=depth, dim=None, most=extent.most)
+        ends, order = (extent.start, extent.stop), extent.any_order
+        return make(AXIS, ends, depth=depth, dim=None, most=extent.most, any_order=order)
     return make(AXIS, (), depth=depth, dim=extent)
 
 
@@ -217,10 +223,18 @@ Entry: TypeAlias = Statement | Start | Finish | Loop
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kernel:
-    """One function: a contraction or another routine, if any, then loops."""
+    """One function: a contraction or another routine, if any, then loops.
+
+    Attributes:
+        core: what is computed first.
+        body: the loops.
+        rows: tensors of which an iteration of a loop in any order has a row of its own, and of
+            which nothing else is there.
+    """
 
     core: Whole | None
     body: tuple[Entry, ...]
+    rows: tuple[Node, ...] = ()
 
     def statements(self) -> list[Statement]:
         """Every statement, in order."""
@@ -350,6 +364,11 @@ def _lines(entries: Iterable[Entry], margin: str) -> Iterator[str]:
             yield f"{margin}{label(entry.statement.target)} = empty {entry.statement.combine}"
         else:
             yield f"{margin}{label(entry.statement.target)} done"
+
+
+def in_any_order(axis: Node) -> bool:
+    """Whether the iterations of the loop along an axis need nothing of each other."""
+    return bool(axis.operands) and bool(axis.attr("any_order"))
 
 
 def given(tensor: Node) -> bool:

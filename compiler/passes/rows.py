@@ -102,7 +102,7 @@ class Rows:
 
     @property
     def _every(self) -> Span:
-        return Span(number(0), load(self.count, (), ()), self.rows.type.size)
+        return Span(number(0), load(self.count, (), ()), self.rows.type.size, any_order=True)
 
     def _own(self, dims: Shape) -> tuple[Domain, Index]:
         """The loops, and where a tensor of these rows alone has the elements."""

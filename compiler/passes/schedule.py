@@ -48,6 +48,7 @@ from .wholes import Branches, Repeat, Routine, Whole
 COST = dict.fromkeys(CHEAP, 1.0) | {"divide": 4.0, "sqrt": 4.0}
 CALL = 10.0
 WORTH_STORING = 8.0
+WORTH_DIVIDING = 4.0  # before it is added up at many places
 MANY = 3  # tensors that are read to compute an element again
 # Longer chains are cut, so that no function becomes too long to compile.
 LONGEST = 60
@@ -284,7 +285,8 @@ class _Scheduler:
             if not kept and node.op not in (CONST, convert.SIZE, random.UNIFORM):
                 again = any(_bigger(self._domain_of(owner), node.shape) for owner in own)
                 spread = len(own) > 1 and reads[node] >= MANY and node not in updates
-                if spread or (cost[node] >= WORTH_STORING and (len(own) > 1 or again)):
+                worth = WORTH_STORING if own.isdisjoint(self.sums) else WORTH_DIVIDING
+                if spread or (cost[node] >= worth and (len(own) > 1 or again)):
                     self.stored.add(node)
                 if node.shape and cost[node] and (len(own) > 1 or again):
                     self.decided[node] = cost[node]

@@ -58,6 +58,7 @@ class Expressions:
         library: names that it needs from the support library.
         symbols: size symbols that it needs.
         faults: whether it checks an index.
+        rows: tensors of which there is one row at a time.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Expressions:
         self.library: set[str] = {"kernel"}
         self.symbols: set[str] = set()
         self.faults = False
+        self.rows: frozenset[Node] = frozenset()
         self.identifiers = Identifiers(reserved)
         self._views: dict[tuple[Node, Shape], str] = {}
         self._locals: dict[Node, str] = {}
@@ -116,7 +118,8 @@ class Expressions:
         return f"{SHORT[want]}({piece[0]})", ATOM
 
     def element(self, tensor: Node, index: Sequence[str], dims: Shape | None = None) -> str:
-        """An element of an array."""
+        """An element of an array; of rows of which there is one at a time, the row is not told."""
+        index = index[1:] if tensor in self.rows else index
         name = self.seen(tensor, dims) if dims else self.arrays[tensor]
         return f"{name}[{', '.join(index) or '0'}]"
 

@@ -17,16 +17,19 @@ from ...passes.loops import (
     Loop,
     Start,
     Statement,
+    in_any_order,
     in_place,
     inner,
+    positions,
     statements,
 )
 from ...passes.wholes import Branches, Core, Part, Repeat, Routine
-from ...types import FLOATS, Dim, product
+from ...types import FLOATS, SHORT, Dim, product
 from .expressions import ATOMS, Expressions, Piece, Scope
 from .spelling import ATOM, PRODUCT, SUM, UNARY, within
 
 MARGIN = "    "
+AHEAD = 8  # iterations, in which a row comes from memory
 # What is there before the first value, by dtype.
 LOWEST = {"int32": -(2**31), "int64": -(2**63), "float32": float("-inf"), "float64": float("-inf")}
 HIGHEST = {"int32": 2**31 - 1, "int64": 2**63 - 1, "float32": float("inf"), "float64": float("inf")}
@@ -78,7 +81,7 @@ class KernelWriter(Expressions):
     ) -> None:
         """Write the body."""
         super().__init__(arrays, labels, sizes, passed, reserved)
-        self.stored = stored
+        self.stored, self.rows = stored, frozenset(kernel.rows)
         self._totals: dict[Statement, str] = {}
         self._places: dict[Statement, str] = {}
         every = statements(kernel.body)
@@ -111,6 +114,8 @@ class KernelWriter(Expressions):
                 elif isinstance(entry, Loop):
                     self._hoist(entry, level, scope, margin)
                     self._over(entry.axis, scope, margin)
+                    if in_any_order(entry.axis):
+                        self._one_row(entry, scope, margin + "    ")
                     self._block(entry.body, level + 1, scope.inside(), margin + "    ")
 
     def _over(self, axis: Node, scope: Scope, margin: str) -> None:
@@ -120,7 +125,33 @@ class KernelWriter(Expressions):
             return
         start, stop = axis.operands
         ends = [self.render(x, scope, {})[0] for x in (start, stop) if not is_const(x, 0)]
-        self.lines.append(f"{margin}for {LETTERS[axis.attr('depth')]} in range({', '.join(ends)}):")
+        letter, name = LETTERS[axis.attr("depth")], "range"
+        if in_any_order(axis):
+            name = "prange"
+            self.library.add(name)
+        self.lines.append(f"{margin}for {letter} in {name}({', '.join(ends)}):")
+
+    def _one_row(self, loop: Loop, scope: Scope, margin: str) -> None:
+        """What an iteration in any order has for itself, and the rows that a later one needs."""
+        inside = list(statements([loop]))
+        for x in dict.fromkeys(s.target for s in inside if s.target in self.rows):
+            self.library |= {"local_array", SHORT[x.dtype]}
+            shape = self.shape(x.shape[1:])
+            self.lines.append(f"{margin}{self.arrays[x]} = local_array({shape}, {SHORT[x.dtype]})")
+        ahead: dict[Node, dict[Node, None]] = {}
+        for s in inside:
+            for node in (s.result, *s.loads):
+                first = positions(node)[:1]
+                if first and first[0].op is LOAD and positions(first[0]) == (loop.axis,):
+                    ahead.setdefault(first[0], {})[node.operands[0]] = None
+        for row, tensors in ahead.items():
+            self.library.add("prefetch")
+            place = f"{LETTERS[loop.axis.attr('depth')]} + {AHEAD}"
+            last = f"{self.render(loop.axis.operands[1], scope, {})[0]} - 1"
+            later = self.identifiers.new("later")
+            found = self.element(row.operands[0], [f"min({place}, {last})"])
+            self.lines.append(f"{margin}{later} = {found}")
+            self.lines += [f"{margin}prefetch({self.arrays[x]}, {later})" for x in tensors]
 
     def _for(self, level: int, dim: Dim, margin: str) -> None:
         self.lines.append(f"{margin}for {LETTERS[level]} in range({self.size(dim)[0]}):")

@@ -34,7 +34,7 @@ RESERVED = {
     *"kernel program view".split(),
     *"matmul matmul_nt matmul_tn matmul_tt philox_uniform_f32 philox_uniform_f64".split(),
     *"range bool min max step epoch fault order totals first last batch_size".split(),
-    *"rows start done number".split(),
+    *"rows start done number local_array prange prefetch".split(),
     *"argsort cholesky group_rows pivots searchsorted solve solve_triangular".split(),
 }
 BATCH = "batch"

@@ -57,6 +57,7 @@ from .functions import (
 from .lapack import cholesky, pivots, solve, solve_triangular
 from .order import argsort, searchsorted
 from .philox import philox, philox_uniform_f32, philox_uniform_f64
+from .prefetch import prefetch
 from .products import matmul, matmul_nt, matmul_tn, matmul_tt
 from .routines import kernel, local_array, prange, program
 from .rows import group_rows
@@ -119,6 +120,7 @@ __all__ = [
     "pivots",
     "pow",
     "prange",
+    "prefetch",
     "program",
     "remainder",
     "round",

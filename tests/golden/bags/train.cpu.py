@@ -19,12 +19,15 @@ from chainrule.runtime.devices.cpu.library import (
     inf,
     isfinite,
     kernel,
+    local_array,
     log,
     matmul,
     matmul_nt,
     matmul_tn,
     maximum,
     pow,
+    prange,
+    prefetch,
     program,
     sqrt,
     view,
@@ -124,28 +127,36 @@ def k5_loss(
 # net.py:10   E1[x] <- E1 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_E1 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_E1 + epsilon))
 @kernel
 def k6_E1(
-    dL_dy, W2, count, begins, places, dL_de1, touched, number_2, beta_1, dL_dE1, beta_2, epsilon,
-    E1, adam_m_E1, adam_v_E1,
+    batch, dL_dy, W2, dL_de1, count, begins, places, ratio, touched, number_2, beta_1, beta_2,
+    epsilon, E1, adam_m_E1, adam_v_E1,
 ):
     matmul_nt(dL_dy, W2, dL_de1)
+    for i in range(batch):
+        for j in range(4):
+            ratio[i, 0, j] = dL_de1[i, j] / f32(6.0)
     count_0 = count[0]
     number_3 = f32(f64(1.0) - beta_1[0])
     number_2_0 = number_2[0]
     number_4 = f32(f64(1.0) - beta_2[0])
     epsilon_f32 = f32(epsilon[0])
-    for i in range(count_0):
+    for i in prange(count_0):
+        dL_dE1 = local_array((4,), f32)
+        later = touched[min(i + 8, count_0 - 1)]
+        prefetch(E1, later)
+        prefetch(adam_m_E1, later)
+        prefetch(adam_v_E1, later)
         for j in range(4):
-            dL_dE1[i, j] = f32(0.0)
+            dL_dE1[j] = f32(0.0)
         begins_i = begins[i]
         begins_0 = begins[i + 1]
         for j in range(begins_i, begins_0):
             floor_divide_ij = floor_divide(places[j], 6)
             for k in range(4):
-                dL_dE1[i, k] = dL_dE1[i, k] + dL_de1[floor_divide_ij, k] / f32(6.0)
+                dL_dE1[k] = dL_dE1[k] + ratio[floor_divide_ij, 0, k]
         touched_i = touched[i]
         for j in range(4):
             adam_m_E1_j = adam_m_E1[touched_i, j]
-            dL_dE1_ij = dL_dE1[i, j]
+            dL_dE1_ij = dL_dE1[j]
             new_adam_m_E1 = adam_m_E1_j + number_3 * (dL_dE1_ij - adam_m_E1_j)
             adam_v_E1_j = adam_v_E1[touched_i, j]
             new_adam_v_E1 = adam_v_E1_j + number_4 * (dL_dE1_ij * dL_dE1_ij - adam_v_E1_j)
@@ -202,7 +213,7 @@ def step(
     begins = view(scratch_7, (6 * batch + 1,))
     slots = view(scratch_8, (1000,))
     exponential = view(scratch_9, (batch, 3))
-    dL_dE1 = view(scratch_9, (6 * batch, 4))
+    ratio = view(scratch_9, (batch, 1, 4))
     dL_db2 = view(scratch_10, (3,))
     dL_dW2 = view(scratch_10, (4, 3))
     dL_dy = view(scratch_11, (batch, 3))
@@ -215,7 +226,7 @@ def step(
         adam_m_b2, adam_v_b2, loss, fault,
     )
     k6_E1(
-        dL_dy, W2, count, begins, places, dL_de1, touched, number_2, beta_1, dL_dE1, beta_2,
+        batch, dL_dy, W2, dL_de1, count, begins, places, ratio, touched, number_2, beta_1, beta_2,
         epsilon, E1, adam_m_E1, adam_v_E1,
     )
     k7_W2(e1, dL_dy, number_2, beta_1, dL_dW2, beta_2, epsilon, W2, adam_m_W2, adam_v_W2)

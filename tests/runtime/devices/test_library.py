@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -268,3 +269,21 @@ def test_a_row_that_is_not_there(buffer: MakeBuffer, piece: MakeExecutable) -> N
     )
     with pytest.raises(IndexOutOfRange, match="position 5 on an axis of size 5"):
         function.call(np.array([1, 5, 1]))
+
+
+@pytest.mark.parametrize("shape", [(9,), (9, 3), (9, 40, 2), (9, N)])
+def test_rows_that_come_soon_stay_what_they_are(
+    shape: tuple[Any, ...], buffer: MakeBuffer, piece: MakeExecutable
+) -> None:
+    function = piece(
+        "cpu",
+        "for i in range(9):\n    prefetch(x, 8 - i)\nout[0] = x.shape[0]",
+        buffer("x", "state", *shape),
+        buffer("sized", "input", N, dtype="int64"),
+        buffer("out", "output", 1, dtype="int64"),
+    )
+    x = np.random.default_rng(0).normal(size=[4 if dim is N else dim for dim in shape])
+    before = x.copy()
+    (out,) = function.call(x, np.zeros(4, np.int64))
+    assert out[0] == 9
+    np.testing.assert_array_equal(x, before)
