@@ -145,7 +145,11 @@ def depth(node: Node, known: dict[Node, int]) -> int:
     return known[node]
 
 
-Combine: TypeAlias = Literal["", "sum", "prod", "max", "min", "any", "all", "argmax", "argmin"]
+# How values come together in one element; those that are put into a tensor that was filled before
+# are all there is to an element.
+Combine: TypeAlias = Literal[
+    "", "sum", "prod", "max", "min", "any", "all", "argmax", "argmin", "put"
+]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,7 +18,7 @@ from ..ops.base import Scalar
 from ..ops.steps import bodies
 from ..ops.unwound import CHEAP
 from ..stopwatch import timed
-from ..types import Dim, Shape, add, divide, product
+from ..types import Dim, Shape, Size, add, divide, product
 from .bounds import bounds, together
 from .contractions import Kind, core, kind_of, standard
 from .fuse import fuse
@@ -313,6 +313,8 @@ class _Scheduler:
             return self._overlap_add(node)
         if node.op in RUNNING:
             return self._running(node)
+        if node.op is shape.PAD and _unpadded(node):
+            return self._padded(node)
         if self.kinds.get(node) == "loops":
             return self._contraction(node)
         domain, at = positions_of(node.shape)
@@ -407,6 +409,15 @@ class _Scheduler:
         target = (*at[:first], *to, *at[first + 2 * rank :])
         return Statement(node, node, domain, target, self.pull(grad, at), ready, "sum")
 
+    def _padded(self, node: Node) -> Statement:
+        """What is padded, put between what it is padded with."""
+        (x,) = node.operands
+        domain, at = positions_of(x.shape)
+        sides = zip(at, node.attr("lows"), node.attr("inner"), strict=True)
+        target = tuple(plus(scaled(i, inner + 1), number(low)) for i, low, inner in sides)
+        ready = len([dim for dim in x.shape[: _unpadded(node)] if dim != 1])
+        return Statement(node, node, domain, target, self.pull(x, at), ready, "put")
+
     def _running(self, node: Node) -> Statement:
         """Each element from the one before it."""
         domain, at = positions_of(node.shape)
@@ -465,6 +476,14 @@ class _Scheduler:
 def adds_up(node: Node) -> bool:
     """Whether windows are put back that overlap, so that elements are sums."""
     return node.op is windows.OVERLAP_ADD and windows.overlaps(node)
+
+
+def _unpadded(node: Node) -> int:
+    """How many axes there are before the first one that is padded; 0 where something is cut off."""
+    sides = list(zip(node.attr("lows"), node.attr("highs"), node.attr("inner"), strict=True))
+    if any(isinstance(side, Size) or side < 0 for low, high, _ in sides for side in (low, high)):
+        return 0
+    return next((i for i, side in enumerate(sides) if side != (0, 0, 0)), len(sides))
 
 
 def positions_of(dims: Shape) -> tuple[Shape, Index]:

@@ -44,7 +44,7 @@ def work(kernel: Kernel, reads: Iterable[Node], writes: Iterable[Node]) -> Work:
             if _is_operation(node) and (around, node) not in counted:
                 counted.add((around, node))
                 flops = add(flops, times(around))
-        if statement.combine and statement.node.dtype in FLOATS:
+        if statement.combine not in ("", "put") and statement.node.dtype in FLOATS:
             flops = add(flops, times(loops))
     # What only a routine works with is its own, and need not be gone through.
     own = set(kernel.core.work) if isinstance(kernel.core, Routine) else set()

@@ -127,11 +127,12 @@ class Interpreter:
                 if not s.local:
                     known = [
                         self.eval(x, at)
-                        if (x.op is AXIS and x in at) or x.op is CONST
+                        if (x.op is AXIS and x in at) or (x.op is CONST and s.combine == "sum")
                         else slice(None)
                         for x in s.index
                     ]
-                    self.memory[s.target][tuple(known)] = 0
+                    fill = s.node.attr("value") if s.combine == "put" else 0
+                    self.memory[s.target][tuple(known)] = fill
             else:
                 s = entry.statement
                 found = self.partial[s]
@@ -146,7 +147,7 @@ class Interpreter:
 
     def statement(self, s: Statement, at: dict[Node, int]) -> None:
         found = self.eval(s.value, at)
-        if not s.combine:
+        if s.combine in ("", "put"):
             self.write(s, at, found)
         elif not s.local:
             where = tuple(int(self.eval(x, at)) for x in s.index)

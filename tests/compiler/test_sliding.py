@@ -147,3 +147,16 @@ def test_threads_change_no_bit() -> None:
     for results in found[1:]:
         for a, b in zip(found[0], results, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+@settings(max_examples=10)
+@given(st.lists(st.tuples(*[st.integers(0, 3)] * 3), min_size=1, max_size=3))
+def test_padding_is_put_around(sides: list[tuple[int, int, int]]) -> None:
+    """A tensor between numbers, not one choice for each element; windows of it overlap."""
+    dims = tuple(dim for dim, _, _ in sides)
+    x = cr.tensor("x", dims, "float32")
+    widths = [(low, high + max(0, 2 - dim - low - high)) for dim, low, high in sides]
+    seen = cr.windows(cr.pad(x * 2.0, widths, constant_values=1.5), 2, axis=len(dims) - 1)
+    value = np.random.default_rng(4).normal(size=dims).astype("float32")
+    want, found = (cr.function([x], seen + 1.0, target=t)(value) for t in ("numpy", "cpu"))
+    np.testing.assert_array_equal(found, want)

@@ -230,7 +230,7 @@ class KernelWriter(Expressions):
             self.lines.append(f"{margin}{self._places[statement]} = 0")
 
     def _zeros(self, statement: Statement, margin: str) -> None:
-        """Zeros in that part of an array to which the loops that follow add."""
+        """Zeros in that part of an array to which loops add, or what it is padded with."""
         index, level = [], statement.ready
         for x, dim in zip(statement.index, statement.target.shape, strict=True):
             if dim == 1:
@@ -241,8 +241,9 @@ class KernelWriter(Expressions):
                 index.append(LETTERS[level])
                 self._for(level, dim, margin)
                 margin, level = margin + "    ", level + 1
-        zero = self.number(0, statement.target.dtype)[0]
-        self.lines.append(f"{margin}{self.element(statement.target, index)} = {zero}")
+        fill = statement.node.attr("value") if statement.combine == "put" else 0
+        text = self.number(fill, statement.target.dtype)[0]
+        self.lines.append(f"{margin}{self.element(statement.target, index)} = {text}")
 
     def _combine(
         self,
@@ -256,7 +257,8 @@ class KernelWriter(Expressions):
         if not statement.local:
             index = [self.render(x, scope, known)[0] for x in statement.index]
             target = self.element(statement.target, index)
-            self.lines.append(f"{margin}{target} = {target} + {within(value, PRODUCT)}")
+            new = value[0] if statement.combine == "put" else f"{target} + {within(value, PRODUCT)}"
+            self.lines.append(f"{margin}{target} = {new}")
             return
         total = self._totals[statement]
         if statement not in self._places:

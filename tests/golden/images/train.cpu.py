@@ -53,13 +53,12 @@ def k1_W2_transposed(W2, W2_transposed):
 def k2_x_padded(batch, x, x_padded):
     for i in range(batch):
         for j in range(10):
-            plus_ij = j + -1
-            test_ij = (plus_ij >= 0) & (plus_ij < 8)
             for k in range(10):
-                plus_ijk = k + -1
-                test_ijk = test_ij & (plus_ijk >= 0) & (plus_ijk < 8)
-                x_i = x[i, plus_ij, plus_ijk, 0] if test_ijk else f32(0.0)
-                x_padded[i, j, k, 0] = where(test_ijk, x_i, f32(0.0))
+                x_padded[i, j, k, 0] = f32(0.0)
+        for j in range(8):
+            plus_ij = j + 1
+            for k in range(8):
+                x_padded[i, plus_ij, k + 1, 0] = x[i, j, k, 0]
 
 
 # net.py:6   z1 = einsum(abcde,def→abcf, windows(pad(x, [batch, 10, 10, 1])), W1) + b1
