@@ -120,4 +120,4 @@ def timed(workload: Workload, workers: Sequence[Worker], settings: Settings) -> 
 
 def difference(expected: Sequence[float], losses: Sequence[float]) -> float:
     """The largest relative difference of two lists of losses."""
-    return max(abs(a - b) / abs(a) for a, b in zip(expected, losses, strict=True))
+    return max(abs(a - b) / max(abs(a), 1e-9) for a, b in zip(expected, losses, strict=True))

@@ -137,5 +137,9 @@ KEPT = {
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         "JAX_PLATFORMS": "cpu",
     },
+    "pytensor": lambda cache: {
+        "PYTENSOR_FLAGS": f"base_compiledir={os.path.join(cache, 'pytensor')}",
+        "NUMBA_CACHE_DIR": os.path.join(cache, "numba"),
+    },
     "torch": lambda cache: {"TORCHINDUCTOR_CACHE_DIR": os.path.join(cache, "torch")},
 }

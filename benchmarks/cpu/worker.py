@@ -26,11 +26,9 @@ def main(task: dict[str, Any], out: TextIO) -> None:
     def say(**answer: Any) -> None:
         print(json.dumps(answer), file=out, flush=True)
 
-    entry = RUNNERS[task["runner"]]
-    kind = entry.load()
+    make = RUNNERS[task["runner"]].make(workload(task["workload"]))
     say(imported=resident())
-    what = workload(task["workload"])
-    runner = kind(what, Sample.load(task["arrays"]), getattr(what, entry.method))
+    runner = make(Sample.load(task["arrays"]))
     say(losses=runner.losses(0, 1))
     for line in sys.stdin:
         asked = json.loads(line)

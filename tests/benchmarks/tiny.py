@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from benchmarks.cpu.measure import STEPS
 from benchmarks.cpu.workloads import Workload
-from benchmarks.cpu.workloads.dense import Dense
+from benchmarks.cpu.workloads.dense import Dense, Prediction
 from benchmarks.cpu.workloads.embedding import EmbeddingBag
 from benchmarks.cpu.workloads.gpt import GPT
 from benchmarks.cpu.workloads.lenet import LeNet
@@ -21,4 +22,8 @@ TINY: tuple[Workload, ...] = (
     GPT(name="gpt", batch=2, batches=2, context=5, characters=7, width=8, heads=2, layers=1),
     PINN(name="pinn", batch=5, batches=2, widths=(4, 3)),
     EmbeddingBag(name="bag", batch=4, batches=2, words=11, width=4, length=3, classes=3),
+    EmbeddingBag(
+        name="rows", batch=4, batches=2, words=11, width=4, length=3, classes=3, sparse=("E1",)
+    ),
+    Prediction(name="prediction", widths=(5, 4, 3), batch=1, batches=STEPS, activation="tanh"),
 )

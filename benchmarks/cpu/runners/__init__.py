@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from ..workloads import Workload
+from ..workloads import Sample, Workload
 from ..workloads.resnet import ResNet
 from .base import Runner
 
@@ -21,30 +23,49 @@ class Entry:
         file: the runner's file here.
         name: its class.
         method: of workloads: their loss in this framework. Without it there is nothing to run.
+        predictor: the class that predicts one sample at a time; nothing if none does.
+        instead: a method that is taken where a workload has it: what suits this runner better.
     """
 
     framework: str
     file: str
     name: str
     method: str
+    predictor: str = ""
+    instead: str = ""
 
     def runs(self, workload: Workload) -> bool:
         """Whether the workload exists in this framework."""
         slow = self.name == "JaxScan" and type(workload) is ResNet  # minutes for an epoch
-        return hasattr(workload, self.method) and not slow
+        name = self.predictor if workload.predicts else self.name
+        return bool(name) and hasattr(workload, self._method(workload)) and not slow
 
-    def load(self) -> type[Runner]:
-        """The class; imports the framework."""
-        found: type[Runner] = getattr(
-            importlib.import_module(f"{__package__}.{self.file}"), self.name
-        )
-        return found
+    def make(self, workload: Workload) -> Callable[[Sample], Runner]:
+        """The runner, but for its arrays; imports the framework."""
+        module = importlib.import_module(f"{__package__}.{self.file}")
+        kind: type[Runner] = getattr(module, self.predictor if workload.predicts else self.name)
+        method: Callable[..., Any] = getattr(workload, self._method(workload))
+
+        def made(sample: Sample) -> Runner:
+            return kind(workload, sample, method)
+
+        return made
+
+    def _method(self, workload: Workload) -> str:
+        if self.instead and hasattr(workload, self.instead):
+            return self.instead
+        own = self.framework == "chainrule"
+        return f"{self.method}_scores" if workload.predicts and not own else self.method
 
 
 RUNNERS = {
-    OWN: Entry("chainrule", "own", "Own", "model"),
+    OWN: Entry("chainrule", "own", "Own", "model", "OwnPrediction"),
     "jax-scan": Entry("jax", "jaxed", "JaxScan", "jax"),
-    "jax-step": Entry("jax", "jaxed", "JaxStep", "jax"),
-    "torch": Entry("torch", "pytorch", "Torch", "torch"),
-    "torch-compile": Entry("torch", "pytorch", "TorchCompile", "torch"),
+    "jax-step": Entry("jax", "jaxed", "JaxStep", "jax", "JaxPrediction"),
+    "torch": Entry("torch", "pytorch", "Torch", "torch", "TorchPrediction"),
+    "torch-compile": Entry(
+        "torch", "pytorch", "TorchCompile", "torch", "TorchCompilePrediction", "torch_compiled"
+    ),
+    "pytensor": Entry("pytensor", "pytensors", "PyTensor", "pytensor", "PyTensorPrediction"),
+    "sklearn": Entry("sklearn", "scikit", "Scikit", "sklearn"),
 }

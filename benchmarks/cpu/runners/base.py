@@ -21,7 +21,7 @@ class Runner(ABC):
 
     def __init__(self, workload: Workload, sample: Sample, loss: Callable[..., Any]) -> None:
         """Take over the arrays; nothing is compiled yet."""
-        self.batch, self.batches = workload.batch, workload.batches
+        self.batch, self.batches, self.loss = workload.batch, workload.batches, loss
 
     @abstractmethod
     def losses(self, first: int, count: int) -> list[float]:

@@ -21,7 +21,7 @@ class Jax(Runner):
     def __init__(self, workload: Workload, sample: Sample, loss: Callable[..., Any]) -> None:
         """Take over the arrays."""
         super().__init__(workload, sample, loss)
-        self.rate = workload.rate
+        self.rate, self.sparse = workload.rate, workload.sparse
         jax.config.update("jax_enable_x64", workload.dtype == "float64")
         w, s = (
             {name: jnp.asarray(array) for name, array in arrays.items()}
@@ -38,12 +38,23 @@ class Jax(Runner):
     def step(self, state: Any, batch: Any) -> tuple[Any, Any]:
         """The state after a step, and the loss before it."""
         w, m, v, s, t = state
-        (value, s), g = self.gradient(w, *batch, s)
+        x, y = batch
+        tables = {name: [p[name] for p in (w, m, v)] for name in self.sparse}
+        for name in tables:  # of which the rows that x names, each once, stand for the whole
+            size = min(x.size, len(w[name]))
+            rows, x = jnp.unique(x, return_inverse=True, size=size, fill_value=len(w[name]))
+            w, m, v = ({**p, name: p[name].at[rows].get(mode="clip")} for p in (w, m, v))
+        (value, s), g = self.gradient(w, x, y, s)
         t = t + 1
         alpha = self.rate * jnp.sqrt(1 - BETA_2**t) / (1 - BETA_1**t)
         m = jax.tree.map(lambda m, g: m + (1 - BETA_1) * (g - m), m, g)
         v = jax.tree.map(lambda v, g: v + (1 - BETA_2) * (g**2 - v), v, g)
         w = jax.tree.map(lambda p, m, v: p - alpha * m / (jnp.sqrt(v) + EPSILON), w, m, v)
+        for name, whole in tables.items():
+            w, m, v = (
+                {**p, name: table.at[rows].set(p[name], mode="drop")}
+                for p, table in zip((w, m, v), whole, strict=True)
+            )
         return (w, m, v, s, t), value
 
 
@@ -97,3 +108,22 @@ class JaxStep(Jax):
         for pair in self.pairs:
             self.state, _ = self.run(self.state, pair)
         jax.block_until_ready(self.state)
+
+
+class JaxPrediction(JaxStep):
+    """A jitted call for each sample, that is waited for; the samples are on the device."""
+
+    def __init__(self, workload: Workload, sample: Sample, loss: Callable[..., Any]) -> None:
+        """Jit the outputs."""
+        super().__init__(workload, sample, loss)
+        self.weights, self.scores = self.state[0], jax.jit(loss)
+
+    def losses(self, first: int, count: int) -> list[float]:
+        """What is compared: the outputs, squared and added up."""
+        samples = [self.pairs[n % self.batches][0] for n in range(first, first + count)]
+        return [float((np.asarray(self.scores(self.weights, x)) ** 2).sum()) for x in samples]
+
+    def epoch(self) -> None:
+        """A call for each sample."""
+        for x, _ in self.pairs:
+            self.scores(self.weights, x).block_until_ready()

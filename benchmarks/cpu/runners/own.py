@@ -65,3 +65,27 @@ class Own(Runner):
             callbacks=clock,
         )
         return [b - a for a, b in zip(clock.ends, clock.ends[1:], strict=False)]
+
+
+class OwnPrediction(Own):
+    """`model(x)` for each sample."""
+
+    def __init__(self, workload: Workload, sample: Sample, loss: Callable[..., Any]) -> None:
+        """Cut the data into samples."""
+        super().__init__(workload, sample, loss)
+        self.samples = [self.x[rows] for rows in map(self.rows, range(self.batches))]
+
+    def losses(self, first: int, count: int) -> list[float]:
+        """What is compared: the outputs, squared and added up."""
+        numbers = range(first, first + count)
+        return [float((self.model(self.samples[n % self.batches]) ** 2).sum()) for n in numbers]
+
+    def epochs(self, count: int) -> list[float]:
+        """Each sample once an epoch."""
+        return Runner.epochs(self, count)
+
+    def epoch(self) -> None:
+        """A call for each sample."""
+        model = self.model
+        for x in self.samples:
+            model(x)

@@ -31,13 +31,14 @@ class Torch(Runner):
             for rows in map(self.rows, range(self.batches))
         ]
         self.loss = self.compiled(loss)
-        self.optimizer = torch.optim.Adam(
-            list(self.weights.values()),
-            workload.rate,
-            (BETA_1, BETA_2),
-            EPSILON,
-            fused=True,
-        )
+        dense = [w for name, w in self.weights.items() if name not in workload.sparse]
+        tables = [self.weights[name] for name in workload.sparse]
+        betas = (BETA_1, BETA_2)
+        self.optimizers: list[torch.optim.Optimizer] = [
+            torch.optim.Adam(dense, workload.rate, betas, EPSILON, fused=True)
+        ]
+        if tables:
+            self.optimizers.append(torch.optim.SparseAdam(tables, workload.rate, betas, EPSILON))
 
     def compiled(self, loss: Callable[..., Any]) -> Callable[..., Any]:
         """The loss as it is."""
@@ -45,10 +46,12 @@ class Torch(Runner):
 
     def step(self, x: Any, y: Any) -> Any:
         """The loss, its gradient, and Adam."""
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
         loss = self.loss(self.weights, x, y, *self.also)
         loss.backward()
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         return loss
 
     def losses(self, first: int, count: int) -> list[float]:
@@ -69,3 +72,23 @@ class TorchCompile(Torch):
         """The loss through PyTorch's compiler."""
         compiled: Callable[..., Any] = torch.compile(loss, dynamic=False)
         return compiled
+
+
+class TorchPrediction(Torch):
+    """A call for each sample, in inference mode."""
+
+    @torch.inference_mode()
+    def losses(self, first: int, count: int) -> list[float]:
+        """What is compared: the outputs, squared and added up."""
+        samples = [self.pairs[n % self.batches][0] for n in range(first, first + count)]
+        return [(self.loss(self.weights, x) ** 2).sum().item() for x in samples]
+
+    @torch.inference_mode()
+    def epoch(self) -> None:
+        """A call for each sample."""
+        for x, _ in self.pairs:
+            self.loss(self.weights, x)
+
+
+class TorchCompilePrediction(TorchCompile, TorchPrediction):
+    """The same, compiled."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .base import Sample, Workload
-from .dense import DENSE, Dense
+from .dense import DENSE, PREDICTIONS, Dense, Prediction
 from .embedding import EmbeddingBag
 from .gpt import GPT
 from .lenet import LeNet
@@ -17,7 +17,8 @@ from .resnet import ResNet
 __all__ = ["KINDS", "WORKLOADS", "Sample", "Workload", "workload"]
 
 KINDS: dict[str, type[Workload]] = {
-    kind.__name__: kind for kind in (Dense, EmbeddingBag, GPT, LSTM, LeNet, PINN, ResNet)
+    kind.__name__: kind
+    for kind in (Dense, EmbeddingBag, GPT, LSTM, LeNet, PINN, Prediction, ResNet)
 }
 WORKLOADS: dict[str, Workload] = {
     given.name: given
@@ -29,6 +30,8 @@ WORKLOADS: dict[str, Workload] = {
         GPT(name="gpt", batch=32, batches=4),
         PINN(name="pinn", batch=256, batches=32),
         EmbeddingBag(name="embedding-bag", batch=128, batches=8),
+        EmbeddingBag(name="embedding-bag-sparse", batch=128, batches=8, sparse=("E1",)),
+        *PREDICTIONS,
     )
 }
 

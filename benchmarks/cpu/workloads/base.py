@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -63,13 +63,19 @@ class Workload(ABC):
         batches: steps an epoch; the data are so many different batches.
         dtype: of what is not an integer.
         rate: Adam's; smaller for wide networks, in which rounding would soon grow.
+        predicts: whether nothing is trained: a step is a prediction from Python, and no other
+            waits.
+        sparse: the weights that are tables, of which a step updates the rows that the batch names.
     """
+
+    predicts: ClassVar[bool] = False
 
     name: str
     batch: int
     batches: int
     dtype: str = "float32"
     rate: float = 1e-3
+    sparse: tuple[str, ...] = ()
 
     @property
     @abstractmethod

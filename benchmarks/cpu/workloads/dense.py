@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .base import Workload
+from .base import BETA_1, BETA_2, EPSILON, Workload
 from .losses import compiled, jax_crossentropy
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ class Dense(Workload):
         loss = "binary_crossentropy" if self.binary else "sparse_categorical_crossentropy"
         return compiled(model, self.rate, loss)
 
-    def jax(self, w: Any, x: Any, y: Any) -> Any:
-        """The loss in JAX."""
+    def jax_scores(self, w: Any, x: Any) -> Any:
+        """The outputs in JAX."""
         import jax
         import jax.numpy as jnp
 
@@ -72,23 +72,91 @@ class Dense(Workload):
             x = x @ w[f"W{n}"] + w[f"b{n}"]
             if n < self.layers[-1]:
                 x = activation(x)
-        if self.binary:
-            return jnp.mean(jax.nn.softplus(x) - y * x)
-        return jax_crossentropy(x, y)
+        return x
 
-    def torch(self, w: Any, x: Any, y: Any) -> Any:
-        """The loss in PyTorch."""
+    def jax(self, w: Any, x: Any, y: Any) -> Any:
+        """The loss in JAX."""
+        import jax
+        import jax.numpy as jnp
+
+        scores = self.jax_scores(w, x)
+        if self.binary:
+            return jnp.mean(jax.nn.softplus(scores) - y * scores)
+        return jax_crossentropy(scores, y)
+
+    def torch_scores(self, w: Any, x: Any) -> Any:
+        """The outputs in PyTorch."""
         import torch
-        from torch.nn import functional
 
         activation = {"relu": torch.relu, "tanh": torch.tanh}[self.activation]
         for n in self.layers:
             x = torch.addmm(w[f"b{n}"], x, w[f"W{n}"])
             if n < self.layers[-1]:
                 x = activation(x)
+        return x
+
+    def torch(self, w: Any, x: Any, y: Any) -> Any:
+        """The loss in PyTorch."""
+        from torch.nn import functional
+
+        scores = self.torch_scores(w, x)
         if self.binary:
-            return functional.binary_cross_entropy_with_logits(x, y)
-        return functional.cross_entropy(x, y)
+            return functional.binary_cross_entropy_with_logits(scores, y)
+        return functional.cross_entropy(scores, y)
+
+    def pytensor_scores(self, w: Any, x: Any) -> Any:
+        """The outputs in PyTensor."""
+        import pytensor.tensor as pt
+
+        activation = {"relu": lambda x: pt.maximum(x, 0), "tanh": pt.tanh}[self.activation]
+        for n in self.layers:
+            x = x @ w[f"W{n}"] + w[f"b{n}"]
+            if n < self.layers[-1]:
+                x = activation(x)
+        return x
+
+    def pytensor(self, w: Any, x: Any, y: Any) -> Any:
+        """The loss in PyTensor."""
+        import pytensor.tensor as pt
+
+        scores = self.pytensor_scores(w, x)
+        if self.binary:
+            return pt.mean(pt.softplus(scores) - y * scores)
+        return -pt.mean(pt.special.log_softmax(scores, axis=1)[pt.arange(self.batch), y])
+
+    def sklearn(self) -> Any:
+        """The classifier of scikit-learn, which has weights and loss of its own."""
+        from sklearn.neural_network import MLPClassifier
+
+        return MLPClassifier(
+            self.widths[1:-1],
+            activation=self.activation,
+            alpha=0,
+            batch_size=self.batch,
+            learning_rate_init=self.rate,
+            beta_1=BETA_1,
+            beta_2=BETA_2,
+            epsilon=EPSILON,
+            shuffle=False,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction(Dense):
+    """The outputs of dense layers for one sample at a time."""
+
+    predicts = True
+
+    @property
+    def flops(self) -> int:
+        """A product for each layer."""
+        return 2 * self.batch * sum(m * n for m, n in pairwise(self.widths))
+
+    @property
+    def bytes(self) -> int:
+        """The weights, which are read."""
+        count = sum((m + 1) * n for m, n in pairwise(self.widths))
+        return np.dtype(self.dtype).itemsize * count
 
 
 DENSE = (
@@ -118,4 +186,16 @@ DENSE = (
         batches=2,
         rate=1e-5,
     ),
+)
+
+PREDICTIONS = tuple(
+    Prediction(
+        name=given.name.replace("mlp", "predict"),
+        widths=given.widths,
+        activation=given.activation,
+        batch=1,
+        batches=64,
+    )
+    for given in DENSE
+    if len(given.widths) > 2
 )

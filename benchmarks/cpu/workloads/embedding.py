@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .base import Workload
+from .base import SEED, Workload
 from .losses import compiled, jax_crossentropy
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingBag(Workload):
     """Rows of a table, their mean, and scores.
+
+    With a sparse table, Adam is that of PyTorch's SparseAdam: rows that a batch does not name stay
+    as they are, and so do their means.
 
     Attributes:
         words: rows of the table.
@@ -38,6 +41,15 @@ class EmbeddingBag(Workload):
         """Only the dense layer has products."""
         return 2 * 3 * self.batch * self.width * self.classes
 
+    @property
+    def bytes(self) -> int:
+        """What Adam moves in a step; of a sparse table, the rows that the first batch names."""
+        if not self.sparse:
+            return super().bytes
+        words = np.unique(self.data(np.random.default_rng(SEED), self.batch)[0])
+        dense = (self.width + 1) * self.classes
+        return 6 * np.dtype(self.dtype).itemsize * (len(words) * self.width + dense)
+
     def data(self, random: np.random.Generator, rows: int) -> tuple[Any, Any]:
         """Random words, few of them often, as in texts, and random classes."""
         chances = 1 / np.arange(1, self.words + 1)  # Zipf's law
@@ -49,7 +61,7 @@ class EmbeddingBag(Workload):
         import chainrule as cr
 
         layers = [
-            cr.Embedding(self.words, self.width),
+            cr.Embedding(self.words, self.width, dtype=self.dtype, sparse=bool(self.sparse)),
             cr.GlobalAveragePooling1D(),
             cr.Dense(self.classes),
         ]
@@ -68,5 +80,5 @@ class EmbeddingBag(Workload):
         import torch
         from torch.nn import functional
 
-        h = functional.embedding_bag(x, w["E1"], mode="mean")
+        h = functional.embedding_bag(x, w["E1"], mode="mean", sparse=bool(self.sparse))
         return functional.cross_entropy(torch.addmm(w["b2"], h, w["W2"]), y)
