@@ -8,7 +8,6 @@ of who uses it. `fuse` then shares loops, and drops the stores that nobody reads
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from ..errors import Bound, Fault
@@ -40,9 +39,9 @@ from .nested import Nested
 from .pull import Index, Puller, aligned, factors, number, plus, scaled
 from .routines import ROUTINES, routine
 from .rows import grouped, settled
-from .sliding import sliding
+from .sliding import all_sliding
 from .updates import arranged
-from .wholes import Branches, Repeat, Routine, Whole
+from .wholes import Branches, Repeat, Whole
 
 # What a row costs where it is computed again, in additions; everything not named here is a call.
 COST = dict.fromkeys(CHEAP, 1.0) | {"divide": 4.0, "sqrt": 4.0}
@@ -98,22 +97,13 @@ def _bigger(domain: Shape, own: Shape) -> bool:
     return ratio is not None and ratio not in (0, 1)
 
 
-def _alone(node: Node, below: Node, uses: Counter[Node]) -> bool:
-    """Whether what lies between two nodes is used for the upper one alone."""
-    while node is not below:
-        (node,) = node.operands
-        if uses[node] > 1:
-            return False
-    return True
-
-
 class _Scheduler:
     """Decides what is stored, and writes a statement for each."""
 
     def __init__(self, graph: Graph, faults: list[Fault]) -> None:
         self.graph = graph
         self.nodes = graph.nodes()
-        self.slid = self._sliding()
+        self.slid = all_sliding(self.nodes, self.graph.roots)
         inside = set(self.slid.values())
         self.kinds: dict[Node, Kind] = {
             node: kind_of(node)
@@ -139,17 +129,6 @@ class _Scheduler:
             if node not in self.nested and bodies(node):
                 found = inner.repeat(node) if node.op is scan.SCAN else inner.branches(node)
                 self.nested.update(dict.fromkeys(found.made, found))
-
-    def _sliding(self) -> dict[Routine, Node]:
-        """Contractions with windows; that of windows that are added up is nobody else's."""
-        uses = Counter(x for node in self.nodes for x in node.operands)
-        uses.update(self.graph.roots)
-        found: dict[Routine, Node] = {}
-        for node in self.nodes:
-            each = sliding(node)
-            if each is not None and (each[1] is node or _alone(node, each[1], uses)):
-                found[each[0]] = each[1]
-        return found
 
     def run(self) -> Schedule:
         """Decide, write, fuse."""

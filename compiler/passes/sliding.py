@@ -8,6 +8,7 @@ told so: `b x+u y+v c, u v c f -> b x y f`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -284,6 +285,32 @@ def _steps(side: _Side) -> dict[str, Dim]:
             found[letter] = add(found.get(letter, 0), mul(step, factor))
         step = mul(step, dim)
     return found
+
+
+def all_sliding(nodes: Sequence[Node], roots: Sequence[Node]) -> dict[Routine, Node]:
+    """The contractions with windows; that of windows that are added up is nobody else's.
+
+    Args:
+        nodes: of a graph.
+        roots: those that are wanted.
+    """
+    uses = Counter(x for node in nodes for x in node.operands)
+    uses.update(roots)
+    found: dict[Routine, Node] = {}
+    for node in nodes:
+        each = sliding(node)
+        if each is not None and (each[1] is node or _alone(node, each[1], uses)):
+            found[each[0]] = each[1]
+    return found
+
+
+def _alone(node: Node, below: Node, uses: Counter[Node]) -> bool:
+    """Whether what lies between two nodes is used for the upper one alone."""
+    while node is not below:
+        (node,) = node.operands
+        if uses[node] > 1:
+            return False
+    return True
 
 
 def sliding(node: Node) -> tuple[Routine, Node] | None:

@@ -13,15 +13,16 @@ which are read from the right operand once for all rows. Around it are loops ove
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from llvmlite import ir
 
-from .kinds import INT64_TYPE, NOTHING, POINTER, ArrayKind, Kind, TextKind
+from .kinds import NOTHING, POINTER, ArrayKind, Kind, TextKind
+from .loops import counted, moved, repeated
 from .parallel import parallel
+from .processor import processor_of
 from .routines import Intrinsic
 from .subscripts import (
     Axes,
@@ -92,20 +93,22 @@ def _by_parts(builder: Any, axes: Axes, arrays: Sequence[Array], count: int) -> 
         _Writer(inner, axes, (left, right, own)).part(k, count)
 
     parallel(builder, valued(count), (left, right, parts), part)
-    to = address(builder, out)
-    with _each(builder, size) as i:
-        total = None
+    to, lanes = address(builder, out), processor_of(builder.module).vector_bytes // out.dtype.size
+
+    def added(start: Any, width: int) -> None:
+        kind, found = ir.VectorType(real, width), None
         for k in range(count):
-            where = builder.gep(
-                memory,
-                [builder.add(i, valued(k * size), flags=("nsw",))],
-                inbounds=True,
-                source_etype=real,
-            )
-            value = builder.load(where, typ=real, align=out.dtype.size)
-            total = value if total is None else builder.fadd(total, value)
-        where = builder.gep(to, [i], inbounds=True, source_etype=real)
-        builder.store(total, where, align=out.dtype.size)
+            where = moved(builder, memory, total(builder, start, k * size), out.dtype.size)
+            value = builder.load(where, typ=kind, align=out.dtype.size)
+            found = value if found is None else builder.fadd(found, value)
+        builder.store(found, moved(builder, to, start, out.dtype.size), align=out.dtype.size)
+
+    whole = size - size % lanes
+    if whole:
+        with counted(builder, valued(whole), step=lanes) as i:
+            added(i, lanes)
+    if size != whole:
+        added(valued(whole), size - whole)
 
 
 def _once(position: Position, size: Scalar) -> bool:
@@ -115,23 +118,6 @@ def _once(position: Position, size: Scalar) -> bool:
 
 # `contract(text, left, right, out)`: the sum of products that the text says, into `out`.
 contract = Intrinsic(4, _result, _lower)
-
-
-@contextmanager
-def _each(builder: Any, count: Number) -> Iterator[Any]:
-    """A loop; inside, the turn."""
-    head, body, end = (builder.append_basic_block(name) for name in ("each", "do", "done"))
-    before = builder.block
-    builder.branch(head)
-    builder.position_at_end(head)
-    turn = builder.phi(INT64_TYPE)
-    turn.add_incoming(valued(0), before)
-    builder.cbranch(builder.icmp_signed("<", turn, valued(count)), body, end)
-    builder.position_at_end(body)
-    yield turn
-    turn.add_incoming(builder.add(turn, valued(1), flags=("nsw",)), builder.block)
-    builder.branch(head)
-    builder.position_at_end(end)
 
 
 def _clear(builder: Any, where: Any, bytes_: Number) -> None:
@@ -149,13 +135,11 @@ class _Writer:
     """
 
     def __init__(self, builder: Any, axes: Axes, arrays: Sequence[Value]) -> None:
-        from .objects import vector_bits  # which imports this module
-
         left, right, out = (x for x in arrays if isinstance(x, Array))
         self.builder, self.real, self.bytes = builder, out.dtype.llvm, out.dtype.size
         every = letters(builder, axes, (left, right, out))
         repeated = not all(map(_once, axes[2], out.sizes))
-        self.plan = plan = planned(every, repeated, vector_bits() // 8 // self.bytes, vector_bits())
+        self.plan = plan = planned(every, repeated, self.bytes, processor_of(builder.module))
         given = (right, left, out) if plan.swapped else (left, right, out)
         self.data = tuple(address(builder, array) for array in given)
         self.elements = elements(builder, out)
@@ -204,7 +188,7 @@ class _Writer:
         if not loops:
             self._columns(at)
             return
-        with _each(self.builder, loops[0].size) as i:
+        with counted(self.builder, valued(loops[0].size)) as i:
             self._loops(loops[1:], self._moved(at, loops[0], i))
 
     def _place(self, which: int, offset: Number) -> Any:
@@ -244,11 +228,11 @@ class _Writer:
         if isinstance(count, int) and count == 1:
             write(size, at)
         elif not isinstance(count, int) or count:
-            with _each(builder, count) as i:
+            with counted(builder, valued(count)) as i:
                 write(size, self._moved(at, x, product(builder, i, size)))
         behind = self._moved(at, x, product(builder, count, size))
         if not isinstance(rest, int):
-            with _each(builder, rest) as i:
+            with counted(builder, rest) as i:
                 write(1, self._moved(behind, x, i))
         elif rest:
             write(rest, behind)
@@ -366,27 +350,15 @@ class _Writer:
         """Loops around what is added: addresses move on, sums are carried."""
         if not loops:
             return self._added(left, right, sums, widths, rows)
-        builder, x = self.builder, loops[0]
-        names = ("sum", "sum.body", "sum.end")
-        head, body, end = (builder.append_basic_block(name) for name in names)
-        before = builder.block
-        builder.branch(head)
-        builder.position_at_end(head)
-        count = builder.phi(INT64_TYPE)
-        carried = [builder.phi(value.type) for value in (left, right, *sums)]
-        count.add_incoming(valued(0), before)
-        for phi, value in zip(carried, (left, right, *sums), strict=True):
-            phi.add_incoming(value, before)
-        builder.cbranch(builder.icmp_signed("<", count, valued(x.size)), body, end)
-        builder.position_at_end(body)
-        inner = self._nest(loops[1:], carried[0], carried[1], carried[2:], widths, rows)
-        moved = list(map(self._moved_on, carried[:2], x.steps))
-        count.add_incoming(builder.add(count, valued(1), flags=("nsw",)), builder.block)
-        for phi, value in zip(carried, (*moved, *inner), strict=True):
-            phi.add_incoming(value, builder.block)
-        builder.branch(head)
-        builder.position_at_end(end)
-        return carried[2:]
+        x = loops[0]
+
+        def turn(place: Any, now: list[Any]) -> list[Any]:
+            left, right, *sums = now
+            inner = self._nest(loops[1:], left, right, sums, widths, rows)
+            return [*map(self._moved_on, (left, right), x.steps), *inner]
+
+        _, _, *found = repeated(self.builder, valued(x.size), 1, [left, right, *sums], turn)
+        return found
 
     def _added(
         self, left: Any, right: Any, sums: list[Any], widths: tuple[int, ...], rows: list[Offsets]

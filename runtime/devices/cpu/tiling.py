@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .processor import Processor
 from .subscripts import Letter, Number
 
 # Bytes that a tile's sums may go through: more do not stay in the second cache.
@@ -47,8 +48,9 @@ def fixed(x: Number) -> int:
     return x if isinstance(x, int) else 1 << 40
 
 
-def planned(every: Sequence[Letter], repeated: bool, lanes: int, bits: int) -> Plan:
-    """Tiles that read little for what they compute."""
+def planned(every: Sequence[Letter], repeated: bool, size: int, processor: Processor) -> Plan:
+    """Tiles that read little for what they compute, of numbers of this many bytes."""
+    lanes = processor.vector_bytes // size
     kept = [x for x in every if not x.is_summed]
     summed = [x for x in every if x.is_summed]
 
@@ -79,14 +81,14 @@ def planned(every: Sequence[Letter], repeated: bool, lanes: int, bits: int) -> P
     rows.sort(key=lambda x: (not isinstance(x.size, int), fixed(x.steps[0])))
     width = 1 if columns is None else -(-min(fixed(columns.size), 1 << 20) // lanes)
     vectors, tiled = max(
-        (_tile(rows, count, bits) for count in range(1, max(min(width, 4), 1) + 1)), key=_worth
+        (_tile(rows, count, processor) for count in range(1, max(min(width, 4), 1) + 1)), key=_worth
     )
     inner = [x for x in summed if x != across]
     inner.sort(key=lambda x: (-fixed(x.steps[0]), -fixed(x.steps[1])))
     one = columns is not None and width <= vectors and all(x.size == n for x, n in tiled)
     again: list[Letter] = []
     if not (one and len(tiled) == len(rest)):
-        bytes_ = 64 // lanes * (1 + (1 if columns is None else fixed(columns.size)))
+        bytes_ = size * (1 + (1 if columns is None else fixed(columns.size)))
         while len(inner) > 1 and bytes_ * _many(inner) > NEAR:
             again.append(inner.pop(0))
     around = [x for x in rest if all(x != y for y, _ in tiled)]
@@ -113,11 +115,12 @@ def _worth(tile: tuple[int, list[tuple[Letter, int]]]) -> float:
     return rows * columns / (rows + columns)
 
 
-def _tile(rows: Sequence[Letter], vectors: int, bits: int) -> tuple[int, list[tuple[Letter, int]]]:
+def _tile(
+    rows: Sequence[Letter], vectors: int, processor: Processor
+) -> tuple[int, list[tuple[Letter, int]]]:
     """As many rows as fit into the registers beside so many vectors."""
     # One more holds the number of a row, where it is not read with each multiplication.
-    registers = 32 if bits == 512 else 15
-    room = (registers - 2 - vectors) // vectors
+    room = (processor.registers - 2 - vectors - (processor.registers < 32)) // vectors
     found: list[tuple[Letter, int]] = []
     for x in rows[:2]:
         if isinstance(x.size, int):

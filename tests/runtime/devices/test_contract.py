@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import re
+import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +16,12 @@ from chainrule.runtime.devices.cpu import objects
 from chainrule.runtime.devices.cpu.binding import block, words
 from chainrule.runtime.devices.cpu.kinds import NUMBERS, ArrayKind
 from chainrule.runtime.devices.cpu.loader import NativeLibrary
+from chainrule.runtime.devices.cpu.processor import host
 from chainrule.runtime.devices.cpu.routines import TranslationError
 from chainrule.runtime.devices.cpu.translate import Translation
 
 Array = np.ndarray[Any, Any]
+PROCESSOR = host()
 SOURCE = '''"""One contraction."""
 
 from chainrule.runtime.devices.cpu.library import contract, kernel, program
@@ -40,9 +44,9 @@ def native(text: str, arrays: tuple[Array, ...], known: bool | None = True) -> N
     for x in arrays:
         some = tuple(n if known or (known is None and i) else None for i, n in enumerate(x.shape))
         kinds.append(ArrayKind(NUMBERS[x.dtype.name], some))
-    translation = Translation(SOURCE.format(text=text), "text", "module")
+    translation = Translation(SOURCE.format(text=text), "text", "module", PROCESSOR)
     translation.entry("step", kinds)
-    code, imports = objects.compile_text(str(translation.module))
+    code, imports = objects.compile_text(str(translation.module), PROCESSOR)
     return NativeLibrary(code, ["step"], imports)
 
 
@@ -138,10 +142,14 @@ def test_no_size_is_known(c: dict[str, Any]) -> None:
     check("b {o} f, f {k} c -> b {at} c".format(**c), [c["y"], c["t"], c["x"]], known=False)
 
 
-@pytest.mark.parametrize("bits", [128, 256])
+@pytest.mark.parametrize("features", ["+sse4.2", "+avx,+avx2,+fma"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_narrower_vectors(bits: int, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(objects, "vector_bits", lambda: bits)
+def test_narrower_vectors(features: str, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a processor that has no more than this one."""
+    if not all(host().has(feature[1:]) for feature in features.split(",")):
+        pytest.skip(f"this processor has no {features}")
+    narrow = replace(host(), name="x86-64", features=features)
+    monkeypatch.setattr(sys.modules[__name__], "PROCESSOR", narrow)
     check("b x+u y+v c, u v c f -> b x y f", [(2, 9, 15, 3), (3, 2, 3, 21), (2, 7, 14, 21)], dtype)
     check("b x+u y+v c, b x y f -> u v c f", [(2, 9, 15, 3), (2, 7, 14, 21), (3, 2, 3, 21)], dtype)
     check("b x y f, f u v c -> b x+u y+v c", [(2, 7, 14, 21), (21, 3, 2, 3), (2, 9, 15, 3)], dtype)
