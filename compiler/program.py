@@ -41,7 +41,7 @@ from .errors import Bound, Fault
 from .types import Dim, FloorDiv, Shape, Size, TensorType, Where, value
 
 Role = Literal["input", "setting", "param", "state", "output", "scratch"]
-FORMAT = 6
+FORMAT = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,6 @@ class Program:
         faults: what each fault code stands for, 1 first.
         bounds: sizes that must not be negative in a call.
         fingerprint: hash of the graph that was asked for and of everything that shaped the text.
-        products: rows, length of the sums and columns of each matrix product.
     """
 
     name: str
@@ -123,7 +122,6 @@ class Program:
     faults: tuple[Fault, ...]
     bounds: tuple[Bound, ...]
     fingerprint: str
-    products: tuple[tuple[Dim, Dim, Dim], ...] = ()
 
     def of(self, *roles: Role) -> tuple[Buffer, ...]:
         """The buffers of these roles, in order."""
@@ -179,7 +177,6 @@ class Program:
                 Bound(_dim(b["size"]), b["what"], _where(b["where"])) for b in p["bounds"]
             ),
             fingerprint=p["fingerprint"],
-            products=tuple((_dim(m), _dim(k), _dim(n)) for m, k, n in p["products"]),
         )
 
 

@@ -20,7 +20,7 @@ from ...passes.schedule import schedule
 from ...passes.wholes import Part, Repeat, parts_of
 from ...passes.work import work
 from ...program import Buffer, Kernel, Program, Role, Work
-from ...types import Dim, Size, TensorType, Where, symbols
+from ...types import Size, TensorType, Where, symbols
 from ..spelling import Identifiers, comment
 from .comments import Comments, Line, above, located
 from .expressions import shape_text
@@ -242,7 +242,6 @@ class _Module:
             faults=self.schedule.faults,
             bounds=self.schedule.bounds,
             fingerprint=fingerprint,
-            products=self._products(),
         )
 
     def _parts(self) -> tuple[list[str], list[Kernel], list[str]]:
@@ -284,13 +283,6 @@ class _Module:
                 module.title = self.identifiers.new(f"{part.graph.name}_of_{of}")
                 yield from module._titled()
         yield self
-
-    def _products(self) -> tuple[tuple[Dim, Dim, Dim], ...]:
-        cores = [nest.core for nest in self.schedule.kernels if nest.core is not None]
-        found = [core.product for core in cores if core.product is not None]
-        for part in self.parts.values():
-            found += part._products()
-        return tuple(found)
 
     def _imports(self) -> str:
         names = sorted(self.library, key=lambda name: (name.lower(), name))

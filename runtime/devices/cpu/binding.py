@@ -18,7 +18,6 @@ from ... import memory
 from ...threads import get_num_threads
 from ..base import Array
 from .choice import Choice
-from .threads import one_if_better
 
 SMALL = 16 * 1024  # bytes; copying so few costs less than asking an array for its address
 
@@ -92,7 +91,6 @@ class Binding:
         address: of the block.
         fault: what the call says is wrong.
         plain: whether there is nothing to be done before a call.
-        threads: makes what it is to be called in, if there is such a thing.
         choice: how many threads its calls take.
     """
 
@@ -119,13 +117,12 @@ class Binding:
         self.fault = (ctypes.c_int64 * 3)()
         self._block = block((*contents, ctypes.addressof(self.fault), 3))
         self.address = ctypes.addressof(self._block)
-        self.threads = one_if_better(program, sizes)
         self._given, self._passed = given, given
         self._own: tuple[Array, ...] = ()
         self._only = self._outputs[0].staged if len(self._outputs) == 1 else None
         self._large = [x for x in self._outputs if x.staged is None]
         self.choice = Choice(get_num_threads())
-        self.plain = self.threads is None and not self._large
+        self.plain = not self._large
         self._copies: list[Array] = []
         self._fresh: list[Array] = []
 

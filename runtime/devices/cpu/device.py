@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import threading
@@ -25,7 +24,6 @@ from .key import object_key
 from .loader import NativeLibrary
 from .pool import team
 from .pool_code import TEAM
-from .threads import Around, one_if_better, one_thread
 
 KEPT = 4  # bindings of different sizes that are kept
 
@@ -89,24 +87,21 @@ class NativeExecutable(Executable):
             binding.renew()
             count, _ = binding.choice.next(1)
             call = partial(self._step, binding.address)
-            self._timed(binding.choice, count, 1, call, binding.threads)
+            self._timed(binding.choice, count, 1, call)
         if binding.fault[0]:
             raise self.fault(*binding.cleared())
         return binding.results()
 
-    def _timed(
-        self, choice: Choice, count: int, steps: int, call: Callable[[], int], around: Around
-    ) -> int:
+    def _timed(self, choice: Choice, count: int, steps: int, call: Callable[[], int]) -> int:
         """A native call by `count` threads, from whose time the choice of them learns."""
         if count == 1:
-            with (around or contextlib.nullcontext)():
-                start = time.perf_counter()
-                result = call()
+            start = time.perf_counter()
+            result = call()
             choice.took(steps, time.perf_counter() - start, False)
             return result
         helpers = team()
         loops = helpers.loops
-        with helpers.helping(count) as address, one_thread():
+        with helpers.helping(count) as address:
             self._team.value = address
             try:
                 start = time.perf_counter()
@@ -167,12 +162,12 @@ class NativeExecutable(Executable):
                 contents += words(present[buffer.name])
             packed = block((*contents, *words(fault)))
             done = 0
-            choice, around = self._choice(key), one_if_better(self.program, sizes)
+            choice = self._choice(key)
             call = partial(self._epoch, ctypes.addressof(packed))
             while first < last:
                 count, steps = choice.next(last - first)
                 packed[0], packed[1] = first, first + steps
-                came = self._timed(choice, count, steps, call, around)
+                came = self._timed(choice, count, steps, call)
                 done, first = done + came, first + steps
                 if came < steps:
                     break

@@ -18,7 +18,8 @@ from .kinds import INT64_TYPE, POINTER
 from .pool_code import RUN, TEAM, YIELD
 from .values import Array, Scalar, Text, Tuple, Value, address, room, word_at
 
-BODY = "chainrule_body"  # how the functions of bodies are called
+# What the functions are called that run some iterations; no name in a text has a dot.
+BODY, LOOP = "chainrule.body", "chainrule.loop"
 BODY_TYPE = ir.FunctionType(ir.VoidType(), [POINTER, INT64_TYPE, INT64_TYPE])
 YIELD_TYPE = ir.FunctionType(ir.IntType(32), [])
 RUN_TYPE = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, POINTER, INT64_TYPE, POINTER])
@@ -55,7 +56,7 @@ def parallel(builder: Any, count: Any, captured: Sequence[Value], body: Body) ->
     context = capture.stored()
     module = builder.module
     team = builder.load(team_variable(module), typ=POINTER)
-    site = ir.GlobalVariable(module, INT64_TYPE, module.get_unique_name("chainrule_site"))
+    site = ir.GlobalVariable(module, INT64_TYPE, module.get_unique_name("chainrule.site"))
     site.linkage, site.initializer = "internal", ZERO
     alone = builder.or_(
         builder.icmp_unsigned("==", team, ir.Constant(POINTER, None)),
@@ -72,7 +73,7 @@ def parallel(builder: Any, count: Any, captured: Sequence[Value], body: Body) ->
 def in_body(builder: Any) -> bool:
     """Whether a builder is in the body of such a loop, which one of the threads runs."""
     name: str = builder.function.name
-    return name.startswith(BODY)
+    return name.startswith(LOOP)
 
 
 def wait(builder: Any) -> None:
@@ -100,7 +101,7 @@ def _function(builder: Any, capture: Capture, body: Body) -> Any:
         for name, kind in (
             (BODY, BODY_TYPE),
             (
-                BODY + "_loop",
+                LOOP,
                 ir.FunctionType(ir.VoidType(), [*capture.types, INT64_TYPE, INT64_TYPE]),
             ),
         )

@@ -19,7 +19,6 @@ from .clock import TABLE, TICKS
 from .loader import NativeLibrary
 from .pool import team
 from .pool_code import TEAM
-from .threads import one_thread
 
 WARM = 3  # steps before any is timed
 FEWEST, MOST = 5, 2000  # steps that are timed
@@ -101,7 +100,7 @@ def _timed(
     found: list[Array] = []
     whole: list[float] = []
     begin = ticks = 0.0
-    with one_thread(), team().helping(threads) as helpers:
+    with team().helping(threads) as helpers:
         ctypes.c_void_p.from_address(variable).value = helpers
         for number in range(WARM + MOST):
             if number == WARM:

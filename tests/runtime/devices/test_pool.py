@@ -174,6 +174,59 @@ def test_rows_of_a_large_batch_are_gathered_together(
         assert (pool.team().loops > before) is (count > 1 and rows * width > 10_000)
 
 
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("m", "n", "k"),
+    [
+        (300, 400, 65),
+        (1, 3001, 400),
+        (1031, 1, 1500),
+        (129, 193, 521),
+        (128, 384, 40),
+        (999, 50, 30),
+    ],
+)
+def test_large_products_are_shared(
+    m: int,
+    n: int,
+    k: int,
+    dtype: str,
+    known: bool,
+    with_threads: SetThreads,
+    buffer: MakeBuffer,
+    piece: MakeExecutable,
+) -> None:
+    random = np.random.default_rng(m)
+    a, b = random.normal(size=(m, k)).astype(dtype), random.normal(size=(k, n)).astype(dtype)
+    given = {"a": a, "at": a.T.copy(), "b": b, "bt": b.T.copy()}
+    sizes = {"m": m, "n": n, "k": k}
+    axes = sizes if known else {name: symbol(name) for name in sizes}
+    shapes = {"a": "mk", "at": "km", "b": "kn", "bt": "nk"}
+    buffers = [
+        buffer(name, "input", *(axes[x] for x in shape), dtype=dtype)
+        for name, shape in shapes.items()
+    ]
+    ways = {"": "a, b", "_tn": "at, b", "_nt": "a, bt", "_tt": "at, bt"}
+    buffers += [buffer(f"y{way}", "output", axes["m"], axes["n"], dtype=dtype) for way in ways]
+    body = "\n".join(f"matmul{way}({operands}, y{way})" for way, operands in ways.items())
+    run = piece("cpu", body, *buffers, sizes=() if known else tuple(sizes))
+    alone: list[Any] = []
+    for count in (1, 2, 3):
+        with_threads(count)
+        before = pool.team().loops
+        for _ in range(2):
+            results = run.call(*given.values())
+            alone = alone or list(results)
+            assert all(map(np.array_equal, results, alone))
+        if count > 1:
+            assert pool.team().loops > before
+    for y in alone:
+        np.testing.assert_allclose(
+            y, a @ b, *((2e-4, 1e-4) if dtype == "float32" else (1e-10, 1e-10))
+        )
+
+
 def test_ten_thousand_small_loops_of_more_threads_than_cores(
     with_threads: SetThreads, buffer: MakeBuffer, piece: MakeExecutable
 ) -> None:
