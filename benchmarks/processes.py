@@ -41,6 +41,7 @@ class Processes:
             "MKL_NUM_THREADS": threads,
             "OMP_NUM_THREADS": threads,
             "NUMBA_NUM_THREADS": threads,
+            "CHAINRULE_NUM_THREADS": threads,
         }
 
     def __call__(

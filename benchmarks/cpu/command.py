@@ -11,10 +11,11 @@ from pathlib import Path
 
 import chainrule
 
-from .. import peak, peers
+from .. import peak, peers, tables
 from ..machine import cores, machine
 from ..processes import Result
-from . import report
+from . import curves, picture, report
+from .curves import CURVES
 from .measure import Settings, measure
 from .runners import OWN, RUNNERS
 from .workloads import WORKLOADS
@@ -35,6 +36,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=0.2, help="about how long a turn takes")
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
     peers.add_option(parser)
+    parser.add_argument(
+        "--curves",
+        nargs="*",
+        metavar="WHAT",
+        help=f"not the workloads, but how a step grows with {', '.join(CURVES)}; all by default",
+    )
+    parser.add_argument("--plot", metavar="FILE", help="draw what was measured")
     parser.add_argument("--json", help="a file for the numbers")
     parser.add_argument("--markdown", action="store_true", help="print the tables in Markdown")
     parser.set_defaults(run=run, error=parser.error)
@@ -42,9 +50,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> None:
     """Measure and tell."""
-    for name in given.only or ():
-        if name not in WORKLOADS:
-            given.error(f"no workload {name!r}; there are {', '.join(WORKLOADS)}")
+    for names, known in ((given.only, WORKLOADS), (given.curves, CURVES)):
+        for name in names or ():
+            if name not in known:
+                given.error(f"no {name!r}; there are {', '.join(known)}")
     settings = chosen(given)
     # As installed packages have it; the first start of a checkout would make it.
     compileall.compile_dir(Path(chainrule.__file__).parent, quiet=2)
@@ -55,14 +64,32 @@ def run(given: argparse.Namespace) -> None:
         "peaks": {str(n): peak.measure(n, given.dtype) for n in settings.threads},
         "rows": [],
     }
-    for name in given.only or WORKLOADS:
-        print(name, file=sys.stderr)
-        workload = dataclasses.replace(WORKLOADS[name], dtype=given.dtype)
-        found["rows"] += measure(workload, settings)
+    if given.curves is not None:
+        found["curves"] = curves.draw(given.curves or list(CURVES), given.dtype, settings)
+    else:
+        for name in given.only or WORKLOADS:
+            print(name, file=sys.stderr)
+            workload = dataclasses.replace(WORKLOADS[name], dtype=given.dtype)
+            found["rows"] += measure(workload, settings)
     found = json.loads(json.dumps(found))  # as it is in the file
-    report.show(found, given.markdown)
     if given.json:
         Path(given.json).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    tell(found, given.markdown)
+    if given.plot:
+        picture.draw(found, given.plot)
+
+
+def tell(found: Result, markdown: bool) -> None:
+    """Print the tables of what was measured."""
+    print(report.where(found))
+    if "curves" in found:
+        for name, rows in found["curves"].items():
+            title = f"microseconds a step, as the {name} grows"
+            tables.show(title, curves.table(name, rows), markdown, words=0)
+    else:
+        report.show(found, markdown)
+    for line in report.errors(found):
+        print(line)
 
 
 def chosen(given: argparse.Namespace) -> Settings:

@@ -30,6 +30,7 @@ class Settings:
         threads: how many cores each worker may use, one setting after the other.
         rounds: how often each runner has its turn.
         seconds: about how long a turn takes; at least an epoch.
+        cold: whether a first process starts from empty caches; else the one that is timed does.
     """
 
     interpreters: Mapping[str, str]
@@ -37,6 +38,7 @@ class Settings:
     threads: Sequence[int]
     rounds: int
     seconds: float
+    cold: bool = True
 
 
 def measure(workload: Workload, settings: Settings) -> list[Result]:
@@ -60,7 +62,7 @@ def measure(workload: Workload, settings: Settings) -> list[Result]:
                         threads,
                     )
                     try:
-                        if not kept[name]:
+                        if settings.cold and not kept[name]:
                             with Worker(*given) as worker:
                                 kept[name]["cold"] = worker.first
                         workers.append(stack.enter_context(Worker(*given)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 
 from .. import tables
 from ..processes import Result
@@ -21,15 +22,9 @@ STARTS: dict[str, Callable[[Result], float | None]] = {
 
 
 def show(report: Result, markdown: bool) -> None:
-    """Print the tables of a report."""
-    if markdown:
-        print(where(report))
+    """Print the tables of the workloads."""
     for kind, table in (("steps", steps(report)), ("starts", starts(report))):
         tables.show(TITLES[kind], table, markdown, words=2)
-    if not markdown:
-        print(where(report))
-    for line in errors(report):
-        print(line)
 
 
 def where(report: Result) -> str:
@@ -54,20 +49,25 @@ def steps(report: Result) -> list[list[str]]:
     for row in report["rows"]:
         own = row["runners"][OWN]
         cells = [row["workload"]["name"], str(row["threads"])]
-        cells += [_time(row["runners"].get(name)) for name in (OWN, *peers)]
+        cells += [time(row["runners"].get(name)) for name in (OWN, *peers)]
         if "median" in own:
-            best = ratio(row, "median"), ratio(row, "minimum")
-            cells.append("" if best[0] is None else f"{best[0]:.2f} ({best[1]:.2f})")
+            faster = ratio(row, "median"), ratio(row, "minimum")
+            cells.append("" if faster[0] is None else f"{faster[0]:.2f} ({faster[1]:.2f})")
             cells += _shares(row, report["peaks"][str(row["threads"])])
         found.append(cells + [""] * (len(found[0]) - len(cells)))
     return found
 
 
+def best(row: Result, kind: str) -> str | None:
+    """The fastest peer, of those that were timed."""
+    times = {name: x[kind] for name, x in row["runners"].items() if kind in x and name != OWN}
+    return min(times, key=lambda name: times[name], default=None)
+
+
 def ratio(row: Result, kind: str) -> float | None:
     """The best peer's time in units of ours: above 1, ours is faster."""
-    times = {name: x[kind] for name, x in row["runners"].items() if kind in x}
-    own = times.pop(OWN, None)
-    return min(times.values()) / own if own is not None and times else None
+    peer, own = best(row, kind), row["runners"][OWN].get(kind)
+    return None if peer is None or own is None else float(row["runners"][peer][kind] / own)
 
 
 def _shares(row: Result, peak: Result) -> list[str]:
@@ -95,9 +95,9 @@ def starts(report: Result) -> list[list[str]]:
             told = {name: what(x) for name, x in row["runners"].items()}
             numbers = {name: x for name, x in told.items() if x is not None}
             own = numbers.pop(OWN, None)
-            cells.append("" if own is None else _digits(own))
-            best = min(numbers, key=lambda name: numbers[name], default=None)
-            cells.append("" if best is None else f"{_digits(numbers[best])} {best}")
+            cells.append("" if own is None else digits(own))
+            peer = min(numbers, key=lambda name: numbers[name], default=None)
+            cells.append("" if peer is None else f"{digits(numbers[peer])} {peer}")
         found.append(cells)
     return found
 
@@ -106,7 +106,7 @@ def errors(report: Result) -> list[str]:
     """Why a cell is empty."""
     return [
         f"{row['workload']['name']}, {name}, {row['threads']} threads: {x['error']}"
-        for row in report["rows"]
+        for row in (*report["rows"], *chain(*report.get("curves", {}).values()))
         for name, x in row["runners"].items()
         if "error" in x
     ]
@@ -116,14 +116,15 @@ def _peers(report: Result) -> Sequence[str]:
     return [name for name in report["runners"] if name != OWN]
 
 
-def _time(result: Result | None) -> str:
+def time(result: Result | None) -> str:
+    """The median, and the minimum in parentheses; or why there is none."""
     if result is None:
         return "-"
     if "median" not in result:
         return "differs" if "difference" in result else "fails"
-    return f"{_digits(result['median'])} ({_digits(result['minimum'])})"
+    return f"{digits(result['median'])} ({digits(result['minimum'])})"
 
 
-def _digits(x: float) -> str:
+def digits(x: float) -> str:
     """At least three digits that count."""
     return f"{x:.2f}" if x < 10 else f"{x:.1f}" if x < 100 else f"{x:,.0f}"

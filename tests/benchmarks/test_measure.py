@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 from benchmarks import __main__, peak
-from benchmarks.cpu import report
+from benchmarks.cpu import command, curves, picture, report
 from benchmarks.cpu.measure import Settings, measure, timed
 from benchmarks.cpu.process import Worker, WorkerError
 from benchmarks.cpu.runners import OWN
+from benchmarks.cpu.workloads import Workload
 from tests.benchmarks.tiny import TINY
 
 SETTINGS = Settings({"chainrule": sys.executable}, [OWN], [1], rounds=2, seconds=0.001)
@@ -100,7 +101,7 @@ def test_starts_are_beside_the_best_peers(seen: dict[str, Any]) -> None:
 
 
 def test_a_table_in_markdown(seen: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
-    report.show(seen, markdown=True)
+    command.tell(seen, markdown=True)
     text = capsys.readouterr().out
     assert (
         "A, 1 cores, float32. 1 thread: 1 GFLOP/s, copies 1 (in the first cache) to 0 GB/s" in text
@@ -120,7 +121,38 @@ def test_the_command(
     assert json.loads(path.read_text())["rows"][0]["runners"][OWN]["median"] > 0
 
 
-@pytest.mark.parametrize("given", ["--only nothing", "--peers nothing", "--peer nothing"])
+@pytest.mark.parametrize("curved", [False, True])
+def test_a_picture(seen: dict[str, Any], curved: bool, tmp_path: Path) -> None:
+    if curved:
+        rows = [{**row, "at": at} for row in seen["rows"] for at in (1, 10)]
+        seen = {**seen, "rows": [], "curves": {"width": rows, "depth": rows}}
+    path = tmp_path / "seen.png"
+    picture.draw(seen, str(path))
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_curves_are_beside_the_best_peer(
+    seen: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (row,) = seen["rows"]
+    command.tell({**seen, "rows": [], "curves": {"width": [{**row, "at": 16}]}}, markdown=True)
+    text = capsys.readouterr().out
+    assert "| 16 | 1 | 110 (100) | 330 (200) torch | 2.00 |" in text
+    assert "net, jax-step, 1 threads: losses differ" in text
+
+
+def test_a_curve_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny: dict[int, Workload] = {3: TINY[0]}
+    monkeypatch.setitem(curves.CURVES, "width", tiny)
+    (row,) = curves.draw(["width"], "float32", SETTINGS)["width"]
+    assert row["at"] == 3
+    assert row["runners"][OWN]["median"] > 0
+    assert "cold" not in row["runners"][OWN]
+
+
+@pytest.mark.parametrize(
+    "given", ["--only nothing", "--peers nothing", "--peer nothing", "--curves nothing"]
+)
 def test_what_is_not_there(
     given: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
