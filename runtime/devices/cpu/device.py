@@ -22,6 +22,7 @@ from .binding import Binding, block, empty, words
 from .choice import Choice
 from .key import object_key
 from .loader import NativeLibrary
+from .openblas import one_thread
 from .pool import team
 from .pool_code import TEAM
 
@@ -81,7 +82,7 @@ class NativeExecutable(Executable):
         """The outputs for the arrays that a binding has."""
         if binding.choice.limit != threads.known:
             binding.choice = Choice(threads.get_num_threads())
-        if binding.plain and binding.choice.alone:
+        if binding.plain and binding.choice.alone and not self._library.imports:
             self._step(binding.address)
         else:
             binding.renew()
@@ -94,6 +95,8 @@ class NativeExecutable(Executable):
 
     def _timed(self, choice: Choice, count: int, steps: int, call: Callable[[], int]) -> int:
         """A native call by `count` threads, from whose time the choice of them learns."""
+        if self._library.imports:
+            call = partial(_by_one_thread, call)
         if count == 1:
             start = time.perf_counter()
             result = call()
@@ -197,6 +200,11 @@ def _unlock() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_unlock)
+
+
+def _by_one_thread(call: Callable[[], int]) -> int:
+    with one_thread():
+        return call()
 
 
 def load_native(program: Program, cache: Cache) -> NativeLibrary:

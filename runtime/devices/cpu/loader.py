@@ -42,6 +42,7 @@ class NativeLibrary:
     Attributes:
         entries: the functions, by name.
         addresses: of functions and variables, by name.
+        imports: the symbols that it takes from SciPy.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class NativeLibrary:
             builder.export_symbol(name)
         with _lock:
             self._tracker = builder.link(_jit(), f"chainrule_{next(_names)}")
+        self.imports = tuple(imports)
         # A CFUNCTYPE function runs without the GIL.
         kind = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
         self.addresses = {name: self._tracker[name] for name in (*entries, *variables)}
