@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 
 from chainrule.compiler.errors import DataError, DTypeError, ShapeError
@@ -12,8 +14,9 @@ from .devices.base import Array
 
 def read(label: str, value: object) -> Array:
     """The value as a NumPy array of booleans or real numbers, not yet of the wanted type."""
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        mask = np.ma.getmaskarray(value)
+    ma = sys.modules.get("numpy.ma")  # without which there are no such arrays; it takes 10 ms
+    if ma is not None and isinstance(value, ma.MaskedArray) and ma.is_masked(value):
+        mask = ma.getmaskarray(value)
         raise DataError(
             f"{label} has masked values",
             f"{int(mask.sum())} of {mask.size} values are masked",
