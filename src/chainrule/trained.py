@@ -392,11 +392,12 @@ class Trained(Readable):
             >>> model(np.ones((1, 3), np.float32)).shape
             (1, 2)
         """
-        from chainrule.runtime.data import convert, samples
-
         found = self._again(x)
-        if found is not None:
-            return found
+        return self._called(x) if found is None else found
+
+    def _called(self, x: Any) -> Any:
+        """The outputs for a batch of any kind."""
+        from chainrule.runtime.data import convert, samples
 
         if isinstance(x, Tensor):
             raise UsageError(

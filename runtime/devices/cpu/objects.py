@@ -85,11 +85,6 @@ def _machine() -> Any:
     return host().machine
 
 
-def vector_bits() -> int:
-    """How wide this processor's vectors are."""
-    return 8 * host().vector_bytes
-
-
 def compile_text(text: str, processor: Processor | None = None) -> tuple[bytes, tuple[str, ...]]:
     """Object code from LLVM's text, optimized."""
     machine = processor.machine if processor else _machine()
