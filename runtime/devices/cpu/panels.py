@@ -3,7 +3,7 @@
 Around the tiles are loops: over blocks of rows, so that what is read of a stays in the second
 cache; over blocks of the sum; over panels of columns. A panel of b is read where it lies; it is
 copied where its columns do not lie together, and where its rows lie so far apart that caches
-suffer.
+suffer. A large product is computed by parts of the result, which several threads share.
 
 A sum is taken in blocks of `LONGEST`, each in order, and the blocks' sums are added in order. So an
 element depends on its own products alone: it is the same to the last bit whichever other rows and
@@ -17,6 +17,7 @@ makes other loops makes another function.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -27,16 +28,21 @@ from llvmlite import ir
 
 from .copies import copied, transposed_part
 from .dots import dots
-from .kinds import Number
+from .kinds import INT64, POINTER, Number
 from .loops import called, counted, known, least, moved, multiplied, whole
+from .parallel import in_body, parallel
 from .processor import processor_of
 from .tiles import Panel, Shape, Tile
-from .values import room
+from .values import Array, Scalar, Value, flatten, room
 
 LONGEST = 256  # products of a block of the sum
 BLOCK = 256  # rows that meet all panels before the next ones do
 FAR = 4096  # bytes from row to row of b from which on panels of it are copied, if
 MANY = 64  # rows meet them
+FEW = 7  # rows from which on they are computed as many at a time, rather than two
+LARGE = 1 << 20  # multiply-adds from which a product is computed by parts: some 20 microseconds
+PART = (128, 192)  # rows and columns: whole panels of columns, whatever the vectors
+USUAL = 256  # for a size that is not known, when it is decided whether a product may be large
 
 NO, ONE = whole(0), whole(1)
 
@@ -64,6 +70,63 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True)
+class Operands:
+    """What a product is of: the addresses of a, b and c, and the axes i, j and k."""
+
+    a: Any
+    b: Any
+    c: Any
+    rows: Axis
+    columns: Axis
+    sums: Axis
+
+    @property
+    def words(self) -> list[Any]:
+        """All of it, as arguments of a function."""
+        rows, columns, sums = self.rows, self.columns, self.sums
+        axes = rows.size, rows.a, rows.c, columns.size, columns.b, sums.size, sums.a, sums.b
+        return [self.a, self.b, self.c, *axes]
+
+    @staticmethod
+    def of(words: Sequence[Any]) -> Operands:
+        """The same from its words."""
+        a, b, c, m, a_row, c_row, n, b_column, k, a_step, b_step = words
+        rows, columns = Axis(m, a=a_row, c=c_row), Axis(n, b=b_column, c=ONE)
+        return Operands(a, b, c, rows, columns, Axis(k, a=a_step, b=b_step))
+
+    @property
+    def turned(self) -> Operands:
+        """The transposed product."""
+        axes = self.columns.turned, self.rows.turned, self.sums.turned
+        return Operands(self.b, self.a, self.c, *axes)
+
+    def part(
+        self, builder: Any, size: int, rows: tuple[Any, Any], columns: tuple[Any, Any]
+    ) -> Operands:
+        """Some rows and columns of elements of so many bytes: from a place on, at most so many."""
+        (row, m), (column, n) = rows, columns
+
+        def at(address: Any, *steps: tuple[Any, Any]) -> Any:
+            for place, stride in steps:
+                places = multiplied(builder, place, stride)
+                address = moved(builder, address, places, size)
+            return address
+
+        def some(axis: Axis, place: Any, most: Any) -> Axis:
+            left = builder.sub(axis.size, place)
+            return dataclasses.replace(axis, size=least(builder, most, left))
+
+        return Operands(
+            at(self.a, (row, self.rows.a)),
+            at(self.b, (column, self.columns.b)),
+            at(self.c, (row, self.rows.c), (column, self.columns.c)),
+            some(self.rows, row, m),
+            some(self.columns, column, n),
+            self.sums,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Form:
     """What a function for products is written for.
 
@@ -73,6 +136,7 @@ class Form:
         panel: the vectors of panels, if there are any.
         last: those of the panels behind them, if there are any.
         source: how a panel of b is read: where it is, copied if rows are many, or transposed.
+        few: whether there may be few rows, which are computed two at a time.
     """
 
     dtype: Number
@@ -80,12 +144,14 @@ class Form:
     panel: Panel
     last: Panel
     source: str
+    few: bool
 
     @property
     def name(self) -> str:
         """What the function is called."""
         panels = ("_".join(map(str, panel)) for panel in (self.panel, self.last))
-        return ".".join(("product", str(self.dtype), str(self.height), *panels, self.source))
+        source = self.source + ".few" * self.few
+        return ".".join(("product", str(self.dtype), str(self.height), *panels, source))
 
     def does(self, other: Form) -> bool:
         """Whether a function for this form is one for another as well."""
@@ -93,6 +159,7 @@ class Form:
             (self.dtype, self.height) == (other.dtype, other.height)
             and other.panel in ((), self.panel)
             and other.last in ((), self.last)
+            and self.few >= other.few
             and (self.source == other.source or (self.source, other.source) == ("copied", "here"))
         )
 
@@ -101,37 +168,37 @@ class Form:
 _forms: WeakKeyDictionary[Any, list[Form]] = WeakKeyDictionary()
 
 
-def product(
-    builder: Any, dtype: Number, arrays: Sequence[Any], rows: Axis, columns: Axis, sums: Axis
-) -> None:
+def product(builder: Any, dtype: Number, given: Operands) -> None:
     """Compute `c[i, j] = sum over k of a[i, k] b[k, j]`.
 
     Args:
         builder: where the code goes.
         dtype: the type of all numbers.
-        arrays: the addresses of a, b and c.
-        rows: the axis i, of a and of c.
-        columns: the axis j, of b and of c; its elements lie together in c.
-        sums: the axis k, of a and of b; its elements lie together in b if those of j do not.
+        given: the matrices. The columns of c lie together; so do those of b, or else its rows do.
     """
-    a, b, c = arrays
-    if _better_turned(rows, columns):
-        a, b, rows, columns, sums = b, a, columns.turned, rows.turned, sums.turned
+    if _better_turned(given.rows, given.columns):
+        given = given.turned
+    rows, columns, sums = given.rows, given.columns, given.sums
     if known(columns.size) == 1:
         if known(sums.a) == known(sums.b) == 1:
-            dots(builder, dtype, (a, b, c), rows.size, (rows.a, rows.c), sums.size)
+            arrays, strides = (given.a, given.b, given.c), (rows.a, rows.c)
+            dots(builder, dtype, arrays, rows.size, strides, sums.size)
             return
-        columns = dataclasses.replace(columns, b=ONE)  # there is no other to lie elsewhere
-    form, forms = _form(builder, dtype, rows, columns, sums), _forms.setdefault(builder.module, [])
+        # There is no other column to lie elsewhere.
+        given = dataclasses.replace(given, columns=dataclasses.replace(columns, b=ONE))
+    form, forms = _form(builder, dtype, given), _forms.setdefault(builder.module, [])
     form = next((found for found in forms if found.does(form)), form)
     if form not in forms:
         forms.append(form)
+    sizes = [known(axis.size) or USUAL for axis in (rows, columns, sums)]
+    if in_body(builder) or math.prod(sizes) < LARGE:
+        _call(builder, form, given)
+        return
 
-    def write(inside: Any, values: list[Any]) -> None:
-        _Product(inside, form, values).write()
+    def write(inside: Any, words: list[Any]) -> None:
+        _by_parts(inside, form, Operands.of(words))
 
-    given = [a, b, c, rows.size, rows.a, rows.c, columns.size, columns.b]
-    called(builder, form.name, [*given, sums.size, sums.a, sums.b], write, special=False)
+    called(builder, f"{form.name}.parts", given.words, write, special=False)
 
 
 def _better_turned(rows: Axis, columns: Axis) -> bool:
@@ -141,29 +208,73 @@ def _better_turned(rows: Axis, columns: Axis) -> bool:
     return known(columns.size) == known(rows.a) == 1
 
 
-def _form(builder: Any, dtype: Number, rows: Axis, columns: Axis, sums: Axis) -> Form:
+def _call(builder: Any, form: Form, given: Operands) -> None:
+    """Call the function of a form."""
+
+    def write(inside: Any, words: list[Any]) -> None:
+        _Product(inside, form, Operands.of(words)).write()
+
+    called(builder, form.name, given.words, write, special=False)
+
+
+def _by_parts(builder: Any, form: Form, given: Operands) -> None:
+    """A product that several threads share, if it is large: each takes parts of the result."""
+
+    def parts(inside: Any, of: Operands) -> list[Any]:
+        """How many lie below and beside each other."""
+        return [
+            inside.udiv(inside.add(axis.size, whole(most - 1)), whole(most))
+            for axis, most in zip((of.rows, of.columns), PART, strict=True)
+        ]
+
+    def part(inside: Any, number: Any, values: list[Value]) -> None:
+        every = Operands.of([word for value in values for word in flatten(inside, value)])
+        _, across = parts(inside, every)
+        places = inside.udiv(number, across), inside.urem(number, across)
+        rows, columns = (
+            (inside.mul(place, whole(most)), whole(most))
+            for place, most in zip(places, PART, strict=True)
+        )
+        _call(inside, form, every.part(inside, form.dtype.size, rows, columns))
+
+    work = builder.mul(builder.mul(given.rows.size, given.columns.size), given.sums.size)
+    is_large = builder.icmp_signed(">=", work, whole(LARGE))
+    with builder.if_else(is_large) as (large, small):
+        with large:
+            captured: list[Value] = [
+                Array(form.dtype, word, ()) if word.type == POINTER else Scalar(INT64, word)
+                for word in given.words
+            ]
+            parallel(builder, builder.mul(*parts(builder, given)), captured, part)
+        with small:
+            _call(builder, form, given)
+
+
+def _form(builder: Any, dtype: Number, given: Operands) -> Form:
     """What is special about a product."""
     shape = Shape.of(processor_of(builder.module), dtype)
-    height, far = known(rows.size), known(sums.b)
+    height, far = known(given.rows.size), known(given.sums.b)
     source = "here"
-    if known(columns.b) != 1:
+    if known(given.columns.b) != 1:
         source = "transposed"
     elif far is not None and far * dtype.size >= FAR and (height or MANY) >= MANY:
         source = "copied"
-    return Form(dtype, shape.height(height), *shape.panels(known(columns.size)), source)
+    few = height is None and source != "transposed"
+    return Form(dtype, shape.height(height), *shape.panels(known(given.columns.size)), source, few)
 
 
 class _Product:
     """Writes a function for products of one form."""
 
-    def __init__(self, builder: Any, form: Form, given: Sequence[Any]) -> None:
+    def __init__(self, builder: Any, form: Form, given: Operands) -> None:
         self.builder, self.form, self.size = builder, form, form.dtype.size
-        self.a, self.b, self.c, self.rows, self.a_row, self.c_row, *given = given
-        self.columns, self.b_column, self.sums, self.a_step, self.b_step = given
+        self.shape = Shape.of(processor_of(builder.module), form.dtype)
         if form.source == "transposed":
-            self.b_step = ONE
+            sums = dataclasses.replace(given.sums, b=ONE)
+            self.given = dataclasses.replace(given, sums=sums)
         else:
-            self.b_column = ONE
+            columns = dataclasses.replace(given.columns, b=ONE)
+            self.given = dataclasses.replace(given, columns=columns)
         if form.source != "here":
             width = max(map(_width, (form.panel, form.last)))
             kind = ir.ArrayType(form.dtype.stored, LONGEST * width)
@@ -171,47 +282,45 @@ class _Product:
 
     def write(self) -> None:
         """Loops, and tiles in them."""
-        builder, a, b, c = self.builder, self.a, self.b, self.c
+        builder, given = self.builder, self.given
         # Once even for a sum of nothing: then zeros are written.
-        some = builder.select(builder.icmp_signed(">", self.sums, NO), self.sums, ONE)
+        turns = builder.select(builder.icmp_signed(">", given.sums.size, NO), given.sums.size, ONE)
         with ExitStack() as loops:
-            row = loops.enter_context(counted(builder, self.rows, step=BLOCK))
-            start = loops.enter_context(counted(builder, some, step=LONGEST))
-            a = self._moved(self._moved(a, row, self.a_row), start, self.a_step)
-            b, c = self._moved(b, start, self.b_step), self._moved(c, row, self.c_row)
-            rows = least(builder, whole(BLOCK), builder.sub(self.rows, row))
-            size = least(builder, whole(LONGEST), builder.sub(self.sums, start))
-            add, done = builder.icmp_signed(">", start, NO), NO
+            row = loops.enter_context(counted(builder, given.rows.size, step=BLOCK))
+            start = loops.enter_context(counted(builder, turns, step=LONGEST))
+            rows, all_columns = (row, whole(BLOCK)), (NO, given.columns.size)
+            given, sums = given.part(builder, self.size, rows, all_columns), given.sums
+            given = dataclasses.replace(
+                given,
+                a=self._moved(given.a, start, sums.a),
+                b=self._moved(given.b, start, sums.b),
+                sums=dataclasses.replace(
+                    sums, size=least(builder, whole(LONGEST), builder.sub(sums.size, start))
+                ),
+            )
+            add, done, columns = builder.icmp_signed(">", start, NO), NO, given.columns.size
             for panel in (self.form.panel, self.form.last):
                 if not panel:
                     continue
-                *_, vector = panel
-                width, stop = _width(panel), self.columns
-                if vector.is_whole:
-                    stop = builder.sub(stop, builder.urem(stop, whole(width)))
+                width, stop = _width(panel), columns
+                if panel[-1].is_whole:
+                    stop = builder.sub(columns, builder.urem(columns, whole(width)))
                 with counted(builder, stop, done, width) as place:
-                    left = builder.sub(self.columns, builder.add(place, whole(width)))
-                    left = least(
-                        builder, builder.add(left, whole(vector.lanes)), whole(vector.lanes)
-                    )
-                    self._panel(panel, (a, b, c), rows, size, place, left, add)
+                    some = (NO, given.rows.size), (place, whole(width))
+                    self._panel(panel, given.part(builder, self.size, *some), add)
                 done = stop
 
-    def _panel(
-        self, panel: Panel, at: Sequence[Any], rows: Any, size: Any, place: Any, left: Any, add: Any
-    ) -> None:
+    def _panel(self, panel: Panel, given: Operands, add: Any) -> None:
         """A panel of columns: first its part of b, then its tiles."""
         builder, width, dtype = self.builder, whole(_width(panel)), self.form.dtype
-        a, b, c = at
-        b, c = self._moved(b, place, self.b_column), self._moved(c, place, ONE)
-        step = self.b_step
+        rows, left, size = given.rows, given.columns.size, given.sums.size
+        b, step = given.b, given.sums.b
         if self.form.source == "transposed":
-            count = builder.add(left, whole(_width(panel[:-1])))
-            transposed_part(builder, dtype, b, self.b_column, self.memory, width, count, size)
+            transposed_part(builder, dtype, b, given.columns.b, self.memory, width, left, size)
             b, step = self.memory, width
         elif self.form.source == "copied":
             before = builder.block
-            many = builder.icmp_signed(">=", rows, whole(MANY))
+            many = builder.icmp_signed(">=", rows.size, whole(MANY))
             far = builder.icmp_signed(">=", step, whole(FAR // self.size))
             with builder.if_then(builder.and_(many, far)):
                 copied(builder, dtype, panel, b, step, self.memory, size, left)
@@ -221,9 +330,20 @@ class _Product:
                 phi.add_incoming(there, before)
                 phi.add_incoming(here, inside)
             b, step = chosen
-        tile = Tile(dtype, self.form.height, panel)
-        strides, sums = (self.a_row, self.c_row), (size, self.a_step, step)
-        tile.call(builder, (a, b, c), rows, strides, sums, add, left)
+        arrays, strides, sums = (given.a, b, given.c), (rows.a, rows.c), (size, given.sums.a, step)
+
+        def tiles(height: int) -> None:
+            tile = Tile(dtype, height, panel)
+            tile.call(builder, arrays, rows.size, strides, sums, add, left)
+
+        if not self.form.few or panel is not self.form.panel:
+            tiles(self.form.height)
+            return
+        with builder.if_else(builder.icmp_signed("<", rows.size, whole(FEW))) as (few, many):
+            with few:
+                tiles(2)
+            with many:
+                tiles(self.form.height)
 
     def _moved(self, address: Any, place: Any, stride: Any) -> Any:
         return moved(self.builder, address, multiplied(self.builder, place, stride), self.size)
