@@ -64,17 +64,19 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a call of a kernel does, in the program's sizes.
+    """What a call of a kernel does, or several, in the program's sizes.
 
     Attributes:
         flops: operations on floating-point numbers.
         read: bytes of the arrays that it reads.
         written: bytes of those that it writes.
+        calls: how many calls do all that together, each for its own rows.
     """
 
     flops: Dim = 0
     read: Dim = 0
     written: Dim = 0
+    calls: Dim = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,8 +235,9 @@ class _Tree:
             ]
             own = [row for row in inside if row.level == level + 1]
             work = kernel.work
-            flops = calls * value(work.flops, self.sizes)
-            moved = calls * (value(work.read, self.sizes) + value(work.written, self.sizes))
+            whole = calls / max(value(work.calls, self.sizes), 1)
+            flops = whole * value(work.flops, self.sizes)
+            moved = whole * (value(work.read, self.sizes) + value(work.written, self.sizes))
             yield Row(
                 kernel.name,
                 level,

@@ -254,8 +254,9 @@ def test_every_step_draws_numbers_of_its_own_and_gradients_draw_the_same() -> No
     f, g = (cr.function([x, w, *sources], outputs, target=t) for t in ("numpy", "cpu"))
     values, at = np.random.default_rng(0).normal(size=(4, 2, 3)), np.array([0.3, 0.4, 0.5])
     found, native = f(values, at, 7, 3), g(values, at, 7, 3)
-    for a, b in zip(found[:2], native[:2], strict=True):
-        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(found[0], native[0])
+    # The same uniform numbers, through logarithms and cosines of either target.
+    np.testing.assert_allclose(found[1], native[1], rtol=1e-15)
     for a, b in zip(found[2:], native[2:], strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10)
     by_reference = evaluate(

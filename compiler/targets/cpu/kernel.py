@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
 from ...ir import Node, is_const
 from ...passes.alike import Number
@@ -26,6 +27,7 @@ from ...passes.loops import (
 from ...passes.wholes import Branches, Core, Part, Repeat, Routine
 from ...types import FLOATS, SHORT, Dim, product
 from .expressions import ATOMS, Expressions, Piece, Scope
+from .row_panel import ROWS, RowPanel
 from .spelling import ATOM, PRODUCT, SUM, UNARY, within
 
 MARGIN = "    "
@@ -54,6 +56,13 @@ TOTALS = {
 }
 
 
+class Call(Protocol):
+    """Writes the lines that call a graph inside a kernel."""
+
+    def __call__(self, part: Part, turn: str, margin: str, panel: RowPanel | None = None, /) -> str:
+        """The graph, what counts steps, where the lines begin, and which rows are meant."""
+
+
 class KernelWriter(Expressions):
     """Writes the body of one kernel.
 
@@ -66,6 +75,7 @@ class KernelWriter(Expressions):
         passed: the text of numbers that are passed to the function.
         reserved: names that are taken.
         call: the lines that call a graph inside the kernel, given what counts steps, and a margin.
+        rows: along which axis a loop is taken a few rows at a time.
     """
 
     def __init__(
@@ -77,7 +87,8 @@ class KernelWriter(Expressions):
         sizes: Mapping[str, str],
         passed: Mapping[Number, str],
         reserved: Iterable[str],
-        call: Callable[[Part, str, str], str] | None = None,
+        call: Call | None = None,
+        rows: Callable[[Repeat], Dim | None] = lambda _: None,
     ) -> None:
         """Write the body."""
         super().__init__(arrays, labels, sizes, passed, reserved)
@@ -90,7 +101,7 @@ class KernelWriter(Expressions):
             self._routine(kernel.core)
         elif isinstance(kernel.core, Repeat):
             assert call is not None
-            self._repeat(kernel.core, call)
+            self._repeat(kernel.core, call, rows(kernel.core))
         elif isinstance(kernel.core, Branches):
             assert call is not None
             self._branches(kernel.core, call)
@@ -305,7 +316,7 @@ class KernelWriter(Expressions):
 
     # What the library computes
 
-    def _repeat(self, repeat: Repeat, call: Callable[[Part, str, str], str]) -> None:
+    def _repeat(self, repeat: Repeat, call: Call, rows: Dim | None) -> None:
         """A loop over kernels of its own."""
         self.symbols |= set(self.sizes)
         self.faults = True
@@ -321,11 +332,27 @@ class KernelWriter(Expressions):
                 number = f"{self.arrays[repeat.steps]}[0]"
                 self.lines.append(f"    {taken} = max(0, min({number}, {count}))")
             steps = f"range({taken} - 1, -1, -1)" if repeat.reverse else f"range({taken})"
-            self.lines += [f"    for {turn} in {steps}:", call(repeat.step, turn, MARGIN * 2)]
+            margin, panel = MARGIN, None
+            if rows is not None:
+                panel, lines = self._panel(rows)
+                self.lines += lines
+                margin *= 2
+            step = call(repeat.step, turn, margin + MARGIN, panel)
+            self.lines += [f"{margin}for {turn} in {steps}:", step]
         if repeat.ends_early and repeat.stacks:
             self._rest(repeat, taken)
 
-    def _while(self, repeat: Repeat, turn: str, call: Callable[[Part, str, str], str]) -> None:
+    def _panel(self, rows: Dim) -> tuple[RowPanel, list[str]]:
+        """All steps for a few rows, then for the next: the threads do not wait for each other."""
+        self.library.add("prange")
+        first, last = self.identifiers.new("first"), self.identifiers.new("last")
+        end = self.size(rows)[0]
+        return RowPanel(rows, first, last), [
+            f"{MARGIN}for {first} in prange(0, {end}, {ROWS}):",
+            f"{MARGIN}{MARGIN}{last} = min({first} + {ROWS}, {end})",
+        ]
+
+    def _while(self, repeat: Repeat, turn: str, call: Call) -> None:
         """A loop that goes on while a condition holds, and nothing is wrong."""
         assert repeat.test is not None
         assert repeat.holds is not None
@@ -362,7 +389,7 @@ class KernelWriter(Expressions):
             zero = self.number(0, stack.dtype)[0]
             self.lines.append(f"{margin}{self.element(stack, index)} = {zero}")
 
-    def _branches(self, core: Branches, call: Callable[[Part, str, str], str]) -> None:
+    def _branches(self, core: Branches, call: Call) -> None:
         """A choice between kernels."""
         self.symbols |= set(self.sizes)
         self.faults = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...errors import UsageError
 from ...ir import Graph, Node, is_leaf
@@ -16,16 +16,18 @@ from ...ops.steps import bodies, with_steps
 from ...passes.alike import Pattern, passed, pattern
 from ...passes.loops import LETTERS, Kernel as Nest, Schedule, given, in_place, loops
 from ...passes.memory import plan
+from ...passes.rowwise import rows_of
 from ...passes.schedule import schedule
 from ...passes.wholes import Part, Repeat, parts_of
 from ...passes.work import work
 from ...program import Buffer, Kernel, Program, Role, Work
-from ...types import Size, TensorType, Where, symbols
+from ...types import Dim, Size, TensorType, Where, symbols
 from ..spelling import Identifiers, comment
 from .comments import Comments, Line, above, located
 from .expressions import shape_text
 from .kernel import KernelWriter
-from .spelling import CALLS, NOUNS
+from .row_panel import RowPanel, panels
+from .spelling import CALLS, NOUNS, WIDTH, call_text
 
 LIBRARY = "chainrule.runtime.devices.cpu.library"
 RESERVED = {
@@ -40,7 +42,6 @@ RESERVED = {
 BATCH = "batch"
 # A larger one is data, not text.
 LARGEST_CONSTANT = 10**6
-WIDTH = 100
 
 
 def emit(graph: Graph, fingerprint: str) -> Program:
@@ -309,17 +310,33 @@ class _Module:
         self.library |= {name for name in ("inf", "nan") if name in values}
         return f'constant("{node.dtype}", {shape_text(node.shape, {})}, [{values}])'
 
-    def _called(self, part: Part, turn: str, margin: str) -> str:
-        """The lines that call a graph inside a kernel; of stacks it gets the element `turn`."""
-        module, outside = self.parts[part], {}
+    def _called(self, part: Part, turn: str, margin: str, panel: RowPanel | None = None) -> str:
+        """The lines that call a graph inside a kernel; of stacks it gets the element `turn`.
+
+        With a panel, it gets those rows of everything that has rows.
+        """
+        module, outside, sizes = self.parts[part], {}, dict(self.sizes)
         own = (*part.graph.inputs, *part.graph.state, *module.schedule.outputs)
         for x, tensor in zip(own, (*part.given, *part.made), strict=True):
             text = self.arrays[tensor]
             if tensor.type.ndim > x.type.ndim:
                 text += f"[{turn}]" if x.shape else f"[{turn}:{turn} + 1]"
+            if panel is not None and x.shape and x.shape[0] == panel.rows:
+                text += panel.part()
             outside[module.arrays[x]] = text
+        if panel is not None:
+            sizes[str(panel.rows)] = panel.size
+            outside.update({x.name: x.name + panel.part_of(x.type.size) for x in module.room})
         texts = [outside.get(argument.text, argument.text) for argument in module.arguments]
-        return _call(f"{margin}{module.title}", [*self.sizes.values(), *texts, "fault"], "")
+        return call_text(f"{margin}{module.title}", [*sizes.values(), *texts, "fault"], "")
+
+    def _rows(self, loop: Repeat) -> Size | None:
+        return rows_of(loop, [x.type.size for x in self.parts[loop.step].room])
+
+    @property
+    def room(self) -> list[Buffer]:
+        """The buffers to work in."""
+        return [x.buffer for x in self.arguments if x.buffer.role == "scratch"]
 
     def _kernels(self, functions: Mapping[Nest, _Function]) -> tuple[list[Kernel], list[str]]:
         """A kernel and a call for each nest."""
@@ -338,13 +355,12 @@ class _Module:
             )
             kernels.append(kernel)
             given = function.arguments(kernel, nest, self._room(nest))
-            calls.append(_call(f"    {function.name}", given, ""))
+            calls.append(call_text(f"    {function.name}", given, ""))
         return kernels, calls
 
     def _room(self, nest: Nest) -> list[str]:
         """The buffers of the graphs inside a nest."""
-        own = [x for part in parts_of(nest.core) for x in self.parts[part].arguments]
-        return [argument.text for argument in own if argument.buffer.role == "scratch"]
+        return [x.name for part in parts_of(nest.core) for x in self.parts[part].room]
 
     def _traffic(self, nest: Nest) -> tuple[list[Node], list[Node]]:
         """The tensors that a nest reads from memory, and those that it writes there."""
@@ -356,7 +372,17 @@ class _Module:
         """What a nest does in a call."""
         stored = self.stored
         reads = [x for x in nest.reads() if x in stored or given(x)]
-        return work(nest, reads, [x for x in nest.writes() if x in stored or in_place(x)])
+        whole = work(nest, reads, [x for x in nest.writes() if x in stored or in_place(x)])
+        return replace(whole, calls=self._panels())
+
+    def _panels(self) -> Dim:
+        """In how many panels of rows the step of a loop around is taken."""
+        if self.outer is None:
+            return 1
+        loops = (nest.core for nest in self.outer.schedule.kernels)
+        around = next(x for x in loops if self.part in parts_of(x))
+        own = panels(self.outer._rows(around) if isinstance(around, Repeat) else None)
+        return self.outer._panels() if own == 1 else own
 
     def function(self, place: int, nests: Sequence[Nest], uses: Sequence[list[Line]]) -> _Function:
         """The function of nests that are alike, in the names of the first."""
@@ -374,6 +400,7 @@ class _Module:
             texts,
             [*self.reserved, *self.arrays.values(), *self.sizes.values(), *texts.values()],
             self._called,
+            self._rows,
         )
         self.library |= writer.library
         reads, writes = self._traffic(nest)
@@ -381,7 +408,7 @@ class _Module:
         arrays = tuple(dict.fromkeys(self.arrays[x] for x in (*reads, *writes)))
         name = self.identifiers.new(f"k{place}_{self.arrays[self._main(writes)]}")
         last = self._room(nest) + (["fault"] if writer.faults else [])
-        head = _call(f"def {name}", (*sizes, *arrays, *texts.values(), *last), ":")
+        head = call_text(f"def {name}", (*sizes, *arrays, *texts.values(), *last), ":")
         lines = [f"# {comment(line)}" for line in above(uses)]
         source = "\n".join([*lines, "@kernel", head, *(writer.lines or ["    pass"])])
         return _Function(name, source, sizes, varying, writer.faults, nest)
@@ -395,7 +422,7 @@ class _Module:
 
     def _step(self, calls: Sequence[str]) -> str:
         given = [*self.sizes.values(), *(argument.text for argument in self.arguments), "fault"]
-        lines = ["@program", _call(f"def {self.title}", given, ":")]
+        lines = ["@program", call_text(f"def {self.title}", given, ":")]
         used = {x for nest in self.schedule.kernels for x in (*nest.reads(), *nest.writes())}
         for x, flat in self.views.items():
             if x in used:
@@ -415,7 +442,7 @@ class _Module:
         self.library |= {"view", "gather_rows", "f64"}
         texts = [argument.text for argument in self.arguments]
         given = ["first", "last", "batch_size", "order", *self.sizes.values(), "totals", *texts]
-        lines = ["@program", _call("def epoch", [*given, "fault"], ":"), "    done = 0"]
+        lines = ["@program", call_text("def epoch", [*given, "fault"], ":"), "    done = 0"]
         lines.append("    for number in range(first, last):")
         lines.append("        start = number * batch_size")
         lines.append("        rows = min(batch_size, order.shape[0] - start)")
@@ -427,7 +454,7 @@ class _Module:
             lines.append(f"        {name} = view({flat}, {shape})")
             lines.append(f"        gather_rows({self.arrays[x]}, order, start, {name})")
             passed[self.arrays[x]] = name
-        lines.append(_call("        step", [*sizes.values(), *passed.values(), "fault"], ""))
+        lines.append(call_text("        step", [*sizes.values(), *passed.values(), "fault"], ""))
         outputs = [argument for argument in self.arguments if argument.buffer.role == "output"]
         stop = "fault[0] != 0"
         first = outputs[0]
@@ -464,18 +491,3 @@ def _deepest(planned: Schedule) -> int:
         if isinstance(nest.core, Repeat) and nest.core.ends_early:
             found += [stack.type.ndim for stack in nest.core.stacks]
     return max(found, default=0)
-
-
-def _call(head: str, given: Sequence[str], tail: str) -> str:
-    """A call or a definition, over several lines where it is long."""
-    line = f"{head}({', '.join(given)}){tail}"
-    margin = " " * (len(head) - len(head.lstrip()) + 4)
-    if len(line) <= WIDTH:
-        return line
-    lines: list[str] = []
-    for text in given:
-        if lines and len(lines[-1]) + len(text) + 2 <= WIDTH:
-            lines[-1] += f" {text},"
-        else:
-            lines.append(f"{margin}{text},")
-    return "\n".join([f"{head}(", *lines, f"{margin[4:]}){tail}"])

@@ -13,6 +13,7 @@ from ...types import SHORT
 # How tightly Python's operators bind.
 CHOICE, COMPARE, BITS, SUM, PRODUCT, UNARY, ATOM = range(7)
 INTEGERS = ("int32", "int64")
+WIDTH = 100  # of a line
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +155,18 @@ def row(name: str, dtype: str, given: Sequence[tuple[str, int]]) -> tuple[str, i
 def within(piece: tuple[str, int], binds: int) -> str:
     """A text, in parentheses if it binds less tightly than asked for."""
     return piece[0] if piece[1] >= binds else f"({piece[0]})"
+
+
+def call_text(head: str, given: Sequence[str], tail: str) -> str:
+    """A call or a definition, over several lines where it is long."""
+    line = f"{head}({', '.join(given)}){tail}"
+    margin = " " * (len(head) - len(head.lstrip()) + 4)
+    if len(line) <= WIDTH:
+        return line
+    lines: list[str] = []
+    for text in given:
+        if lines and len(lines[-1]) + len(text) + 2 <= WIDTH:
+            lines[-1] += f" {text},"
+        else:
+            lines.append(f"{margin}{text},")
+    return "\n".join([f"{head}(", *lines, f"{margin[4:]}){tail}"])
