@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from ...cache import Cache
+from ...threads import MOST
 from .key import text_key
 from .loader import NativeLibrary
 from .pool_code import (
@@ -33,7 +34,6 @@ from .pool_code import (
     code,
 )
 
-MOST = 256
 STACK = 1 << 23  # bytes of a thread's stack
 BEFORE_FORK = 2.0  # seconds that a fork waits for a program to end
 
@@ -70,10 +70,11 @@ class Team:
             yield 0
             return
         try:
-            if not self._ready(min(count, MOST)):
+            count = self._ready(min(count, MOST))
+            if count < 2:
                 yield 0
                 return
-            self._words[THREADS] = min(count, MOST)
+            self._words[THREADS] = count
             self._words[SESSION] += 1
             try:
                 for gate in self._gates[: count - 1]:
@@ -85,12 +86,12 @@ class Team:
         finally:
             self._leading.release()
 
-    def _ready(self, count: int) -> bool:
-        """Have so many threads; False if there cannot be any."""
+    def _ready(self, count: int) -> int:
+        """Have so many threads, the caller's included, or as many as there can be."""
         if self._library is None:
             functions = _functions()
             if functions is None:
-                return False
+                return 1
             self._library = _load()
             for word, address in functions.items():
                 self._words[word] = address
@@ -99,11 +100,13 @@ class Team:
         if len(self._threads) < count - 1:
             before = threading.stack_size(STACK)
             try:
-                while len(self._threads) < count - 1:
-                    self._start(len(self._threads) + 1)
+                # The system may refuse more, and so does an interpreter that is about to end.
+                with suppress(RuntimeError):
+                    while len(self._threads) < count - 1:
+                        self._start(len(self._threads) + 1)
             finally:
                 threading.stack_size(before)
-        return True
+        return min(count, 1 + len(self._threads))
 
     def _start(self, number: int) -> None:
         gate = threading.Lock()

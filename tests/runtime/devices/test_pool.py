@@ -271,6 +271,35 @@ def test_two_programs_in_two_threads(
     assert pool.team()._words[SESSION] % 2 == 0
 
 
+def test_fewer_threads_where_the_system_has_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+    with_threads: SetThreads,
+    buffer: MakeBuffer,
+    piece: MakeExecutable,
+) -> None:
+    run, x, team = program("panels", buffer, piece), numbers(100), pool.team()
+    team.stop()
+    team.go_on()
+    start, left = threading.Thread.start, [1]
+
+    def refused(thread: threading.Thread) -> None:
+        if not left:
+            raise RuntimeError("can't start new thread")
+        left.pop()
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    with_threads(4)
+    for _ in range(3):
+        np.testing.assert_allclose(run.call(x)[0], expected("panels", x), 1e-6)
+    assert len(team._threads) == 1
+    team.stop()
+    team.go_on()
+    for _ in range(3):
+        np.testing.assert_allclose(run.call(x)[0], expected("panels", x), 1e-6)
+    assert not team._threads
+
+
 def test_threads_start_again_after_they_ended(
     with_threads: SetThreads, buffer: MakeBuffer, piece: MakeExecutable
 ) -> None:
