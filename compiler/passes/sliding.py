@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from string import ascii_lowercase
 
 from ..ir import Node, rebuilt
 from ..ops import linear, shape, windows
@@ -19,7 +20,7 @@ from .wholes import Routine
 
 Position = Mapping[str, int]  # a sum of letters with factors
 PLACES, INSIDE = "xyz", "uvw"
-SHARED, OTHERS, GROUPS = "bcdeijk", "fnmopqrst", "ghl"
+SHARED, OTHERS, GROUPS = "bcdeij", "fnmopq", "gh"
 MANY = 16  # numbers of a long vector
 
 
@@ -319,7 +320,7 @@ def sliding(node: Node) -> tuple[Routine, Node] | None:
     That is another node where windows are added up, and is then no tensor of its own.
     """
     form = _form(node)
-    if form is None or not _lanes(form):
+    if form is None or not _lanes(form) or len(form.sizes) > len(ascii_lowercase):
         return None
     sides = (form.left, form.right, form.out)
     names, told = _names(form), _told(form)
@@ -375,15 +376,19 @@ def _names(form: _Form) -> dict[str, str]:
     if moving is form.left and not form.left.pairs:
         moving = form.right
     names: dict[str, str] = {}
+
+    def name(letter: str, wanted: str) -> None:
+        taken = names.values()
+        if letter not in names:
+            names[letter] = next(x for x in wanted + ascii_lowercase if x not in taken)
+
     for (place, inside), *letters in zip(moving.pairs, PLACES, INSIDE, strict=False):
-        names[place], names[inside] = letters
-    shared, others, groups = iter(SHARED), iter(OTHERS), iter(GROUPS)
+        name(place, letters[0])
+        name(inside, letters[1])
     for position in moving.at:
-        outer = next(iter(position), None)
-        if len(position) > 1 and outer is not None and outer not in names:
-            names[outer] = next(groups)
+        if len(position) > 1:
+            name(next(iter(position)), GROUPS)
     for side in (moving, form.left, form.right, form.out):
         for letter in (letter for position in side.at for letter in position):
-            if letter not in names:
-                names[letter] = next(shared if side is moving else others)
+            name(letter, SHARED if side is moving else OTHERS)
     return names

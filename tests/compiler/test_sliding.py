@@ -160,3 +160,16 @@ def test_padding_is_put_around(sides: list[tuple[int, int, int]]) -> None:
     value = np.random.default_rng(4).normal(size=dims).astype("float32")
     want, found = (cr.function([x], seen + 1.0, target=t)(value) for t in ("numpy", "cpu"))
     np.testing.assert_array_equal(found, want)
+
+
+def test_windows_with_many_axes() -> None:
+    """There are letters for all of them."""
+    dims, kernel = (2, 1, 2, 1, 2, 2, 2, 2, 2, 3, 6), (3, 4)
+    x, w = cr.tensor("x", dims), cr.tensor("w", kernel)
+    y = cr.einsum("abcdefghijxu,uz->abcdefghijxz", cr.windows(x, 3, axis=10), w)
+    random = np.random.default_rng(5)
+    values = [random.normal(size=each).astype(np.float32) for each in (dims, kernel)]
+    functions = [cr.function([x, w], y, target=target) for target in ("numpy", "cpu")]
+    assert "contract(" in functions[1].source()
+    want, found = (function(*values) for function in functions)
+    np.testing.assert_allclose(found, want, rtol=1e-5, atol=1e-5)
