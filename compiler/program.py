@@ -86,6 +86,7 @@ class Kernel:
     Several uses may share one function: its name and its text, which is in the names of the first.
     `work` is what one call does, without the graphs inside it, such as the step of a loop; on
     target `numpy` nothing is counted.
+    What is `local` is computed there and known to no other.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Kernel:
     formula: str
     where: Where | None = None
     work: Work = Work()
+    local: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,7 @@ class Program:
                     k["formula"],
                     _where(k["where"]),
                     Work(*map(_dim, k["work"].values())),
+                    tuple(k["local"]),
                 )
                 for k in p["kernels"]
             ),

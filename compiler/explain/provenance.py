@@ -268,14 +268,15 @@ def _code(name: str, program: Program) -> list[Line]:
     return [
         Line(formula, f"{_extent(kernel.name, homes)}, {kernel.name}")
         for kernel in program.kernels
-        if name in kernel.writes or (first[kernel.name] is kernel and pattern.search(kernel.source))
+        if name in (*kernel.writes, *kernel.local)
+        or (first[kernel.name] is kernel and pattern.search(kernel.source))
         for formula in kernel.formula.split("\n")
     ]
 
 
 def _arrays(kernel: Kernel) -> tuple[str, ...]:
-    """What a kernel reads and writes, in the order in which it takes them."""
-    return (*kernel.reads, *kernel.writes)
+    """What a kernel reads and writes, in its order, and what it has for itself."""
+    return (*kernel.reads, *kernel.writes, *kernel.local)
 
 
 def _extent(kernel: str, homes: Mapping[int, str]) -> str:

@@ -87,8 +87,14 @@ class _Pattern:
         """The rows of all that was numbered, and the kernel in numbers."""
         self.written = kernel.writes()
         core = None if kernel.core is None else self._core(kernel.core)
+        panel = None
+        if kernel.panel is not None:
+            found = kernel.panel
+            local = tuple(map(self._tensor, found.local))
+            panel = found.dim, found.rows, self._body(found.body), local
         body = self._body(kernel.body)
-        return (*self.rows, core, body)
+        local = tuple(map(self._tensor, kernel.local))
+        return (*self.rows, core, panel, body, local)
 
     def _number(self, thing: Node | Statement, row: Hashable) -> int:
         self.rows.append(row)

@@ -8,14 +8,15 @@ statement may share a loop with another if both touch the same element in the sa
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from ..ir import Node
 from ..ops.convert import LITERAL
-from .flatten import flatten
 from .loops import Entry, Finish, Kernel, Loop, Start, Statement, axis, in_place, positions
+from .nests import unforwarded, units
+from .panels import in_panels
 from .row_by_row import row_by_row
 from .wholes import Whole
 
@@ -117,11 +118,12 @@ def fuse(
     fuser = _Fuser()
     for group in groups:
         fuser.add(group)
-    kernels = row_by_row(_kernels(fuser.row.items()), outputs)
+    kernels = in_panels(row_by_row(_kernels(fuser.row.items()), outputs), outputs)
     kept = dict.fromkeys(outputs)
     for kernel in kernels:
+        own = (*kernel.own, *kernel.rows)
         for tensor in unforwarded(kernel):
-            if not in_place(tensor) and tensor.op is not LITERAL and tensor not in kernel.rows:
+            if not in_place(tensor) and tensor.op is not LITERAL and tensor not in own:
                 kept[tensor] = None
     for kernel in kernels:
         *_, last = kernel.writes()
@@ -243,10 +245,11 @@ def _kernels(entries: Sequence[_Item]) -> tuple[Kernel, ...]:
     """A function for each contraction with what follows from it, and for the loops between."""
     kernels: list[tuple[Whole | None, list[Entry]]] = []
     written: set[Node] = set()
-    for unit in _units(entries):
-        if isinstance(unit, Whole):
-            kernels.append((unit, []))
-            written = {*unit.work, unit.node}
+    for unit in units(entries):
+        first = unit[0]
+        if isinstance(first, Whole):
+            kernels.append((first, []))
+            written = {*first.work, first.node}
             continue
         needs, makes = _traffic(unit)
         if not kernels or not needs & written:
@@ -254,22 +257,7 @@ def _kernels(entries: Sequence[_Item]) -> tuple[Kernel, ...]:
             written = set()
         kernels[-1][1].extend(map(_frozen, unit))
         written |= makes
-    return tuple(Kernel(core, tuple(map(flatten, body))) for core, body in kernels)
-
-
-def _units(entries: Sequence[_Item]) -> Iterator[Whole | list[_Item]]:
-    """Contractions, single statements, and loops with the starts and ends of their reductions."""
-    unit: list[_Item] = []
-    for entry in entries:
-        if unit and not isinstance(entry, Finish) and not isinstance(unit[-1], Start):
-            yield unit
-            unit = []
-        if isinstance(entry, Whole):
-            yield entry
-        else:
-            unit.append(entry)
-    if unit:
-        yield unit
+    return tuple(Kernel(core, tuple(body)) for core, body in kernels)
 
 
 def _traffic(unit: Sequence[_Item]) -> tuple[set[Node], set[Node]]:
@@ -289,27 +277,3 @@ def _frozen(entry: _Item) -> Entry:
         return Loop(entry.axis, tuple(map(_frozen, entry.body.items())))
     assert not isinstance(entry, Whole)
     return entry
-
-
-def unforwarded(kernel: Kernel) -> dict[Node, None]:
-    """Tensors of which an element is read that was not computed right before in the same loops."""
-    needed: dict[Node, None] = {}
-    if kernel.core is not None:
-        core = kernel.core
-        needed.update(dict.fromkeys((core.node, *core.operands, *core.work)))
-
-    def visit(entries: Iterable[Entry], known: set[Node]) -> None:
-        for entry in entries:
-            if isinstance(entry, Loop):
-                visit(entry.body, set(known))
-            elif isinstance(entry, Finish):
-                known.add(entry.statement.result)
-            elif isinstance(entry, Statement):
-                for found in entry.loads:
-                    if found not in known:
-                        needed[found.operands[0]] = None
-                if not entry.combine and not in_place(entry.target):
-                    known.add(entry.result)
-
-    visit(kernel.body, set())
-    return needed

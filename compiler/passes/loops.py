@@ -4,6 +4,8 @@ A body is a graph of nodes without axes. Beside the scalar rows it has a loop's 
 an element of a tensor (`load`), a position that is checked against its axis (`checked`) and a
 random number (`draw`). Nodes are interned, so a value that two statements of one loop need is one
 node, computed once.
+
+A kernel may have its outermost loops in panels: some rows go through all of them before the next.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from ..errors import Bound, Fault
 from ..ir import CONST, LEAF, Graph, Node, Op, make
 from ..ops.convert import LITERAL, SIZE
-from ..types import Dim, Shape, TensorType, Where, mul, product
+from ..types import Dim, Shape, TensorType, Where, add, floordiv
 
 if TYPE_CHECKING:
     from .wholes import Whole
@@ -91,7 +93,28 @@ class Draw(Op):
         return TensorType(attrs["dtype"])
 
 
-AXIS, LOAD, CHECKED, DRAW = Axis(), Load(), Checked(), Draw()
+class Turn(Op):
+    """Which panel it is, counted from 0."""
+
+    name = "turn"
+
+    def infer(self, operands: tuple[Node, ...], **attrs: Any) -> TensorType:
+        """An integer."""
+        return TensorType("int64")
+
+
+class Parts(Op):
+    """What the rows of each panel add to a tensor. operands: the tensor. attrs: count, dtype."""
+
+    name = "parts"
+
+    def infer(self, operands: tuple[Node, ...], **attrs: Any) -> TensorType:
+        """The parts one after the other."""
+        return TensorType(attrs["dtype"], (attrs["count"], *operands[0].shape))
+
+
+AXIS, LOAD, CHECKED, DRAW, TURN = Axis(), Load(), Checked(), Draw(), Turn()
+PARTS = Parts()
 
 
 def axis(depth: int, extent: Extent) -> Node:
@@ -226,23 +249,64 @@ Entry: TypeAlias = Statement | Start | Finish | Loop
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Panel:
+    """Rows of a product that are computed and used before the next ones are, in any order.
+
+    Attributes:
+        dim: how many rows there are in all.
+        rows: how many of them a panel has; the last one may have fewer.
+        body: loops over the rows.
+        local: tensors of which there are only the rows of a panel.
+    """
+
+    dim: Dim
+    rows: int
+    body: tuple[Entry, ...]
+    local: tuple[Node, ...] = ()
+
+    @property
+    def count(self) -> Dim:
+        """How many panels there are."""
+        return floordiv(add(self.dim, self.rows - 1), self.rows)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every panel has all of its rows."""
+        return isinstance(self.dim, int) and self.dim % self.rows == 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Kernel:
     """One function: a contraction or another routine, if any, then loops.
 
     Attributes:
         core: what is computed first.
-        body: the loops.
+        body: loops over all of it.
+        panel: loops before these that go over some rows at a time, for which the core is computed.
+        local: other tensors that lie in the function's own memory.
         rows: tensors of which an iteration of a loop in any order has a row of its own, and of
             which nothing else is there.
     """
 
     core: Whole | None
     body: tuple[Entry, ...]
+    panel: Panel | None = None
+    local: tuple[Node, ...] = ()
     rows: tuple[Node, ...] = ()
 
     def statements(self) -> list[Statement]:
         """Every statement, in order."""
-        return list(statements(self.body))
+        return list(statements(self.entries))
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The loops of panels, and those behind them."""
+        return self.body if self.panel is None else (*self.panel.body, *self.body)
+
+    @property
+    def own(self) -> tuple[Node, ...]:
+        """The tensors that no other kernel knows of."""
+        return self.local if self.panel is None else (*self.local, *self.panel.local)
 
     def reads(self) -> dict[Node, None]:
         """Tensors that are read, in order."""
@@ -265,10 +329,15 @@ class Kernel:
         return next((s.node.where for s in self.statements() if s.node.where is not None), None)
 
     def __str__(self) -> str:
-        lines = []
+        lines, margin = [], ""
+        if self.panel is not None:
+            lines.append(f"for {self.panel.rows} rows of {self.panel.dim}:")
+            margin = "    "
         if self.core is not None:
-            lines.append(str(self.core))
-        return "\n".join(lines + list(_lines(self.body, "")))
+            lines.append(f"{margin}{self.core}")
+        if self.panel is not None:
+            lines += _lines(self.panel.body, margin)
+        return "\n".join([*lines, *_lines(self.body, "")])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -325,36 +394,6 @@ def statements(entries: Iterable[Entry]) -> Iterator[Statement]:
             yield from statements(entry.body)
 
 
-def placed(
-    entries: Iterable[Entry], around: tuple[Loop, ...] = ()
-) -> Iterator[tuple[tuple[Loop, ...], Statement]]:
-    """The statements of loops, in order, each with the loops that it stands in."""
-    for entry in entries:
-        if isinstance(entry, Statement):
-            yield around, entry
-        elif isinstance(entry, Loop):
-            yield from placed(entry.body, (*around, entry))
-
-
-def times(around: Iterable[Loop]) -> Dim:
-    """How often the body of loops inside each other runs, at most."""
-    axes = [loop.axis for loop in around]
-    known = product(tuple(x.attr("dim") for x in axes if not x.operands))
-    spans = [x.attr("most") for x in axes if x.operands]
-    return mul(known, spans[-1]) if spans else known
-
-
-def loops(entries: Iterable[Entry]) -> int:
-    """How many loops stand inside each other, at most, those of a start included."""
-    deepest = 0
-    for entry in entries:
-        if isinstance(entry, Loop):
-            deepest = max(deepest, 1 + loops(entry.body))
-        elif isinstance(entry, Start) and not entry.statement.local:
-            deepest = max(deepest, entry.statement.target.type.ndim)
-    return deepest
-
-
 def _lines(entries: Iterable[Entry], margin: str) -> Iterator[str]:
     for entry in entries:
         if isinstance(entry, Loop):
@@ -396,6 +435,8 @@ def show(node: Node) -> str:
     """A scalar node as text, for people who debug."""
     if node.op is AXIS:
         return LETTERS[node.attr("depth")]
+    if node.op is TURN:
+        return "panel"
     if node.op is CONST:
         return f"{node.attr('value'):g}"
     if node.op is SIZE:

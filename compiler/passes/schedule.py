@@ -31,11 +31,10 @@ from .loops import (
     depth as depth_of,
     given,
     load,
-    placed,
     scalars,
-    times,
 )
 from .nested import Nested
+from .nests import placed, times
 from .pull import Index, Puller, aligned, factors, number, plus, scaled
 from .routines import ROUTINES, routine
 from .rows import grouped, settled
@@ -174,7 +173,7 @@ class _Scheduler:
         found: dict[Node, dict[tuple[object, ...], Dim]] = {node: {} for node in self.decided}
         known: dict[Node, int] = {}
         for kernel in kernels:
-            for around, statement in placed(kernel.body):
+            for around, statement in placed(kernel.entries):
                 for x in scalars([statement.value, *statement.index]):
                     tensor = self.pull.origin.get(x)
                     if tensor in found:

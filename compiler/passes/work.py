@@ -14,8 +14,9 @@ from ..ir import Node
 from ..ops.base import Scalar
 from ..program import Work
 from ..types import BYTES, FLOATS, Dim, add, mul, product
-from .loops import CHECKED, LOAD, Kernel, Loop, depth, in_place, placed, positions, scalars, times
+from .loops import CHECKED, LOAD, Kernel, Loop, depth, in_place, positions, scalars
 from .memory import larger
+from .nests import placed, times
 from .wholes import Core, Routine
 
 FREE = ("where", "cast")
@@ -38,7 +39,7 @@ def work(kernel: Kernel, reads: Iterable[Node], writes: Iterable[Node]) -> Work:
         flops = add(flops, mul(2, kernel.core.terms))
     known: dict[Node, int] = {}
     counted: set[tuple[tuple[Loop, ...], Node]] = set()
-    for loops, statement in placed(kernel.body):
+    for loops, statement in placed(kernel.entries):
         for node in scalars([statement.value, *statement.index]):
             around = loops[: depth(node, known)]
             if _is_operation(node) and (around, node) not in counted:
@@ -72,7 +73,7 @@ def _looked_up(kernel: Kernel) -> dict[Node, Dim]:
     found: dict[Node, Dim] = {}
     whole = set() if kernel.core is None else set(kernel.core.operands)
     seen: set[Node] = set()
-    for loops, statement in placed(kernel.body):
+    for loops, statement in placed(kernel.entries):
         for node in statement.loads:
             tensor = node.operands[0]
             if not _is_data(positions(node)):
@@ -87,7 +88,7 @@ def _placed(kernel: Kernel) -> dict[Node, Dim]:
     """How many elements are written of tensors that are updated at positions which are data."""
     return {
         statement.target: times(loops)
-        for loops, statement in placed(kernel.body)
+        for loops, statement in placed(kernel.entries)
         if in_place(statement.target) and not statement.combine and _is_data(statement.index)
     }
 

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import pytest
 
 from chainrule.compiler.autodiff import backward
-from chainrule.compiler.ir import CONST, Graph, Node, const, evaluate, leaf, make
+from chainrule.compiler.ir import Graph, Node, const, evaluate, leaf, make
 from chainrule.compiler.ops import index, linear, reduce, shape
 from chainrule.compiler.ops.arithmetic import sqrt, square
-from chainrule.compiler.ops.base import Scalar
-from chainrule.compiler.ops.convert import CAST, SIZE
 from chainrule.compiler.ops.elementary import exp, tanh
+from chainrule.compiler.passes import panels
 from chainrule.compiler.passes.loops import (
-    AXIS,
-    CHECKED,
-    DRAW,
-    LOAD,
-    Entry,
     Kernel,
     Loop,
     Schedule,
-    Start,
     Statement,
     in_place,
-    inner,
     scalars,
     statements,
 )
@@ -35,9 +27,10 @@ from chainrule.compiler.passes.lower import Lower
 from chainrule.compiler.passes.memory import Life, Slot, check, larger, lives, plan
 from chainrule.compiler.passes.schedule import schedule
 from chainrule.compiler.passes.wholes import Core
-from chainrule.compiler.reference import function, uniform
 from chainrule.compiler.targets.cpu import TARGET
-from chainrule.compiler.types import TensorType, Where, mul, symbol, value
+from chainrule.compiler.types import TensorType, Where, mul, symbol
+
+from .interpreter import Interpreter
 
 BATCH = symbol("batch")
 F32 = "float32"
@@ -60,161 +53,25 @@ def scheduled(outputs: Iterable[Node], updates: Iterable[tuple[Node, Node]] = ()
     return schedule(lowered(Graph("g", inputs, params, (), named, updates)))
 
 
-# Meaning: an interpreter of schedules
+# Meaning
 
 
-class Interpreter:
-    """Runs a schedule element by element, slowly, in buffers that begin as NaN."""
-
-    def __init__(
-        self, planned: Schedule, values: Mapping[Node, np.ndarray], sizes: Mapping[str, int]
-    ) -> None:
-        self.sizes = dict(sizes)
-        self.memory = {x: np.array(array, order="C") for x, array in values.items()}
-        self.fault = 0
-        kept = frozenset(planned.stored)
-        flat: dict[Node, np.ndarray] = {}
-        for slot in plan(planned.kernels, [x for x in kept if x not in planned.outputs]):
-            buffer = self.fresh(slot.dtype, (value(slot.size, sizes),))
-            flat.update(dict.fromkeys(slot.tensors, buffer))
-        for kernel in planned.kernels:
-            self.partial: dict[Statement, Any] = {}
-            for x in {**kernel.reads(), **kernel.writes()}:
-                dims = tuple(value(dim, sizes) for dim in x.shape)
-                if x in flat:
-                    self.memory[x] = flat[x][: int(np.prod(dims))].reshape(dims)
-                elif x not in self.memory:
-                    self.memory[x] = self.fresh(x.dtype, dims)
-            if isinstance(kernel.core, Core):
-                self.core(kernel.core)
-            self.run(kernel.body, {})
-
-    @staticmethod
-    def fresh(dtype: str, dims: tuple[int, ...]) -> np.ndarray:
-        poison = np.nan if dtype.startswith("float") else 77
-        return np.full(dims, poison, dtype)
-
-    def shaped(self, x: Node, dims: Any) -> np.ndarray:
-        return self.memory[x].reshape([value(dim, self.sizes) for dim in dims])
-
-    def core(self, core: Core) -> None:
-        left = (core.k, core.m) if core.left_transposed else (core.m, core.k)
-        right = (core.n, core.k) if core.right_transposed else (core.k, core.n)
-        a = self.shaped(core.left, (*core.batch, *left))
-        b = self.shaped(core.right, (*core.batch, *right))
-        a = np.swapaxes(a, -1, -2) if core.left_transposed else a
-        b = np.swapaxes(b, -1, -2) if core.right_transposed else b
-        self.shaped(core.node, (*core.batch, core.m, core.n))[...] = a @ b
-
-    def run(self, entries: Iterable[Entry], at: dict[Node, int]) -> None:
-        late: list[tuple[Statement, Any]] = []
-        for entry in entries:
-            if isinstance(entry, Statement):
-                # What is updated in place is written behind all that its neighbors read.
-                if in_place(entry.target):
-                    late.append((entry, self.eval(entry.value, at)))
-                else:
-                    self.statement(entry, at)
-                continue
-            self.updates(late, at)
-            if isinstance(entry, Loop):
-                for i in range(value(entry.axis.attr("dim"), self.sizes)):
-                    self.run(entry.body, {**at, entry.axis: i})
-            elif isinstance(entry, Start):
-                s = entry.statement
-                empty = {"prod": 1, "all": True, "max": None, "min": None}.get(s.combine, 0)
-                self.partial[s] = None if s.combine in ("argmax", "argmin") else empty
-                if not s.local:
-                    known = [
-                        self.eval(x, at)
-                        if (x.op is AXIS and x in at) or (x.op is CONST and s.combine == "sum")
-                        else slice(None)
-                        for x in s.index
-                    ]
-                    fill = s.node.attr("value") if s.combine == "put" else 0
-                    self.memory[s.target][tuple(known)] = fill
-            else:
-                s = entry.statement
-                found = self.partial[s]
-                found = found[1] if s.combine in ("argmax", "argmin") else found
-                self.write(s, at, np.dtype(s.target.dtype).type(found))
-        self.updates(late, at)
-
-    def updates(self, late: list[tuple[Statement, Any]], at: dict[Node, int]) -> None:
-        for statement, found in late:
-            self.write(statement, at, found)
-        late.clear()
-
-    def statement(self, s: Statement, at: dict[Node, int]) -> None:
-        found = self.eval(s.value, at)
-        if s.combine in ("", "put"):
-            self.write(s, at, found)
-        elif not s.local:
-            where = tuple(int(self.eval(x, at)) for x in s.index)
-            self.memory[s.target][where] += found
-        elif s.combine in ("argmax", "argmin"):
-            place = next(i for x, i in at.items() if x.attr("depth") == s.ready)
-            best = self.partial[s]
-            sign = 1 if s.combine == "argmax" else -1
-            better = best is None or sign * found > sign * best[0]
-            if better or (np.isnan(found) and not np.isnan(best[0])):
-                self.partial[s] = (found, place)
-        else:
-            before = self.partial[s]
-            combine = {
-                "sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum,
-                "any": np.logical_or, "all": np.logical_and,
-            }[s.combine]  # fmt: skip
-            self.partial[s] = found if before is None else combine(before, found)
-
-    def write(self, s: Statement, at: dict[Node, int], found: Any) -> None:
-        where = tuple(int(self.eval(x, at)) for x in s.index)
-        array = self.memory[s.target]
-        if s.shape is not None:
-            array = self.shaped(s.target, s.shape)
-        array[where] = found
-
-    def eval(self, node: Node, at: Mapping[Node, int]) -> Any:
-        known: dict[Node, Any] = {}
-        for x in scalars([node]):
-            known[x] = self.one(x, [known[y] for y in inner(x)], at)
-        return known[node]
-
-    def one(self, x: Node, args: list[Any], at: Mapping[Node, int]) -> Any:
-        if x.op is AXIS:
-            return at[x]
-        if x.op is CONST:
-            return np.dtype(x.dtype).type(x.attr("value"))
-        if x.op is SIZE:
-            return np.dtype(x.dtype).type(value(x.attr("dim"), self.sizes))
-        if x.op is CAST:
-            return np.asarray(args[0]).astype(x.dtype)[()]
-        if x.op is LOAD:
-            if x.attr("guarded") and not args[-1]:
-                return np.dtype(x.dtype).type(0)
-            where = tuple(int(i) for i in args[: len(x.attr("shape"))])
-            dims = self.shaped(x.operands[0], x.attr("shape"))
-            assert all(0 <= i < n for i, n in zip(where, dims.shape, strict=True)), "outside"
-            return dims[where]
-        if x.op is CHECKED:
-            if len(args) > 1 and not args[1]:
-                return 0
-            inside = 0 <= args[0] < value(x.attr("dim"), self.sizes)
-            self.fault = self.fault or (0 if inside else x.attr("code"))
-            return args[0] if inside else 0
-        if x.op is DRAW:
-            seed, step, position = map(int, args)
-            drawn = uniform(seed, step, x.attr("stream"), (position + 1,), x.attr("dtype"))
-            return drawn[position]
-        assert isinstance(x.op, Scalar)
-        with np.errstate(all="ignore"):
-            return function(x.op.numpy)(*args)
+@pytest.fixture
+def small_panels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Panels of two rows, or of one, also where all rows would fit in one."""
+    monkeypatch.setattr(panels, "TILE", 1)
+    monkeypatch.setattr(panels, "ROWS", 2)
+    monkeypatch.setattr(panels, "SMALL", 32)
 
 
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("seed", range(60))
 def test_loops_do_what_the_graph_means(
-    seed: int, batch: int, random_graph: Callable[..., Graph], random_values: Callable[..., Any]
+    seed: int,
+    batch: int,
+    small_panels: None,
+    random_graph: Callable[..., Graph],
+    random_values: Callable[..., Any],
 ) -> None:
     graph = random_graph(seed, "float64")
     values = random_values(graph, batch)

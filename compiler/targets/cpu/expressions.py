@@ -9,8 +9,20 @@ from ...ir import CONST, Node
 from ...ops.base import Scalar
 from ...ops.convert import CAST, SIZE
 from ...passes.alike import Number, number_of
-from ...passes.loops import AXIS, CHECKED, DRAW, LETTERS, LOAD, depth, inner, positions, scalars
-from ...types import SHORT, Dim, Shape, symbols
+from ...passes.loops import (
+    AXIS,
+    CHECKED,
+    DRAW,
+    LETTERS,
+    LOAD,
+    TURN,
+    Panel,
+    depth,
+    inner,
+    positions,
+    scalars,
+)
+from ...types import SHORT, Dim, Shape, divide, mul, symbols
 from ..spelling import Identifiers, size_text
 from .spelling import (
     ATOM,
@@ -29,7 +41,7 @@ Piece = tuple[str, int]
 # A longer expression is cut: what is in it gets names.
 LONGEST = 72
 SHORT_ENOUGH = 16
-ATOMS = (CONST, AXIS, SIZE)
+ATOMS = (CONST, AXIS, SIZE, TURN)
 
 
 @dataclass(slots=True)
@@ -59,6 +71,7 @@ class Expressions:
         symbols: size symbols that it needs.
         faults: whether it checks an index.
         rows: tensors of which there is one row at a time.
+        panel: the panel that we are in.
     """
 
     def __init__(
@@ -78,9 +91,38 @@ class Expressions:
         self.faults = False
         self.rows: frozenset[Node] = frozenset()
         self.identifiers = Identifiers(reserved)
+        self.panel: Panel | None = None
         self._views: dict[tuple[Node, Shape], str] = {}
         self._locals: dict[Node, str] = {}
         self._depths: dict[Node, int] = {}
+
+    # Panels
+
+    def bounds(self, dim: Dim) -> tuple[str, str]:
+        """Where the panel's part of so many rows starts and stops; a row here may be several."""
+        assert self.panel is not None
+        rows, each = self.panel.rows, divide(dim, self.panel.dim)
+        assert each is not None
+        start, stop, number = "first", "last", self.size(each)
+        if self.panel.whole:
+            stop = f"first + {rows}"
+        if each != 1:
+            start, stop = (f"{text} * {within(number, ATOM)}" for text in (start, stop))
+            if self.panel.whole:
+                stop = f"{start} + {self.size(mul(each, rows))[0]}"
+        return start, stop
+
+    def rows_of(self, dims: Shape) -> Shape:
+        """The shape of a panel's rows."""
+        assert self.panel is not None
+        first = next(i for i, dim in enumerate(dims) if dim != 1)
+        each = divide(dims[first], self.panel.dim)
+        assert each is not None
+        return (*dims[:first], mul(each, self.panel.rows), *dims[first + 1 :])
+
+    def _is_part(self, tensor: Node) -> bool:
+        """Whether there are only the panel's rows of a tensor."""
+        return self.panel is not None and tensor in self.panel.local
 
     # Sizes, constants, elements
 
@@ -95,12 +137,32 @@ class Expressions:
         self.symbols |= symbols(dims)
         return shape_text(dims, self.sizes)
 
-    def views(self) -> list[str]:
-        """Other shapes of arrays, to be made before everything else."""
-        return [
-            f"    {name} = view({self.arrays[tensor]}, {self.shape(dims)})"
-            for (tensor, dims), name in self._views.items()
-        ]
+    def views(self, margin: str) -> list[str]:
+        """Other shapes of arrays, to be made before all else; in a panel, those of its arrays."""
+        lines = []
+        for (tensor, dims), name in self._views.items():
+            if self._is_part(tensor) == (self.panel is not None):
+                text = self.shape(self.rows_of(dims) if self.panel is not None else dims)
+                lines.append(f"{margin}{name} = view({self.arrays[tensor]}, {text})")
+        return lines
+
+    def whole(self, tensor: Node, dims: Shape) -> str:
+        """An array in a shape."""
+        if dims == tensor.shape:
+            return self.arrays[tensor]
+        self.library.add("view")
+        if self._is_part(tensor):
+            dims = self.rows_of(dims)
+        return f"view({self.arrays[tensor]}, {self.shape(dims)})"
+
+    def forget(self) -> None:
+        """Leave a panel, the variables of which are its own."""
+        assert self.panel is not None
+        self._views = {
+            key: name for key, name in self._views.items() if key[0] not in self.panel.local
+        }
+        self._locals.clear()
+        self.panel = None
 
     def number(self, value: float, dtype: str) -> Piece:
         """A constant as text."""
@@ -121,6 +183,11 @@ class Expressions:
         """An element of an array; of rows of which there is one at a time, the row is not told."""
         index = index[1:] if tensor in self.rows else index
         name = self.seen(tensor, dims) if dims else self.arrays[tensor]
+        if self._is_part(tensor):
+            dims = dims or tensor.shape
+            first = next(i for i, dim in enumerate(dims) if dim != 1)
+            start, _ = self.bounds(dims[first])
+            index = [*index[:first], f"{index[first]} - {start}", *index[first + 1 :]]
         return f"{name}[{', '.join(index) or '0'}]"
 
     def seen(self, tensor: Node, dims: Shape) -> str:
@@ -152,6 +219,8 @@ class Expressions:
             return self.number(node.attr("value"), node.dtype)
         if op is AXIS:
             return LETTERS[node.attr("depth")], ATOM
+        if op is TURN:
+            return "panel", ATOM
         if op is SIZE:
             return self.cast(self.size(node.attr("dim")), "int64", node.dtype)
         if op is CAST:

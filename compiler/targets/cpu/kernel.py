@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
 
 from ...ir import Node, is_const
 from ...passes.alike import Number
@@ -12,10 +11,12 @@ from ...passes.loops import (
     AXIS,
     LETTERS,
     LOAD,
+    TURN,
     Entry,
     Finish,
     Kernel,
     Loop,
+    Panel,
     Start,
     Statement,
     in_any_order,
@@ -24,14 +25,14 @@ from ...passes.loops import (
     positions,
     statements,
 )
-from ...passes.wholes import Branches, Core, Part, Repeat, Routine
-from ...types import FLOATS, SHORT, Dim, product
-from .expressions import ATOMS, Expressions, Piece, Scope
-from .row_panel import ROWS, RowPanel
+from ...passes.wholes import Branches, Core, Repeat, Routine
+from ...types import FLOATS, SHORT, Dim
+from .calls import MARGIN, Call, Calls
+from .expressions import ATOMS, Piece, Scope
 from .spelling import ATOM, PRODUCT, SUM, UNARY, within
 
-MARGIN = "    "
 AHEAD = 8  # iterations, in which a row comes from memory
+WIDTH = 100
 # What is there before the first value, by dtype.
 LOWEST = {"int32": -(2**31), "int64": -(2**63), "float32": float("-inf"), "float64": float("-inf")}
 HIGHEST = {"int32": 2**31 - 1, "int64": 2**63 - 1, "float32": float("inf"), "float64": float("inf")}
@@ -56,14 +57,7 @@ TOTALS = {
 }
 
 
-class Call(Protocol):
-    """Writes the lines that call a graph inside a kernel."""
-
-    def __call__(self, part: Part, turn: str, margin: str, panel: RowPanel | None = None, /) -> str:
-        """The graph, what counts steps, where the lines begin, and which rows are meant."""
-
-
-class KernelWriter(Expressions):
+class KernelWriter(Calls):
     """Writes the body of one kernel.
 
     Args:
@@ -92,11 +86,13 @@ class KernelWriter(Expressions):
     ) -> None:
         """Write the body."""
         super().__init__(arrays, labels, sizes, passed, reserved)
-        self.stored, self.rows = stored, frozenset(kernel.rows)
+        self.stored = stored | set(kernel.own)
+        self.rows = frozenset(kernel.rows)
         self._totals: dict[Statement, str] = {}
         self._places: dict[Statement, str] = {}
-        every = statements(kernel.body)
+        every = kernel.statements()
         self._read = {node for statement in every for node in statement.loads}
+        scope = Scope()
         if isinstance(kernel.core, Routine):
             self._routine(kernel.core)
         elif isinstance(kernel.core, Repeat):
@@ -105,10 +101,45 @@ class KernelWriter(Expressions):
         elif isinstance(kernel.core, Branches):
             assert call is not None
             self._branches(kernel.core, call)
+        elif kernel.panel is not None:
+            assert kernel.core is not None
+            self._in_panels(kernel.panel, kernel.core, scope)
         elif kernel.core is not None:
-            self._core(kernel.core)
-        self._block(kernel.body, 0, Scope(), "    ")
-        self.lines[:0] = self.views()
+            self._core(kernel.core, MARGIN)
+        self._block(kernel.body, 0, scope, MARGIN)
+        self.lines[:0] = [*self._memory(kernel.local, MARGIN), *self.views(MARGIN)]
+
+    # Panels
+
+    def _in_panels(self, panel: Panel, core: Core, scope: Scope) -> None:
+        """A loop over panels, in any order: the product's rows, and the loops over these."""
+        self._hoist(panel.body, 0, scope, MARGIN)
+        self.panel = panel
+        self.library |= {"prange"}
+        rows, margin = panel.rows, MARGIN * 2
+        dim = self.size(panel.dim)[0]
+        self.lines.append(f"{MARGIN}for first in prange(0, {dim}, {rows}):")
+        if not panel.whole:
+            self.lines.append(f"{margin}last = min(first + {rows}, {dim})")
+        if any(x.op is TURN for s in statements(panel.body) for x in s.index):
+            self.lines.append(f"{margin}panel = first // {rows}")
+        self.lines += self._memory(panel.local, margin)
+        place = len(self.lines)
+        self._core(core, margin)
+        self._block(panel.body, 0, scope.inside(), margin)
+        self.lines[place:place] = self.views(margin)
+        self.forget()
+
+    def _memory(self, tensors: Sequence[Node], margin: str) -> list[str]:
+        """Arrays in the function's own memory, in a panel of its rows."""
+        lines = []
+        for x in tensors:
+            self.library |= {"local_array", SHORT[x.dtype]}
+            dims = x.shape if self.panel is None else self.rows_of(x.shape)
+            lines.append(
+                f"{margin}{self.arrays[x]} = local_array({self.shape(dims)}, {SHORT[x.dtype]})"
+            )
+        return lines
 
     # Loops
 
@@ -123,7 +154,7 @@ class KernelWriter(Expressions):
                 elif isinstance(entry, Finish):
                     self._finish(entry.statement, scope, margin)
                 elif isinstance(entry, Loop):
-                    self._hoist(entry, level, scope, margin)
+                    self._hoist([entry], level, scope, margin)
                     self._over(entry.axis, scope, margin)
                     if in_any_order(entry.axis):
                         self._one_row(entry, scope, margin + "    ")
@@ -132,7 +163,7 @@ class KernelWriter(Expressions):
     def _over(self, axis: Node, scope: Scope, margin: str) -> None:
         """The head of a loop along an axis."""
         if not axis.operands:
-            self._for(axis.attr("depth"), axis.attr("dim"), margin)
+            self._for_rows(axis.attr("depth"), axis.attr("dim"), margin)
             return
         start, stop = axis.operands
         ends = [self.render(x, scope, {})[0] for x in (start, stop) if not is_const(x, 0)]
@@ -164,18 +195,15 @@ class KernelWriter(Expressions):
             self.lines.append(f"{margin}{later} = {found}")
             self.lines += [f"{margin}prefetch({self.arrays[x]}, {later})" for x in tensors]
 
-    def _for(self, level: int, dim: Dim, margin: str) -> None:
-        self.lines.append(f"{margin}for {LETTERS[level]} in range({self.size(dim)[0]}):")
-
     def _let(self, node: Node, wanted: str | None, text: str, scope: Scope, margin: str) -> Piece:
         """Name a value in this scope."""
         name = scope.names[node] = self.local(node, wanted)
         self.lines.append(f"{margin}{name} = {text}")
         return name, ATOM
 
-    def _hoist(self, loop: Loop, level: int, scope: Scope, margin: str) -> None:
-        """Compute before a loop what does not change in it."""
-        inside = statements([loop])
+    def _hoist(self, entries: Iterable[Entry], level: int, scope: Scope, margin: str) -> None:
+        """Compute before loops what does not change in them."""
+        inside = statements(entries)
         roots = [root for statement in inside for root in (statement.value, *statement.index)]
         outside: dict[Node, None] = {}
         for root in roots:
@@ -244,7 +272,9 @@ class KernelWriter(Expressions):
         """Zeros in that part of an array to which loops add, or what it is padded with."""
         index, level = [], statement.ready
         for x, dim in zip(statement.index, statement.target.shape, strict=True):
-            if dim == 1:
+            if x.op is TURN:
+                index.append("panel")
+            elif dim == 1:
                 index.append("0")
             elif x.op is AXIS and x.attr("depth") < statement.ready:
                 index.append(LETTERS[x.attr("depth")])
@@ -266,6 +296,10 @@ class KernelWriter(Expressions):
     ) -> None:
         """One more value into a reduction."""
         if not statement.local:
+            for x in statement.index:
+                # The element is written twice.
+                if x.op not in ATOMS and x not in scope.names:
+                    self._let(x, None, self.render(x, scope, known)[0], scope, margin)
             index = [self.render(x, scope, known)[0] for x in statement.index]
             target = self.element(statement.target, index)
             new = value[0] if statement.combine == "put" else f"{target} + {within(value, PRODUCT)}"
@@ -273,7 +307,11 @@ class KernelWriter(Expressions):
             return
         total = self._totals[statement]
         if statement not in self._places:
-            self.lines.append(f"{margin}{total} = {self._combined(statement, total, value)}")
+            line = f"{margin}{total} = {self._combined(statement, total, value)}"
+            if len(line) > WIDTH:
+                value = self._let(statement.value, None, value[0], scope, margin)
+                line = f"{margin}{total} = {self._combined(statement, total, value)}"
+            self.lines.append(line)
             return
         if not value[0].isidentifier():
             value = self._let(statement.value, "candidate", value[0], scope, margin)
@@ -313,130 +351,3 @@ class KernelWriter(Expressions):
         if statement.target in self.stored:
             index = [self.render(x, scope, {})[0] for x in statement.index]
             self.lines.append(f"{margin}{self.element(statement.target, index)} = {value}")
-
-    # What the library computes
-
-    def _repeat(self, repeat: Repeat, call: Call, rows: Dim | None) -> None:
-        """A loop over kernels of its own."""
-        self.symbols |= set(self.sizes)
-        self.faults = True
-        turn = self.identifiers.new("turn")
-        if repeat.test is not None:
-            taken = turn
-            self._while(repeat, turn, call)
-        else:
-            assert repeat.length is not None
-            count = taken = self.size(repeat.length)[0]
-            if repeat.steps is not None:
-                taken = self.identifiers.new("taken")
-                number = f"{self.arrays[repeat.steps]}[0]"
-                self.lines.append(f"    {taken} = max(0, min({number}, {count}))")
-            steps = f"range({taken} - 1, -1, -1)" if repeat.reverse else f"range({taken})"
-            margin, panel = MARGIN, None
-            if rows is not None:
-                panel, lines = self._panel(rows)
-                self.lines += lines
-                margin *= 2
-            step = call(repeat.step, turn, margin + MARGIN, panel)
-            self.lines += [f"{margin}for {turn} in {steps}:", step]
-        if repeat.ends_early and repeat.stacks:
-            self._rest(repeat, taken)
-
-    def _panel(self, rows: Dim) -> tuple[RowPanel, list[str]]:
-        """All steps for a few rows, then for the next: the threads do not wait for each other."""
-        self.library.add("prange")
-        first, last = self.identifiers.new("first"), self.identifiers.new("last")
-        end = self.size(rows)[0]
-        return RowPanel(rows, first, last), [
-            f"{MARGIN}for {first} in prange(0, {end}, {ROWS}):",
-            f"{MARGIN}{MARGIN}{last} = min({first} + {ROWS}, {end})",
-        ]
-
-    def _while(self, repeat: Repeat, turn: str, call: Call) -> None:
-        """A loop that goes on while a condition holds, and nothing is wrong."""
-        assert repeat.test is not None
-        assert repeat.holds is not None
-        tests = ["fault[0] == 0", f"{self.arrays[repeat.holds]}[0]"]
-        first: list[str] = []
-        if repeat.length is not None:
-            count = self.size(repeat.length)[0]
-            if repeat.code:
-                first = [f"        if {turn} == {count}:", f"            fault[0] = {repeat.code}"]
-                first.append("            break")
-            else:
-                tests.append(f"{turn} < {count}")
-        self.lines += [
-            f"    {turn} = 0",
-            call(repeat.test, turn, MARGIN),
-            f"    while {' and '.join(tests)}:",
-            *first,
-            call(repeat.step, turn, MARGIN * 2),
-            f"        {turn} += 1",
-            call(repeat.test, turn, MARGIN * 2),
-        ]
-        if repeat.taken is not None:
-            self.lines.append(f"    {self.arrays[repeat.taken]}[0] = {turn}")
-
-    def _rest(self, repeat: Repeat, taken: str) -> None:
-        """Zeros in the stacks, for the steps that were not taken."""
-        assert repeat.length is not None
-        self.lines.append(f"    for {LETTERS[0]} in range({taken}, {self.size(repeat.length)[0]}):")
-        for stack in repeat.stacks:
-            margin, index = MARGIN * 2, [LETTERS[0]]
-            for level, dim in enumerate(stack.shape[1:], 1):
-                self._for(level, dim, margin)
-                margin, index = margin + MARGIN, [*index, LETTERS[level]]
-            zero = self.number(0, stack.dtype)[0]
-            self.lines.append(f"{margin}{self.element(stack, index)} = {zero}")
-
-    def _branches(self, core: Branches, call: Call) -> None:
-        """A choice between kernels."""
-        self.symbols |= set(self.sizes)
-        self.faults = True
-        self.lines += [
-            f"    if {self.arrays[core.condition]}[0]:",
-            call(core.then, "", MARGIN * 2),
-            "    else:",
-            call(core.otherwise, "", MARGIN * 2),
-        ]
-
-    def _routine(self, routine: Routine) -> None:
-        """A call of one of the library's routines."""
-        self.library.add(routine.kind)
-        given = [
-            self.seen(tensor, dims)
-            for tensor, dims in zip((*routine.operands, routine.node), routine.views, strict=True)
-        ]
-        given += [self.arrays[tensor] for tensor in routine.work]
-        given += map(str, routine.options)
-        if routine.code:
-            self.faults = True
-            given += ["fault", str(routine.code)]
-        if routine.text:
-            given.insert(0, f'"{routine.text}"')
-        self.lines.append(f"    {routine.kind}({', '.join(given)})")
-
-    def _core(self, core: Core) -> None:
-        """Matrix products by the library."""
-        letters = ("t" if core.left_transposed else "n") + ("t" if core.right_transposed else "n")
-        name = "matmul" if letters == "nn" else f"matmul_{letters}"
-        self.library.add(name)
-        left = (core.k, core.m) if core.left_transposed else (core.m, core.k)
-        right = (core.n, core.k) if core.right_transposed else (core.k, core.n)
-        batch = (product(core.batch),) if core.batch else ()
-        given = []
-        for tensor, dims in ((core.left, left), (core.right, right), (core.node, (core.m, core.n))):
-            text = self.arrays[tensor]
-            if tensor.shape != (*batch, *dims):
-                self.library.add("view")
-                text = f"view({text}, {self.shape((*batch, *dims))})"
-            given.append(text)
-        if not batch:
-            self.lines.append(f"    {name}({', '.join(given)})")
-            return
-        for i, (text, role) in enumerate(zip(given, ("left", "right", "out"), strict=True)):
-            if not text.isidentifier():
-                given[i] = self.identifiers.new(role)
-                self.lines.append(f"    {given[i]} = {text}")
-        self.lines.append(f"    for i in range({self.size(batch[0])[0]}):")
-        self.lines.append(f"        {name}({', '.join(f'{text}[i]' for text in given)})")

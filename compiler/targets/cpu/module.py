@@ -14,8 +14,9 @@ from ...ops.scan import noun
 from ...ops.shape import PAD, TRANSPOSE
 from ...ops.steps import bodies, with_steps
 from ...passes.alike import Pattern, passed, pattern
-from ...passes.loops import LETTERS, Kernel as Nest, Schedule, given, in_place, loops
+from ...passes.loops import LETTERS, PARTS, Kernel as Nest, Schedule, given, in_place
 from ...passes.memory import plan
+from ...passes.nests import loops
 from ...passes.rowwise import rows_of
 from ...passes.schedule import schedule
 from ...passes.wholes import Part, Repeat, parts_of
@@ -36,7 +37,7 @@ RESERVED = {
     *"kernel program view".split(),
     *"matmul matmul_nt matmul_tn matmul_tt philox_uniform_f32 philox_uniform_f64".split(),
     *"range bool min max step epoch fault order totals first last batch_size".split(),
-    *"rows start done number local_array prange prefetch".split(),
+    *"rows start done number panel local_array prange prefetch".split(),
     *"argsort cholesky group_rows pivots searchsorted solve solve_triangular".split(),
 }
 BATCH = "batch"
@@ -198,6 +199,8 @@ class _Module:
             return self.names[node]
         if is_leaf(node):
             return str(node.attr("name"))
+        if node.op is PARTS:
+            return f"{self._wanted(node.operands[0])}_parts"
         if bodies(node):
             return noun(node)
         if node.op in (PAD, TRANSPOSE) and (of := self._base(node.operands[0])):
@@ -352,6 +355,7 @@ class _Module:
                 "\n".join(located(self.formulas[nest])),
                 nest.where,
                 self._work(nest),
+                tuple(self.arrays[x] for x in nest.own),
             )
             kernels.append(kernel)
             given = function.arguments(kernel, nest, self._room(nest))
@@ -485,7 +489,7 @@ def _functions(modules: Sequence[_Module]) -> dict[Nest, _Function]:
 
 def _deepest(planned: Schedule) -> int:
     """How many loops stand inside each other, at most; those of steps stand alone."""
-    found = [loops(nest.body) for nest in planned.kernels]
+    found = [loops(nest.entries) for nest in planned.kernels]
     for nest in planned.kernels:
         found += [_deepest(part.planned) for part in parts_of(nest.core)]
         if isinstance(nest.core, Repeat) and nest.core.ends_early:

@@ -29,6 +29,7 @@ from .kinds import (
 from .routines import Function, Intrinsic, TranslationError, local_array
 from .values import (
     Array,
+    Columns,
     Scalar,
     Text,
     Tuple,
@@ -272,6 +273,13 @@ class Expressions:
         if not isinstance(value, Array) or len(index) > len(value.sizes):
             self.fail(node, f"no element of {value.kind} has {len(index)} indices")
         builder = self.builder
+        match index:
+            case [ast.Slice(lower=None, upper=None, step=None), ast.Slice() as part]:
+                if len(value.sizes) != 2:
+                    self.fail(node, f"{value.kind} has no columns")
+                size, start = self._extent(part)
+                data = element(builder, value, [ir.Constant(INT64_TYPE, 0), start])
+                return Columns(value.dtype, data, (value.sizes[0], size), value.sizes[1])
         if isinstance(slice, ast.Slice):
             size, start = self._extent(slice)
             data = element(builder, value, [start])

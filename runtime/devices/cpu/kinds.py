@@ -69,6 +69,17 @@ class ArrayKind:
 
 
 @dataclass(frozen=True, slots=True)
+class ColumnsKind:
+    """The type of some columns of a matrix: its dtype, its rows and columns, None if not known."""
+
+    dtype: Number
+    sizes: tuple[int | None, int | None]
+
+    def __str__(self) -> str:
+        return f"columns of {ArrayKind(self.dtype, self.sizes)}"
+
+
+@dataclass(frozen=True, slots=True)
 class TupleKind:
     """A tuple's type; that of no items is also the type of what gives no result."""
 
@@ -88,7 +99,7 @@ class TextKind:
         return repr(self.text)
 
 
-Kind: TypeAlias = Number | ArrayKind | TupleKind | TextKind
+Kind: TypeAlias = Number | ArrayKind | ColumnsKind | TupleKind | TextKind
 NOTHING = TupleKind(())
 
 
@@ -99,6 +110,8 @@ def parts(kind: Kind) -> list[Any]:
             return [kind.llvm]
         case ArrayKind():
             return [POINTER, *(INT64_TYPE for size in kind.sizes if size is None)]
+        case ColumnsKind():
+            return [*parts(ArrayKind(kind.dtype, kind.sizes)), INT64_TYPE]
         case TupleKind():
             return [part for item in kind.items for part in parts(item)]
         case TextKind():

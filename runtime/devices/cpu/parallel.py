@@ -16,7 +16,7 @@ from llvmlite import ir
 
 from .kinds import INT64_TYPE, POINTER
 from .pool_code import RUN, TEAM, YIELD
-from .values import Array, Scalar, Text, Tuple, Value, address, room, word_at
+from .values import Array, Columns, Scalar, Text, Tuple, Value, address, room, word_at
 
 # What the functions are called that run some iterations; no name in a text has a dot.
 BODY, LOOP = "chainrule.body", "chainrule.loop"
@@ -184,6 +184,15 @@ class Capture:
                     value.dtype,
                     data(builder, words),
                     tuple(size(builder, words) for size in sizes),
+                )
+            case Columns():
+                base = self._value(Array(value.dtype, value.data, value.sizes))
+                pitch = self._value(value.pitch)
+                return lambda builder, words: Columns(
+                    value.dtype,
+                    base(builder, words).data,
+                    base(builder, words).sizes,
+                    pitch(builder, words),
                 )
             case Tuple():
                 items = [self._value(item) for item in value.items]

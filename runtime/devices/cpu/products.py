@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from .kinds import NOTHING, ArrayKind, Kind
+from .kinds import NOTHING, ArrayKind, ColumnsKind, Kind
 from .loops import whole
 from .panels import Axis, Operands, product
 from .routines import Intrinsic
-from .values import NONE, Array, Value, address
+from .values import NONE, Array, Columns, Value, address
 
 
-def _matrix(array: Array, row: bool) -> tuple[Any, Any]:
+def _matrix(array: Array | Columns, row: bool) -> tuple[Any, Any]:
     """Rows and columns; a vector is one row or one column."""
     sizes = [size.value for size in array.sizes]
     if len(sizes) == 1:
@@ -20,7 +20,12 @@ def _matrix(array: Array, row: bool) -> tuple[Any, Any]:
 
 
 def _result(a: Kind, b: Kind, out: Kind) -> Kind | None:
-    """Nothing, where the arguments are matrices or vectors of one type of float."""
+    """Nothing, where the arguments are matrices or vectors of one type of float.
+
+    The first may be some columns of a matrix.
+    """
+    if isinstance(a, ColumnsKind):
+        a = ArrayKind(a.dtype, a.sizes)
     arrays = [kind for kind in (a, b, out) if isinstance(kind, ArrayKind)]
     if len(arrays) != 3 or not arrays[0].dtype.is_float or len({x.dtype for x in arrays}) != 1:
         return None
@@ -33,14 +38,15 @@ def _result(a: Kind, b: Kind, out: Kind) -> Kind | None:
 def _product(transpose_a: bool, transpose_b: bool) -> Intrinsic:
     """`out = a @ b`, with `a`, `b` or both transposed."""
 
-    def lower(builder: Any, a: Array, b: Array, out: Array) -> Value:
+    def lower(builder: Any, a: Array | Columns, b: Array, out: Array) -> Value:
         a_rows, a_columns = _matrix(a, row=not transpose_a)
         b_rows, b_columns = _matrix(b, row=transpose_b)
         one = whole(1)
+        a_pitch = a.pitch.value if isinstance(a, Columns) else a_columns
         if transpose_a:
-            m, k, a_m, a_k = a_columns, a_rows, one, a_columns
+            m, k, a_m, a_k = a_columns, a_rows, one, a_pitch
         else:
-            m, k, a_m, a_k = a_rows, a_columns, a_columns, one
+            m, k, a_m, a_k = a_rows, a_columns, a_pitch, one
         if transpose_b:
             n, b_n, b_k = b_rows, b_columns, one
         else:

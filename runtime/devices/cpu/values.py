@@ -15,6 +15,7 @@ from .kinds import (
     INT64_TYPE,
     POINTER,
     ArrayKind,
+    ColumnsKind,
     Kind,
     Number,
     TextKind,
@@ -65,6 +66,28 @@ class Array:
 
 
 @dataclass(frozen=True, slots=True)
+class Columns:
+    """Some columns of a C-contiguous matrix.
+
+    Attributes:
+        data: where the first element is.
+        sizes: rows and columns.
+        pitch: how many elements lie between a row's first and that of the next.
+    """
+
+    dtype: Number
+    data: Any
+    sizes: tuple[Scalar, Scalar]
+    pitch: Scalar
+
+    @property
+    def kind(self) -> ColumnsKind:
+        """Its type, with the sizes that are known."""
+        rows, columns = self.sizes
+        return ColumnsKind(self.dtype, (rows.constant, columns.constant))
+
+
+@dataclass(frozen=True, slots=True)
 class Tuple:
     """Several values."""
 
@@ -83,7 +106,7 @@ class Text:
     kind: TextKind
 
 
-Value: TypeAlias = Scalar | Array | Tuple | Text
+Value: TypeAlias = Scalar | Array | Columns | Tuple | Text
 NONE = Tuple(())
 
 
@@ -141,6 +164,9 @@ def flatten(builder: Any, value: Value) -> list[Any]:
         case Array():
             unknown = [size.value for size in value.sizes if size.constant is None]
             return [address(builder, value), *unknown]
+        case Columns():
+            words = flatten(builder, Array(value.dtype, value.data, value.sizes))
+            return [*words, value.pitch.value]
         case Tuple():
             return [word for item in value.items for word in flatten(builder, item)]
         case Text():
@@ -156,6 +182,11 @@ def assembled(kind: Kind, words: Iterator[Any]) -> Value:
             data = next(words)
             sizes = [Scalar(INT64, next(words)) if n is None else size_of(n) for n in kind.sizes]
             return Array(kind.dtype, data, tuple(sizes))
+        case ColumnsKind():
+            array = assembled(ArrayKind(kind.dtype, kind.sizes), words)
+            assert isinstance(array, Array)
+            rows, columns = array.sizes
+            return Columns(kind.dtype, array.data, (rows, columns), Scalar(INT64, next(words)))
         case TupleKind():
             return Tuple(tuple(assembled(item, words) for item in kind.items))
         case TextKind():
@@ -168,7 +199,7 @@ def word_at(builder: Any, block: Any, position: int) -> Any:
     return builder.gep(block, [place], inbounds=True, source_etype=INT64_TYPE)
 
 
-def address(builder: Any, array: Array) -> Any:
+def address(builder: Any, array: Array | Columns) -> Any:
     """Where an array's elements are."""
     if isinstance(array.data, Word):
         where = word_at(builder, array.data.block, array.data.position)

@@ -30,10 +30,21 @@ from numba.extending import overload, typeof_impl
 from numba.np.arrayobj import make_array
 
 from .casts import dtype_of
-from .kinds import BOOL, INT64, NUMBERS, POINTER, ArrayKind, Kind, Number, TextKind, TupleKind
+from .kinds import (
+    BOOL,
+    INT64,
+    NUMBERS,
+    POINTER,
+    ArrayKind,
+    ColumnsKind,
+    Kind,
+    Number,
+    TextKind,
+    TupleKind,
+)
 from .loader import EXTERNAL, external_address
 from .routines import Form, Function, Intrinsic, local_array, prange
-from .values import Array, Scalar, Text, Tuple, Value, times
+from .values import Array, Columns, Scalar, Text, Tuple, Value, times
 
 TO_NUMBA = {
     kind: getattr(types, "boolean" if kind is BOOL else name) for name, kind in NUMBERS.items()
@@ -83,8 +94,11 @@ def _type_of_intrinsic(intrinsic: Intrinsic, _: Any = None) -> Any:
 
 def _kind(found: Any) -> Kind | None:
     """Our type for one of Numba's; None if there is none."""
-    if isinstance(found, types.Array) and found.layout == "C" and found.dtype in FROM_NUMBA:
-        return ArrayKind(FROM_NUMBA[found.dtype], (None,) * found.ndim)
+    if isinstance(found, types.Array) and found.dtype in FROM_NUMBA:
+        if found.layout == "C":
+            return ArrayKind(FROM_NUMBA[found.dtype], (None,) * found.ndim)
+        # Of a matrix, the language has parts of no other kind.
+        return ColumnsKind(FROM_NUMBA[found.dtype], (None, None)) if found.ndim == 2 else None
     if isinstance(found, types.StringLiteral):
         return TextKind(found.literal_value)
     if isinstance(found, types.BaseTuple):
@@ -108,8 +122,13 @@ def _value(context: Any, builder: Any, kind: Any, word: Any) -> Value:
     if isinstance(kind, types.Array):
         array = make_array(kind)(context, builder, word)
         sizes = cgutils.unpack_tuple(builder, array.shape, kind.ndim)
-        data = builder.bitcast(array.data, POINTER)
-        return Array(FROM_NUMBA[kind.dtype], data, tuple(Scalar(INT64, size) for size in sizes))
+        data, dtype = builder.bitcast(array.data, POINTER), FROM_NUMBA[kind.dtype]
+        shape = tuple(Scalar(INT64, size) for size in sizes)
+        if kind.layout == "C":
+            return Array(dtype, data, shape)
+        between = cgutils.unpack_tuple(builder, array.strides, 2)[0]
+        pitch = builder.sdiv(between, ir.Constant(INT64.llvm, dtype.size))
+        return Columns(dtype, data, (shape[0], shape[1]), Scalar(INT64, pitch))
     if isinstance(kind, types.BaseTuple):
         items = cgutils.unpack_tuple(builder, word, len(kind))
         found = [_value(context, builder, k, item) for k, item in zip(kind, items, strict=True)]

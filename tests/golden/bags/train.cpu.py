@@ -78,31 +78,48 @@ def k4_touched(batch, x, count, places, begins, slots, touched, fault):
 # net.py:10   b2 <- b2 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_b2 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_b2 + epsilon))
 @kernel
 def k5_loss(
-    batch, e1, W2, e1_W2, exponential, t, dL_dy, number_2, beta_1, dL_db2, beta_2, epsilon, b2,
+    batch, e1, W2, t, dL_dy, total_parts, dL_db2_parts, number_2, beta_1, beta_2, epsilon, b2,
     adam_m_b2, adam_v_b2, loss, fault,
 ):
-    matmul(e1, W2, e1_W2)
-    sum = f64(0.0)
+    dL_db2 = local_array((3,), f32)
+    for first in prange(0, batch, 32):
+        last = min(first + 32, batch)
+        panel = first // 32
+        e1_W2 = local_array((32, 3), f32)
+        exponential = local_array((32, 3), f32)
+        matmul(e1[first:last], W2, e1_W2[0 : last - first])
+        sum = f64(0.0)
+        for i in range(3):
+            dL_db2_parts[panel, i] = f32(0.0)
+        for i in range(first, last):
+            largest_2 = f32(-inf)
+            for j in range(3):
+                largest_2 = maximum(largest_2, e1_W2[i - first, j] + b2[j])
+            sum_2 = f64(0.0)
+            for j in range(3):
+                exponential_ij = exp(e1_W2[i - first, j] + b2[j] - largest_2)
+                exponential[i - first, j] = exponential_ij
+                sum_2 = accumulate(sum_2, f64(exponential_ij))
+            total_2_i = f32(sum_2)
+            place_i = checked(i64(t[i]), 3, fault, 2)
+            difference_i = e1_W2[i - first, place_i] + b2[place_i] - largest_2 - log(total_2_i)
+            sum = accumulate(sum, f64(difference_i))
+            t_i = t[i]
+            for j in range(3):
+                difference_ij = exponential[i - first, j] / total_2_i - f32(i32(j) == t_i)
+                dL_dy_ij = difference_ij / f32(batch)
+                dL_dy[i, j] = dL_dy_ij
+                dL_db2_parts[panel, j] = dL_db2_parts[panel, j] + dL_dy_ij
+        total_parts[panel] = sum
+    sum_3 = f64(0.0)
+    for i in range((batch + 31) // 32):
+        sum_3 = accumulate(sum_3, total_parts[i])
+    total_3_0 = f32(sum_3)
     for i in range(3):
         dL_db2[i] = f32(0.0)
-    for i in range(batch):
-        largest_2 = f32(-inf)
+    for i in range((batch + 31) // 32):
         for j in range(3):
-            largest_2 = maximum(largest_2, e1_W2[i, j] + b2[j])
-        sum_2 = f64(0.0)
-        for j in range(3):
-            exponential_ij = exp(e1_W2[i, j] + b2[j] - largest_2)
-            exponential[i, j] = exponential_ij
-            sum_2 = accumulate(sum_2, f64(exponential_ij))
-        total_2_i = f32(sum_2)
-        place_i = checked(i64(t[i]), 3, fault, 2)
-        sum = accumulate(sum, f64(e1_W2[i, place_i] + b2[place_i] - largest_2 - log(total_2_i)))
-        t_i = t[i]
-        for j in range(3):
-            dL_dy_ij = (exponential[i, j] / total_2_i - f32(i32(j) == t_i)) / f32(batch)
-            dL_dy[i, j] = dL_dy_ij
-            dL_db2[j] = dL_db2[j] + dL_dy_ij
-    total_3_0 = f32(sum)
+            dL_db2[j] = dL_db2[j] + dL_db2_parts[i, j]
     number_3 = f32(f64(1.0) - beta_1[0])
     number_2_0 = number_2[0]
     number_4 = f32(f64(1.0) - beta_2[0])
@@ -127,13 +144,16 @@ def k5_loss(
 # net.py:10   E1[x] <- E1 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_E1 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_E1 + epsilon))
 @kernel
 def k6_E1(
-    batch, dL_dy, W2, dL_de1, count, begins, places, ratio, touched, number_2, beta_1, beta_2,
-    epsilon, E1, adam_m_E1, adam_v_E1,
+    batch, dL_dy, W2, count, begins, places, ratio, touched, number_2, beta_1, beta_2, epsilon, E1,
+    adam_m_E1, adam_v_E1,
 ):
-    matmul_nt(dL_dy, W2, dL_de1)
-    for i in range(batch):
-        for j in range(4):
-            ratio[i, 0, j] = dL_de1[i, j] / f32(6.0)
+    for first in prange(0, batch, 32):
+        last = min(first + 32, batch)
+        dL_de1 = local_array((32, 4), f32)
+        matmul_nt(dL_dy[first:last], W2, dL_de1[0 : last - first])
+        for i in range(first, last):
+            for j in range(4):
+                ratio[i, 0, j] = dL_de1[i - first, j] / f32(6.0)
     count_0 = count[0]
     number_3 = f32(f64(1.0) - beta_1[0])
     number_2_0 = number_2[0]
@@ -172,7 +192,8 @@ def k6_E1(
 # net.py:10   adam_v_W2 <- adam_v_W2 + (1 - beta_2) * ((dL/dW2)² - adam_v_W2)
 # net.py:10   W2 <- W2 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_W2 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_W2 + epsilon))
 @kernel
-def k7_W2(e1, dL_dy, number_2, beta_1, dL_dW2, beta_2, epsilon, W2, adam_m_W2, adam_v_W2):
+def k7_W2(e1, dL_dy, number_2, beta_1, beta_2, epsilon, W2, adam_m_W2, adam_v_W2):
+    dL_dW2 = local_array((4, 3), f32)
     W2_flat = view(W2, (12,))
     adam_m_W2_flat = view(adam_m_W2, (12,))
     dL_dW2_flat = view(dL_dW2, (12,))
@@ -204,32 +225,29 @@ def step(
 ):
     number_2 = view(scratch_1, (1,))
     total = view(scratch_2, (batch, 4))
-    e1_W2 = view(scratch_2, (batch, 3))
-    dL_de1 = view(scratch_2, (batch, 4))
+    dL_dy = view(scratch_2, (batch, 3))
     e1 = view(scratch_3, (batch, 4))
     touched = view(scratch_4, (6 * batch,))
     count = view(scratch_5, (1,))
     places = view(scratch_6, (6 * batch,))
     begins = view(scratch_7, (6 * batch + 1,))
     slots = view(scratch_8, (1000,))
-    exponential = view(scratch_9, (batch, 3))
-    ratio = view(scratch_9, (batch, 1, 4))
-    dL_db2 = view(scratch_10, (3,))
-    dL_dW2 = view(scratch_10, (4, 3))
-    dL_dy = view(scratch_11, (batch, 3))
+    total_parts = view(scratch_9, ((batch + 31) // 32,))
+    dL_db2_parts = view(scratch_10, ((batch + 31) // 32, 3))
+    ratio = view(scratch_11, (batch, 1, 4))
     k1_number_2(learning_rate, beta_2, adam_step, beta_1, number_2)
     k2_adam_step(adam_step)
     k3_e1(batch, x, E1, total, e1, fault)
     k4_touched(batch, x, count, places, begins, slots, touched, fault)
     k5_loss(
-        batch, e1, W2, e1_W2, exponential, t, dL_dy, number_2, beta_1, dL_db2, beta_2, epsilon, b2,
+        batch, e1, W2, t, dL_dy, total_parts, dL_db2_parts, number_2, beta_1, beta_2, epsilon, b2,
         adam_m_b2, adam_v_b2, loss, fault,
     )
     k6_E1(
-        batch, dL_dy, W2, dL_de1, count, begins, places, ratio, touched, number_2, beta_1, beta_2,
-        epsilon, E1, adam_m_E1, adam_v_E1,
+        batch, dL_dy, W2, count, begins, places, ratio, touched, number_2, beta_1, beta_2, epsilon,
+        E1, adam_m_E1, adam_v_E1,
     )
-    k7_W2(e1, dL_dy, number_2, beta_1, dL_dW2, beta_2, epsilon, W2, adam_m_W2, adam_v_W2)
+    k7_W2(e1, dL_dy, number_2, beta_1, beta_2, epsilon, W2, adam_m_W2, adam_v_W2)
 
 
 @program

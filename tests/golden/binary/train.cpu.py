@@ -15,10 +15,12 @@ from chainrule.runtime.devices.cpu.library import (
     gather_rows,
     isfinite,
     kernel,
+    local_array,
     log1p,
     matmul,
     matmul_tn,
     maximum,
+    prange,
     program,
     sigmoid,
     view,
@@ -43,42 +45,68 @@ from chainrule.runtime.devices.cpu.library import (
 # net.py:12   b1 <- b1 + sgd_v_b1
 @kernel
 def k1_loss(
-    batch, x, W1, x_W1, logistic, h1, t, dL_dz1, momentum, learning_rate, dL_dW2, dL_db1, b2,
-    sgd_v_b2, W2, sgd_v_W2, b1, sgd_v_b1, loss,
+    batch, x, W1, t, dL_dz1, total_parts, dL_db1_parts, dL_dW2_parts, dL_db2_parts, momentum,
+    learning_rate, b2, sgd_v_b2, W2, sgd_v_W2, b1, sgd_v_b1, loss,
 ):
-    matmul(x, W1, x_W1)
-    sum = f64(0.0)
+    dL_dW2 = local_array((5, 1), f32)
+    dL_db1 = local_array((5,), f32)
+    b2_0 = b2[0]
+    for first in prange(0, batch, 32):
+        last = min(first + 32, batch)
+        panel = first // 32
+        x_W1 = local_array((32, 5), f32)
+        logistic = local_array((32, 5), f32)
+        h1 = local_array((32, 5), f32)
+        matmul(x[first:last], W1, x_W1[0 : last - first])
+        sum = f64(0.0)
+        for i in range(5):
+            dL_db1_parts[panel, i] = f32(0.0)
+        for i in range(5):
+            dL_dW2_parts[panel, i, 0] = f32(0.0)
+        sum_2 = f64(0.0)
+        for i in range(first, last):
+            sum_3 = f64(0.0)
+            for j in range(5):
+                z1_ij = x_W1[i - first, j] + b1[j]
+                logistic_ij = sigmoid(z1_ij)
+                logistic[i - first, j] = logistic_ij
+                h1_ij = z1_ij * logistic_ij
+                h1[i - first, j] = h1_ij
+                sum_3 = accumulate(sum_3, f64(h1_ij * W2[j, 0]))
+            h1_W2_i = f32(sum_3)
+            y_i = h1_W2_i + b2_0
+            t_i = t[i, 0]
+            sum = accumulate(sum, f64(maximum(y_i, f32(0.0)) + log1p(exp(-abs(y_i))) - t_i * y_i))
+            dL_dy_i = (sigmoid(y_i) - t_i) / f32(batch)
+            for j in range(5):
+                z1_ij = x_W1[i - first, j] + b1[j]
+                logistic_ij = logistic[i - first, j]
+                plus_ij = z1_ij * sigmoid(-z1_ij) * logistic_ij + logistic_ij
+                dL_dz1_ij = dL_dy_i * W2[j, 0] * plus_ij
+                dL_dz1[i, j] = dL_dz1_ij
+                dL_db1_parts[panel, j] = dL_db1_parts[panel, j] + dL_dz1_ij
+                dL_dW2_parts[panel, j, 0] = dL_dW2_parts[panel, j, 0] + h1[i - first, j] * dL_dy_i
+            sum_2 = accumulate(sum_2, f64(dL_dy_i))
+        dL_db2_parts[panel, 0] = sum_2
+        total_parts[panel] = sum
+    sum_4 = f64(0.0)
+    for i in range((batch + 31) // 32):
+        sum_4 = accumulate(sum_4, total_parts[i])
+    total_0 = f32(sum_4)
     for i in range(5):
         dL_db1[i] = f32(0.0)
+    for i in range((batch + 31) // 32):
+        for j in range(5):
+            dL_db1[j] = dL_db1[j] + dL_db1_parts[i, j]
     for i in range(5):
         dL_dW2[i, 0] = f32(0.0)
-    sum_2 = f64(0.0)
-    b2_0 = b2[0]
-    for i in range(batch):
-        sum_3 = f64(0.0)
+    for i in range((batch + 31) // 32):
         for j in range(5):
-            z1_ij = x_W1[i, j] + b1[j]
-            logistic_ij = sigmoid(z1_ij)
-            logistic[i, j] = logistic_ij
-            h1_ij = z1_ij * logistic_ij
-            h1[i, j] = h1_ij
-            sum_3 = accumulate(sum_3, f64(h1_ij * W2[j, 0]))
-        h1_W2_i = f32(sum_3)
-        y_i = h1_W2_i + b2_0
-        t_i = t[i, 0]
-        sum = accumulate(sum, f64(maximum(y_i, f32(0.0)) + log1p(exp(-abs(y_i))) - t_i * y_i))
-        dL_dy_i = (sigmoid(y_i) - t_i) / f32(batch)
-        for j in range(5):
-            z1_ij = x_W1[i, j] + b1[j]
-            logistic_ij = logistic[i, j]
-            plus_ij = z1_ij * sigmoid(-z1_ij) * logistic_ij + logistic_ij
-            dL_dz1_ij = dL_dy_i * W2[j, 0] * plus_ij
-            dL_dz1[i, j] = dL_dz1_ij
-            dL_db1[j] = dL_db1[j] + dL_dz1_ij
-            dL_dW2[j, 0] = dL_dW2[j, 0] + h1[i, j] * dL_dy_i
-        sum_2 = accumulate(sum_2, f64(dL_dy_i))
-    dL_db2_0 = f32(sum_2)
-    total_0 = f32(sum)
+            dL_dW2[j, 0] = dL_dW2[j, 0] + dL_dW2_parts[i, j, 0]
+    sum_5 = f64(0.0)
+    for i in range((batch + 31) // 32):
+        sum_5 = accumulate(sum_5, dL_db2_parts[i, 0])
+    dL_db2_0 = f32(sum_5)
     new_sgd_v_b2 = f32(momentum[0]) * sgd_v_b2[0] - f32(learning_rate[0]) * dL_db2_0
     new_b2 = b2_0 + new_sgd_v_b2
     b2[0] = new_b2
@@ -102,7 +130,8 @@ def k1_loss(
 # net.py:12   sgd_v_W1 <- momentum * sgd_v_W1 - learning_rate * dL/dW1
 # net.py:12   W1 <- W1 + sgd_v_W1
 @kernel
-def k2_W1(x, dL_dz1, momentum, learning_rate, dL_dW1, W1, sgd_v_W1):
+def k2_W1(x, dL_dz1, momentum, learning_rate, W1, sgd_v_W1):
+    dL_dW1 = local_array((4, 5), f32)
     W1_flat = view(W1, (20,))
     sgd_v_W1_flat = view(sgd_v_W1, (20,))
     dL_dW1_flat = view(dL_dW1, (20,))
@@ -119,27 +148,25 @@ def k2_W1(x, dL_dz1, momentum, learning_rate, dL_dW1, W1, sgd_v_W1):
 @program
 def step(
     batch, x, t, learning_rate, momentum, W1, b1, W2, b2, sgd_v_W1, sgd_v_b1, sgd_v_W2, sgd_v_b2,
-    loss, x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, fault,
+    loss, x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, fault,
 ):
-    x_W1 = view(scratch_1, (batch, 5))
-    logistic = view(scratch_2, (batch, 5))
-    h1 = view(scratch_3, (batch, 5))
-    dL_dW2 = view(scratch_4, (5, 1))
-    dL_dW1 = view(scratch_4, (4, 5))
-    dL_db1 = view(scratch_5, (5,))
-    dL_dz1 = view(scratch_6, (batch, 5))
+    total_parts = view(scratch_1, ((batch + 31) // 32,))
+    dL_db1_parts = view(scratch_2, ((batch + 31) // 32, 5))
+    dL_dW2_parts = view(scratch_3, ((batch + 31) // 32, 5, 1))
+    dL_db2_parts = view(scratch_4, ((batch + 31) // 32, 1))
+    dL_dz1 = view(scratch_5, (batch, 5))
     k1_loss(
-        batch, x, W1, x_W1, logistic, h1, t, dL_dz1, momentum, learning_rate, dL_dW2, dL_db1, b2,
-        sgd_v_b2, W2, sgd_v_W2, b1, sgd_v_b1, loss,
+        batch, x, W1, t, dL_dz1, total_parts, dL_db1_parts, dL_dW2_parts, dL_db2_parts, momentum,
+        learning_rate, b2, sgd_v_b2, W2, sgd_v_W2, b1, sgd_v_b1, loss,
     )
-    k2_W1(x, dL_dz1, momentum, learning_rate, dL_dW1, W1, sgd_v_W1)
+    k2_W1(x, dL_dz1, momentum, learning_rate, W1, sgd_v_W1)
 
 
 @program
 def epoch(
     first, last, batch_size, order, batch, totals, x, t, learning_rate, momentum, W1, b1, W2, b2,
     sgd_v_W1, sgd_v_b1, sgd_v_W2, sgd_v_b2, loss, x_batch, t_batch, scratch_1, scratch_2, scratch_3,
-    scratch_4, scratch_5, scratch_6, fault,
+    scratch_4, scratch_5, fault,
 ):
     done = 0
     for number in range(first, last):
@@ -152,7 +179,7 @@ def epoch(
         step(
             rows, x_rows, t_rows, learning_rate, momentum, W1, b1, W2, b2, sgd_v_W1, sgd_v_b1,
             sgd_v_W2, sgd_v_b2, loss, x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4,
-            scratch_5, scratch_6, fault,
+            scratch_5, fault,
         )
         if fault[0] != 0 or not isfinite(loss[0]):
             break

@@ -20,12 +20,14 @@ from chainrule.runtime.devices.cpu.library import (
     isfinite,
     isnan,
     kernel,
+    local_array,
     log,
     matmul,
     matmul_nt,
     matmul_tn,
     maximum,
     pow,
+    prange,
     program,
     sqrt,
     view,
@@ -51,10 +53,12 @@ def k2_adam_step(adam_step):
 #            h1 = max(z1, 0)
 @kernel
 def k3_h1(batch, x, W1, x_W1, b1, h1):
-    matmul(x, W1, x_W1)
-    for i in range(batch):
-        for j in range(8):
-            h1[i, j] = maximum(x_W1[i, j] + b1[j], f32(0.0))
+    for first in prange(0, batch, 32):
+        last = min(first + 32, batch)
+        matmul(x[first:last], W1, x_W1[first:last])
+        for i in range(first, last):
+            for j in range(8):
+                h1[i, j] = maximum(x_W1[i, j] + b1[j], f32(0.0))
 
 
 # net.py:8    y = h1 W2 + b2
@@ -67,40 +71,60 @@ def k3_h1(batch, x, W1, x_W1, b1, h1):
 # net.py:10   b2 <- b2 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_b2 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_b2 + epsilon))
 @kernel
 def k4_loss(
-    batch, h1, W2, h1_W2, exponential, t, dL_dy, number_2, beta_1, dL_db2, beta_2, epsilon, b2,
-    adam_m_b2, adam_v_b2, accuracy, loss, fault,
+    batch, h1, W2, t, dL_dy, total_parts, total_parts_2, dL_db2_parts, number_2, beta_1, beta_2,
+    epsilon, b2, adam_m_b2, adam_v_b2, accuracy, loss, fault,
 ):
-    matmul(h1, W2, h1_W2)
-    sum = f64(0.0)
-    sum_2 = f64(0.0)
+    dL_db2 = local_array((3,), f32)
+    for first in prange(0, batch, 32):
+        last = min(first + 32, batch)
+        panel = first // 32
+        h1_W2 = local_array((32, 3), f32)
+        exponential = local_array((32, 3), f32)
+        matmul(h1[first:last], W2, h1_W2[0 : last - first])
+        sum = f64(0.0)
+        sum_2 = f64(0.0)
+        for i in range(3):
+            dL_db2_parts[panel, i] = f32(0.0)
+        for i in range(first, last):
+            largest_2 = f32(-inf)
+            largest_3 = f32(-inf)
+            place = 0
+            for j in range(3):
+                y_ij = h1_W2[i - first, j] + b2[j]
+                largest_2 = maximum(largest_2, y_ij)
+                if y_ij > largest_3 or (isnan(y_ij) and not isnan(largest_3)):
+                    largest_3 = y_ij
+                    place = j
+            sum_3 = f64(0.0)
+            for j in range(3):
+                exponential_ij = exp(h1_W2[i - first, j] + b2[j] - largest_2)
+                exponential[i - first, j] = exponential_ij
+                sum_3 = accumulate(sum_3, f64(exponential_ij))
+            total_i = f32(sum_3)
+            t_i = t[i]
+            place_i = checked(i64(t_i), 3, fault, 1)
+            difference_i = h1_W2[i - first, place_i] + b2[place_i] - largest_2 - log(total_i)
+            sum = accumulate(sum, f64(difference_i))
+            sum_2 = accumulate(sum_2, f64(f32(f32(place) == f32(t_i))))
+            for j in range(3):
+                dL_dy_ij = (exponential[i - first, j] / total_i - f32(i32(j) == t_i)) / f32(batch)
+                dL_dy[i, j] = dL_dy_ij
+                dL_db2_parts[panel, j] = dL_db2_parts[panel, j] + dL_dy_ij
+        total_parts_2[panel] = sum_2
+        total_parts[panel] = sum
+    sum_4 = f64(0.0)
+    for i in range((batch + 31) // 32):
+        sum_4 = accumulate(sum_4, total_parts[i])
+    total_2_0 = f32(sum_4)
+    sum_5 = f64(0.0)
+    for i in range((batch + 31) // 32):
+        sum_5 = accumulate(sum_5, total_parts_2[i])
+    total_3_0 = f32(sum_5)
     for i in range(3):
         dL_db2[i] = f32(0.0)
-    for i in range(batch):
-        largest_2 = f32(-inf)
-        largest_3 = f32(-inf)
-        place = 0
+    for i in range((batch + 31) // 32):
         for j in range(3):
-            y_ij = h1_W2[i, j] + b2[j]
-            largest_2 = maximum(largest_2, y_ij)
-            if y_ij > largest_3 or (isnan(y_ij) and not isnan(largest_3)):
-                largest_3 = y_ij
-                place = j
-        sum_3 = f64(0.0)
-        for j in range(3):
-            exponential_ij = exp(h1_W2[i, j] + b2[j] - largest_2)
-            exponential[i, j] = exponential_ij
-            sum_3 = accumulate(sum_3, f64(exponential_ij))
-        total_i = f32(sum_3)
-        t_i = t[i]
-        place_i = checked(i64(t_i), 3, fault, 1)
-        sum = accumulate(sum, f64(h1_W2[i, place_i] + b2[place_i] - largest_2 - log(total_i)))
-        sum_2 = accumulate(sum_2, f64(f32(f32(place) == f32(t_i))))
-        for j in range(3):
-            dL_dy_ij = (exponential[i, j] / total_i - f32(i32(j) == t_i)) / f32(batch)
-            dL_dy[i, j] = dL_dy_ij
-            dL_db2[j] = dL_db2[j] + dL_dy_ij
-    total_3_0 = f32(sum_2)
-    total_2_0 = f32(sum)
+            dL_db2[j] = dL_db2[j] + dL_db2_parts[i, j]
     number_3 = f32(f64(1.0) - beta_1[0])
     number_2_0 = number_2[0]
     number_4 = f32(f64(1.0) - beta_2[0])
@@ -127,17 +151,27 @@ def k4_loss(
 # net.py:10   b1 <- b1 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_b1 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_b1 + epsilon))
 @kernel
 def k5_b1(
-    batch, dL_dy, W2, x_W1, dL_dh1, dL_dz1, number_2, beta_1, dL_db1, beta_2, epsilon, b1,
-    adam_m_b1, adam_v_b1,
+    batch, dL_dy, W2, x_W1, dL_dz1, dL_db1_parts, number_2, beta_1, beta_2, epsilon, b1, adam_m_b1,
+    adam_v_b1,
 ):
-    matmul_nt(dL_dy, W2, dL_dh1)
+    dL_db1 = local_array((8,), f32)
+    for first in prange(0, batch, 32):
+        last = min(first + 32, batch)
+        panel = first // 32
+        dL_dh1 = local_array((32, 8), f32)
+        matmul_nt(dL_dy[first:last], W2, dL_dh1[0 : last - first])
+        for i in range(8):
+            dL_db1_parts[panel, i] = f32(0.0)
+        for i in range(first, last):
+            for j in range(8):
+                dL_dz1_ij = where(x_W1[i, j] + b1[j] > f32(0.0), dL_dh1[i - first, j], f32(0.0))
+                dL_dz1[i, j] = dL_dz1_ij
+                dL_db1_parts[panel, j] = dL_db1_parts[panel, j] + dL_dz1_ij
     for i in range(8):
         dL_db1[i] = f32(0.0)
-    for i in range(batch):
+    for i in range((batch + 31) // 32):
         for j in range(8):
-            dL_dz1_ij = where(x_W1[i, j] + b1[j] > f32(0.0), dL_dh1[i, j], f32(0.0))
-            dL_dz1[i, j] = dL_dz1_ij
-            dL_db1[j] = dL_db1[j] + dL_dz1_ij
+            dL_db1[j] = dL_db1[j] + dL_db1_parts[i, j]
     number_3 = f32(f64(1.0) - beta_1[0])
     number_2_0 = number_2[0]
     number_4 = f32(f64(1.0) - beta_2[0])
@@ -159,7 +193,8 @@ def k5_b1(
 # net.py:10   adam_v_W1 <- adam_v_W1 + (1 - beta_2) * ((dL/dW1)² - adam_v_W1)
 # net.py:10   W1 <- W1 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_W1 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_W1 + epsilon))
 @kernel
-def k6_W1(x, dL_dz1, number_2, beta_1, dL_dW1, beta_2, epsilon, W1, adam_m_W1, adam_v_W1):
+def k6_W1(x, dL_dz1, number_2, beta_1, beta_2, epsilon, W1, adam_m_W1, adam_v_W1):
+    dL_dW1 = local_array((6, 8), f32)
     W1_flat = view(W1, (48,))
     adam_m_W1_flat = view(adam_m_W1, (48,))
     dL_dW1_flat = view(dL_dW1, (48,))
@@ -187,7 +222,8 @@ def k6_W1(x, dL_dz1, number_2, beta_1, dL_dW1, beta_2, epsilon, W1, adam_m_W1, a
 # net.py:10   adam_v_W2 <- adam_v_W2 + (1 - beta_2) * ((dL/dW2)² - adam_v_W2)
 # net.py:10   W2 <- W2 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_W2 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_W2 + epsilon))
 @kernel
-def k7_W2(h1, dL_dy, number_2, beta_1, dL_dW2, beta_2, epsilon, W2, adam_m_W2, adam_v_W2):
+def k7_W2(h1, dL_dy, number_2, beta_1, beta_2, epsilon, W2, adam_m_W2, adam_v_W2):
+    dL_dW2 = local_array((8, 3), f32)
     W2_flat = view(W2, (24,))
     adam_m_W2_flat = view(adam_m_W2, (24,))
     dL_dW2_flat = view(dL_dW2, (24,))
@@ -215,33 +251,30 @@ def step(
     batch, x, t, learning_rate, beta_1, beta_2, epsilon, W1, b1, W2, b2, adam_m_W1, adam_v_W1,
     adam_m_b1, adam_v_b1, adam_m_W2, adam_v_W2, adam_m_b2, adam_v_b2, adam_step, loss, accuracy,
     x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7,
-    fault,
+    scratch_8, fault,
 ):
     number_2 = view(scratch_1, (1,))
     x_W1 = view(scratch_2, (batch, 8))
     h1 = view(scratch_3, (batch, 8))
-    h1_W2 = view(scratch_4, (batch, 3))
-    dL_dh1 = view(scratch_4, (batch, 8))
-    exponential = view(scratch_5, (batch, 3))
-    dL_dz1 = view(scratch_5, (batch, 8))
-    dL_db2 = view(scratch_6, (3,))
-    dL_db1 = view(scratch_6, (8,))
-    dL_dW1 = view(scratch_6, (6, 8))
-    dL_dW2 = view(scratch_6, (8, 3))
+    total_parts = view(scratch_4, ((batch + 31) // 32,))
+    total_parts_2 = view(scratch_5, ((batch + 31) // 32,))
+    dL_db2_parts = view(scratch_6, ((batch + 31) // 32, 3))
+    dL_db1_parts = view(scratch_6, ((batch + 31) // 32, 8))
     dL_dy = view(scratch_7, (batch, 3))
+    dL_dz1 = view(scratch_8, (batch, 8))
     k1_number_2(learning_rate, beta_2, adam_step, beta_1, number_2)
     k2_adam_step(adam_step)
     k3_h1(batch, x, W1, x_W1, b1, h1)
     k4_loss(
-        batch, h1, W2, h1_W2, exponential, t, dL_dy, number_2, beta_1, dL_db2, beta_2, epsilon, b2,
-        adam_m_b2, adam_v_b2, accuracy, loss, fault,
+        batch, h1, W2, t, dL_dy, total_parts, total_parts_2, dL_db2_parts, number_2, beta_1, beta_2,
+        epsilon, b2, adam_m_b2, adam_v_b2, accuracy, loss, fault,
     )
     k5_b1(
-        batch, dL_dy, W2, x_W1, dL_dh1, dL_dz1, number_2, beta_1, dL_db1, beta_2, epsilon, b1,
+        batch, dL_dy, W2, x_W1, dL_dz1, dL_db1_parts, number_2, beta_1, beta_2, epsilon, b1,
         adam_m_b1, adam_v_b1,
     )
-    k6_W1(x, dL_dz1, number_2, beta_1, dL_dW1, beta_2, epsilon, W1, adam_m_W1, adam_v_W1)
-    k7_W2(h1, dL_dy, number_2, beta_1, dL_dW2, beta_2, epsilon, W2, adam_m_W2, adam_v_W2)
+    k6_W1(x, dL_dz1, number_2, beta_1, beta_2, epsilon, W1, adam_m_W1, adam_v_W1)
+    k7_W2(h1, dL_dy, number_2, beta_1, beta_2, epsilon, W2, adam_m_W2, adam_v_W2)
 
 
 @program
@@ -249,7 +282,7 @@ def epoch(
     first, last, batch_size, order, batch, totals, x, t, learning_rate, beta_1, beta_2, epsilon, W1,
     b1, W2, b2, adam_m_W1, adam_v_W1, adam_m_b1, adam_v_b1, adam_m_W2, adam_v_W2, adam_m_b2,
     adam_v_b2, adam_step, loss, accuracy, x_batch, t_batch, scratch_1, scratch_2, scratch_3,
-    scratch_4, scratch_5, scratch_6, scratch_7, fault,
+    scratch_4, scratch_5, scratch_6, scratch_7, scratch_8, fault,
 ):
     done = 0
     for number in range(first, last):
@@ -263,7 +296,7 @@ def epoch(
             rows, x_rows, t_rows, learning_rate, beta_1, beta_2, epsilon, W1, b1, W2, b2, adam_m_W1,
             adam_v_W1, adam_m_b1, adam_v_b1, adam_m_W2, adam_v_W2, adam_m_b2, adam_v_b2, adam_step,
             loss, accuracy, x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5,
-            scratch_6, scratch_7, fault,
+            scratch_6, scratch_7, scratch_8, fault,
         )
         if fault[0] != 0 or not isfinite(loss[0]):
             break

@@ -19,9 +19,11 @@ from chainrule.runtime.devices.cpu.library import (
     gather_rows,
     isfinite,
     kernel,
+    local_array,
     matmul,
     matmul_nt,
     matmul_tn,
+    prange,
     program,
     tanh,
     view,
@@ -31,11 +33,14 @@ from chainrule.runtime.devices.cpu.library import (
 # net.py:7   z1 = x W1 + b1
 # net.py:7   h1 = tanh(z1)
 @kernel
-def k1_h1(batch, x, W1, x_W1, b1, h1):
-    matmul(x, W1, x_W1)
-    for i in range(batch):
-        for j in range(8):
-            h1[i, j] = tanh(x_W1[i, j] + b1[j])
+def k1_h1(batch, x, W1, b1, h1):
+    for first in prange(0, batch, 32):
+        last = min(first + 32, batch)
+        x_W1 = local_array((32, 8), f32)
+        matmul(x[first:last], W1, x_W1[0 : last - first])
+        for i in range(first, last):
+            for j in range(8):
+                h1[i, j] = tanh(x_W1[i - first, j] + b1[j])
 
 
 # net.py:8    z2 = h1 W2 + b2
@@ -44,11 +49,14 @@ def k1_h1(batch, x, W1, x_W1, b1, h1):
 # net.py:9    z3, h3
 # net.py:10   z4, h4
 @kernel
-def k2_h2(batch, h1, W2, h1_W2, b2, h2):
-    matmul(h1, W2, h1_W2)
-    for i in range(batch):
-        for j in range(8):
-            h2[i, j] = tanh(h1_W2[i, j] + b2[j])
+def k2_h2(batch, h1, W2, b2, h2):
+    for first in prange(0, batch, 32):
+        last = min(first + 32, batch)
+        h1_W2 = local_array((32, 8), f32)
+        matmul(h1[first:last], W2, h1_W2[0 : last - first])
+        for i in range(first, last):
+            for j in range(8):
+                h2[i, j] = tanh(h1_W2[i - first, j] + b2[j])
 
 
 # net.py:11   y = h4 W5 + b5
@@ -58,19 +66,35 @@ def k2_h2(batch, h1, W2, h1_W2, b2, h2):
 # net.py:13   sgd_v_b5 <- momentum * sgd_v_b5 - learning_rate * dL/db5
 # net.py:13   b5 <- b5 + sgd_v_b5
 @kernel
-def k3_loss(batch, h4, W5, h4_W5, t, dL_dy, momentum, learning_rate, dL_db5, b5, sgd_v_b5, loss):
-    matmul(h4, W5, h4_W5)
-    sum = f64(0.0)
+def k3_loss(
+    batch, h4, W5, t, dL_dy, total_parts, dL_db5_parts, momentum, learning_rate, b5, sgd_v_b5, loss,
+):
+    dL_db5 = local_array((2,), f32)
+    for first in prange(0, batch, 32):
+        last = min(first + 32, batch)
+        panel = first // 32
+        h4_W5 = local_array((32, 2), f32)
+        matmul(h4[first:last], W5, h4_W5[0 : last - first])
+        sum = f64(0.0)
+        for i in range(2):
+            dL_db5_parts[panel, i] = f32(0.0)
+        for i in range(first, last):
+            for j in range(2):
+                difference_ij = h4_W5[i - first, j] + b5[j] - t[i, j]
+                sum = accumulate(sum, f64(difference_ij * difference_ij))
+                dL_dy_ij = f32(2.0) * difference_ij / f32(2 * batch)
+                dL_dy[i, j] = dL_dy_ij
+                dL_db5_parts[panel, j] = dL_db5_parts[panel, j] + dL_dy_ij
+        total_parts[panel] = sum
+    sum_2 = f64(0.0)
+    for i in range((batch + 31) // 32):
+        sum_2 = accumulate(sum_2, total_parts[i])
+    total_0 = f32(sum_2)
     for i in range(2):
         dL_db5[i] = f32(0.0)
-    for i in range(batch):
+    for i in range((batch + 31) // 32):
         for j in range(2):
-            difference_ij = h4_W5[i, j] + b5[j] - t[i, j]
-            sum = accumulate(sum, f64(difference_ij * difference_ij))
-            dL_dy_ij = f32(2.0) * difference_ij / f32(2 * batch)
-            dL_dy[i, j] = dL_dy_ij
-            dL_db5[j] = dL_db5[j] + dL_dy_ij
-    total_0 = f32(sum)
+            dL_db5[j] = dL_db5[j] + dL_db5_parts[i, j]
     momentum_f32 = f32(momentum[0])
     learning_rate_f32 = f32(learning_rate[0])
     for i in range(2):
@@ -87,16 +111,26 @@ def k3_loss(batch, h4, W5, h4_W5, t, dL_dy, momentum, learning_rate, dL_db5, b5,
 # net.py:13   sgd_v_b4 <- momentum * sgd_v_b4 - learning_rate * dL/db4
 # net.py:13   b4 <- b4 + sgd_v_b4
 @kernel
-def k4_b4(batch, dL_dy, W5, dL_dh4, h4, dL_dz4, momentum, learning_rate, dL_db4, b4, sgd_v_b4):
-    matmul_nt(dL_dy, W5, dL_dh4)
+def k4_b4(batch, dL_dy, W5, h4, dL_dz4, dL_db4_parts, momentum, learning_rate, b4, sgd_v_b4):
+    dL_db4 = local_array((8,), f32)
+    for first in prange(0, batch, 32):
+        last = min(first + 32, batch)
+        panel = first // 32
+        dL_dh4 = local_array((32, 8), f32)
+        matmul_nt(dL_dy[first:last], W5, dL_dh4[0 : last - first])
+        for i in range(8):
+            dL_db4_parts[panel, i] = f32(0.0)
+        for i in range(first, last):
+            for j in range(8):
+                h4_ij = h4[i, j]
+                dL_dz4_ij = dL_dh4[i - first, j] * (f32(1.0) - h4_ij * h4_ij)
+                dL_dz4[i, j] = dL_dz4_ij
+                dL_db4_parts[panel, j] = dL_db4_parts[panel, j] + dL_dz4_ij
     for i in range(8):
         dL_db4[i] = f32(0.0)
-    for i in range(batch):
+    for i in range((batch + 31) // 32):
         for j in range(8):
-            h4_ij = h4[i, j]
-            dL_dz4_ij = dL_dh4[i, j] * (f32(1.0) - h4_ij * h4_ij)
-            dL_dz4[i, j] = dL_dz4_ij
-            dL_db4[j] = dL_db4[j] + dL_dz4_ij
+            dL_db4[j] = dL_db4[j] + dL_db4_parts[i, j]
     momentum_f32 = f32(momentum[0])
     learning_rate_f32 = f32(learning_rate[0])
     for i in range(8):
@@ -115,16 +149,26 @@ def k4_b4(batch, dL_dy, W5, dL_dh4, h4, dL_dz4, momentum, learning_rate, dL_db4,
 # net.py:9    dL/dh2, dL/dz2, dL/db2, sgd_v_b2, b2
 # net.py:8    dL/dh1, dL/dz1, dL/db1, sgd_v_b1, b1
 @kernel
-def k5_b3(batch, dL_dz4, W4, dL_dh3, h3, dL_dz3, momentum, learning_rate, dL_db3, b3, sgd_v_b3):
-    matmul_nt(dL_dz4, W4, dL_dh3)
+def k5_b3(batch, dL_dz4, W4, h3, dL_dz3, dL_db3_parts, momentum, learning_rate, b3, sgd_v_b3):
+    dL_db3 = local_array((8,), f32)
+    for first in prange(0, batch, 32):
+        last = min(first + 32, batch)
+        panel = first // 32
+        dL_dh3 = local_array((32, 8), f32)
+        matmul_nt(dL_dz4[first:last], W4, dL_dh3[0 : last - first])
+        for i in range(8):
+            dL_db3_parts[panel, i] = f32(0.0)
+        for i in range(first, last):
+            for j in range(8):
+                h3_ij = h3[i, j]
+                dL_dz3_ij = dL_dh3[i - first, j] * (f32(1.0) - h3_ij * h3_ij)
+                dL_dz3[i, j] = dL_dz3_ij
+                dL_db3_parts[panel, j] = dL_db3_parts[panel, j] + dL_dz3_ij
     for i in range(8):
         dL_db3[i] = f32(0.0)
-    for i in range(batch):
+    for i in range((batch + 31) // 32):
         for j in range(8):
-            h3_ij = h3[i, j]
-            dL_dz3_ij = dL_dh3[i, j] * (f32(1.0) - h3_ij * h3_ij)
-            dL_dz3[i, j] = dL_dz3_ij
-            dL_db3[j] = dL_db3[j] + dL_dz3_ij
+            dL_db3[j] = dL_db3[j] + dL_db3_parts[i, j]
     momentum_f32 = f32(momentum[0])
     learning_rate_f32 = f32(learning_rate[0])
     for i in range(8):
@@ -138,7 +182,8 @@ def k5_b3(batch, dL_dz4, W4, dL_dh3, h3, dL_dz3, momentum, learning_rate, dL_db3
 # net.py:13   sgd_v_W1 <- momentum * sgd_v_W1 - learning_rate * dL/dW1
 # net.py:13   W1 <- W1 + sgd_v_W1
 @kernel
-def k6_W1(x, dL_dz1, momentum, learning_rate, dL_dW1, W1, sgd_v_W1):
+def k6_W1(x, dL_dz1, momentum, learning_rate, W1, sgd_v_W1):
+    dL_dW1 = local_array((4, 8), f32)
     W1_flat = view(W1, (32,))
     sgd_v_W1_flat = view(sgd_v_W1, (32,))
     dL_dW1_flat = view(dL_dW1, (32,))
@@ -159,7 +204,8 @@ def k6_W1(x, dL_dz1, momentum, learning_rate, dL_dW1, W1, sgd_v_W1):
 # net.py:9    dL/dW3, sgd_v_W3, W3
 # net.py:10   dL/dW4, sgd_v_W4, W4
 @kernel
-def k7_W2(h1, dL_dz2, momentum, learning_rate, dL_dW2, W2, sgd_v_W2):
+def k7_W2(h1, dL_dz2, momentum, learning_rate, W2, sgd_v_W2):
+    dL_dW2 = local_array((8, 8), f32)
     W2_flat = view(W2, (64,))
     sgd_v_W2_flat = view(sgd_v_W2, (64,))
     dL_dW2_flat = view(dL_dW2, (64,))
@@ -177,7 +223,8 @@ def k7_W2(h1, dL_dz2, momentum, learning_rate, dL_dW2, W2, sgd_v_W2):
 # net.py:13   sgd_v_W5 <- momentum * sgd_v_W5 - learning_rate * dL/dW5
 # net.py:13   W5 <- W5 + sgd_v_W5
 @kernel
-def k8_W5(h4, dL_dy, momentum, learning_rate, dL_dW5, W5, sgd_v_W5):
+def k8_W5(h4, dL_dy, momentum, learning_rate, W5, sgd_v_W5):
+    dL_dW5 = local_array((8, 2), f32)
     W5_flat = view(W5, (16,))
     sgd_v_W5_flat = view(sgd_v_W5, (16,))
     dL_dW5_flat = view(dL_dW5, (16,))
@@ -198,48 +245,38 @@ def step(
     x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7,
     scratch_8, scratch_9, scratch_10, scratch_11, fault,
 ):
-    x_W1 = view(scratch_1, (batch, 8))
-    h1_W2 = view(scratch_1, (batch, 8))
-    h2_W3 = view(scratch_1, (batch, 8))
-    h3_W4 = view(scratch_1, (batch, 8))
-    h4_W5 = view(scratch_1, (batch, 2))
-    dL_dh4 = view(scratch_1, (batch, 8))
-    dL_dh3 = view(scratch_1, (batch, 8))
-    dL_dh2 = view(scratch_1, (batch, 8))
-    dL_dh1 = view(scratch_1, (batch, 8))
-    h1 = view(scratch_2, (batch, 8))
-    h2 = view(scratch_3, (batch, 8))
-    h3 = view(scratch_4, (batch, 8))
-    h4 = view(scratch_5, (batch, 8))
-    dL_db5 = view(scratch_6, (2,))
-    dL_db4 = view(scratch_6, (8,))
-    dL_db3 = view(scratch_6, (8,))
-    dL_db2 = view(scratch_6, (8,))
-    dL_db1 = view(scratch_6, (8,))
-    dL_dW1 = view(scratch_6, (4, 8))
-    dL_dW2 = view(scratch_6, (8, 8))
-    dL_dW3 = view(scratch_6, (8, 8))
-    dL_dW4 = view(scratch_6, (8, 8))
-    dL_dW5 = view(scratch_6, (8, 2))
+    h1 = view(scratch_1, (batch, 8))
+    h2 = view(scratch_2, (batch, 8))
+    h3 = view(scratch_3, (batch, 8))
+    h4 = view(scratch_4, (batch, 8))
+    total_parts = view(scratch_5, ((batch + 31) // 32,))
+    dL_db5_parts = view(scratch_6, ((batch + 31) // 32, 2))
+    dL_db4_parts = view(scratch_6, ((batch + 31) // 32, 8))
+    dL_db3_parts = view(scratch_6, ((batch + 31) // 32, 8))
+    dL_db2_parts = view(scratch_6, ((batch + 31) // 32, 8))
+    dL_db1_parts = view(scratch_6, ((batch + 31) // 32, 8))
     dL_dy = view(scratch_7, (batch, 2))
     dL_dz4 = view(scratch_8, (batch, 8))
     dL_dz3 = view(scratch_9, (batch, 8))
     dL_dz2 = view(scratch_10, (batch, 8))
     dL_dz1 = view(scratch_11, (batch, 8))
-    k1_h1(batch, x, W1, x_W1, b1, h1)
-    k2_h2(batch, h1, W2, h1_W2, b2, h2)
-    k2_h2(batch, h2, W3, h2_W3, b3, h3)
-    k2_h2(batch, h3, W4, h3_W4, b4, h4)
-    k3_loss(batch, h4, W5, h4_W5, t, dL_dy, momentum, learning_rate, dL_db5, b5, sgd_v_b5, loss)
-    k4_b4(batch, dL_dy, W5, dL_dh4, h4, dL_dz4, momentum, learning_rate, dL_db4, b4, sgd_v_b4)
-    k5_b3(batch, dL_dz4, W4, dL_dh3, h3, dL_dz3, momentum, learning_rate, dL_db3, b3, sgd_v_b3)
-    k5_b3(batch, dL_dz3, W3, dL_dh2, h2, dL_dz2, momentum, learning_rate, dL_db2, b2, sgd_v_b2)
-    k5_b3(batch, dL_dz2, W2, dL_dh1, h1, dL_dz1, momentum, learning_rate, dL_db1, b1, sgd_v_b1)
-    k6_W1(x, dL_dz1, momentum, learning_rate, dL_dW1, W1, sgd_v_W1)
-    k7_W2(h1, dL_dz2, momentum, learning_rate, dL_dW2, W2, sgd_v_W2)
-    k7_W2(h2, dL_dz3, momentum, learning_rate, dL_dW3, W3, sgd_v_W3)
-    k7_W2(h3, dL_dz4, momentum, learning_rate, dL_dW4, W4, sgd_v_W4)
-    k8_W5(h4, dL_dy, momentum, learning_rate, dL_dW5, W5, sgd_v_W5)
+    k1_h1(batch, x, W1, b1, h1)
+    k2_h2(batch, h1, W2, b2, h2)
+    k2_h2(batch, h2, W3, b3, h3)
+    k2_h2(batch, h3, W4, b4, h4)
+    k3_loss(
+        batch, h4, W5, t, dL_dy, total_parts, dL_db5_parts, momentum, learning_rate, b5, sgd_v_b5,
+        loss,
+    )
+    k4_b4(batch, dL_dy, W5, h4, dL_dz4, dL_db4_parts, momentum, learning_rate, b4, sgd_v_b4)
+    k5_b3(batch, dL_dz4, W4, h3, dL_dz3, dL_db3_parts, momentum, learning_rate, b3, sgd_v_b3)
+    k5_b3(batch, dL_dz3, W3, h2, dL_dz2, dL_db2_parts, momentum, learning_rate, b2, sgd_v_b2)
+    k5_b3(batch, dL_dz2, W2, h1, dL_dz1, dL_db1_parts, momentum, learning_rate, b1, sgd_v_b1)
+    k6_W1(x, dL_dz1, momentum, learning_rate, W1, sgd_v_W1)
+    k7_W2(h1, dL_dz2, momentum, learning_rate, W2, sgd_v_W2)
+    k7_W2(h2, dL_dz3, momentum, learning_rate, W3, sgd_v_W3)
+    k7_W2(h3, dL_dz4, momentum, learning_rate, W4, sgd_v_W4)
+    k8_W5(h4, dL_dy, momentum, learning_rate, W5, sgd_v_W5)
 
 
 @program

@@ -14,11 +14,13 @@ from chainrule.runtime.devices.cpu.library import (
     gather_rows,
     isfinite,
     kernel,
+    local_array,
     matmul,
     matmul_nt,
     matmul_tn,
     maximum,
     philox_uniform_f32,
+    prange,
     program,
     view,
     where,
@@ -30,15 +32,17 @@ from chainrule.runtime.devices.cpu.library import (
 #            h1_2 = [uniform(seed, draws) ≥ 0.5] * h1 / 0.5
 @kernel
 def k1_h1_2(batch, x, W1, seed, draws, x_W1, b1, h1_2):
-    matmul(x, W1, x_W1)
     seed_0 = seed[0]
     draws_0 = draws[0]
-    for i in range(batch):
-        product_i = i * 6
-        for j in range(6):
-            test_ij = philox_uniform_f32(seed_0, draws_0, 0, product_i + j) >= f32(0.5)
-            ratio_ij = maximum(x_W1[i, j] + b1[j], f32(0.0)) / f32(0.5)
-            h1_2[i, j] = where(test_ij, ratio_ij, f32(0.0))
+    for first in prange(0, batch, 32):
+        last = min(first + 32, batch)
+        matmul(x[first:last], W1, x_W1[first:last])
+        for i in range(first, last):
+            product_i = i * 6
+            for j in range(6):
+                test_ij = philox_uniform_f32(seed_0, draws_0, 0, product_i + j) >= f32(0.5)
+                ratio_ij = maximum(x_W1[i, j] + b1[j], f32(0.0)) / f32(0.5)
+                h1_2[i, j] = where(test_ij, ratio_ij, f32(0.0))
 
 
 # net.py:9    y = h1_2 W2 + b2
@@ -47,19 +51,33 @@ def k1_h1_2(batch, x, W1, seed, draws, x_W1, b1, h1_2):
 #             L = sum((y - t)²) / (2 batch)
 # net.py:11   b2 <- b2 - learning_rate * dL/db2
 @kernel
-def k2_loss(batch, h1_2, W2, h1_2_W2, t, dL_dy, learning_rate, dL_db2, b2, loss):
-    matmul(h1_2, W2, h1_2_W2)
-    sum = f64(0.0)
+def k2_loss(batch, h1_2, W2, t, dL_dy, total_parts, dL_db2_parts, learning_rate, b2, loss):
+    dL_db2 = local_array((2,), f32)
+    for first in prange(0, batch, 32):
+        last = min(first + 32, batch)
+        panel = first // 32
+        h1_2_W2 = local_array((32, 2), f32)
+        matmul(h1_2[first:last], W2, h1_2_W2[0 : last - first])
+        sum = f64(0.0)
+        for i in range(2):
+            dL_db2_parts[panel, i] = f32(0.0)
+        for i in range(first, last):
+            for j in range(2):
+                difference_ij = h1_2_W2[i - first, j] + b2[j] - t[i, j]
+                sum = accumulate(sum, f64(difference_ij * difference_ij))
+                dL_dy_ij = f32(2.0) * difference_ij / f32(2 * batch)
+                dL_dy[i, j] = dL_dy_ij
+                dL_db2_parts[panel, j] = dL_db2_parts[panel, j] + dL_dy_ij
+        total_parts[panel] = sum
+    sum_2 = f64(0.0)
+    for i in range((batch + 31) // 32):
+        sum_2 = accumulate(sum_2, total_parts[i])
+    total_0 = f32(sum_2)
     for i in range(2):
         dL_db2[i] = f32(0.0)
-    for i in range(batch):
+    for i in range((batch + 31) // 32):
         for j in range(2):
-            difference_ij = h1_2_W2[i, j] + b2[j] - t[i, j]
-            sum = accumulate(sum, f64(difference_ij * difference_ij))
-            dL_dy_ij = f32(2.0) * difference_ij / f32(2 * batch)
-            dL_dy[i, j] = dL_dy_ij
-            dL_db2[j] = dL_db2[j] + dL_dy_ij
-    total_0 = f32(sum)
+            dL_db2[j] = dL_db2[j] + dL_db2_parts[i, j]
     learning_rate_f32 = f32(learning_rate[0])
     for i in range(2):
         b2[i] = b2[i] - learning_rate_f32 * dL_db2[i]
@@ -71,20 +89,29 @@ def k2_loss(batch, h1_2, W2, h1_2_W2, t, dL_dy, learning_rate, dL_db2, b2, loss)
 # net.py:7   dL/dz1 = [z1 > 0] * dL/dh1
 # net.py:7   dL/db1 = sum_batch dL/dz1
 @kernel
-def k3_dL_db1(batch, dL_dy, W2, x_W1, b1, seed, draws, dL_dh1_2, dL_dz1, dL_db1):
-    matmul_nt(dL_dy, W2, dL_dh1_2)
-    for i in range(6):
-        dL_db1[i] = f32(0.0)
+def k3_dL_db1(batch, dL_dy, W2, x_W1, b1, seed, draws, dL_dz1, dL_db1_parts, dL_db1):
     seed_0 = seed[0]
     draws_0 = draws[0]
-    for i in range(batch):
-        product_i = i * 6
+    for first in prange(0, batch, 32):
+        last = min(first + 32, batch)
+        panel = first // 32
+        dL_dh1_2 = local_array((32, 6), f32)
+        matmul_nt(dL_dy[first:last], W2, dL_dh1_2[0 : last - first])
+        for i in range(6):
+            dL_db1_parts[panel, i] = f32(0.0)
+        for i in range(first, last):
+            product_i = i * 6
+            for j in range(6):
+                test_ij = philox_uniform_f32(seed_0, draws_0, 0, product_i + j) >= f32(0.5)
+                dL_dh1_ij = where(test_ij, dL_dh1_2[i - first, j] / f32(0.5), f32(0.0))
+                dL_dz1_ij = where(x_W1[i, j] + b1[j] > f32(0.0), dL_dh1_ij, f32(0.0))
+                dL_dz1[i, j] = dL_dz1_ij
+                dL_db1_parts[panel, j] = dL_db1_parts[panel, j] + dL_dz1_ij
+    for i in range(6):
+        dL_db1[i] = f32(0.0)
+    for i in range((batch + 31) // 32):
         for j in range(6):
-            test_ij = philox_uniform_f32(seed_0, draws_0, 0, product_i + j) >= f32(0.5)
-            dL_dh1_ij = where(test_ij, dL_dh1_2[i, j] / f32(0.5), f32(0.0))
-            dL_dz1_ij = where(x_W1[i, j] + b1[j] > f32(0.0), dL_dh1_ij, f32(0.0))
-            dL_dz1[i, j] = dL_dz1_ij
-            dL_db1[j] = dL_db1[j] + dL_dz1_ij
+            dL_db1[j] = dL_db1[j] + dL_db1_parts[i, j]
 
 
 # draws <- draws + 1
@@ -104,7 +131,8 @@ def k5_b1(learning_rate, dL_db1, b1):
 # net.py:7    dL/dW1 = xᵀ dL/dz1
 # net.py:11   W1 <- W1 - learning_rate * dL/dW1
 @kernel
-def k6_W1(x, dL_dz1, learning_rate, dL_dW1, W1):
+def k6_W1(x, dL_dz1, learning_rate, W1):
+    dL_dW1 = local_array((3, 6), f32)
     W1_flat = view(W1, (18,))
     dL_dW1_flat = view(dL_dW1, (18,))
     matmul_tn(x, dL_dz1, dL_dW1)
@@ -116,7 +144,8 @@ def k6_W1(x, dL_dz1, learning_rate, dL_dW1, W1):
 # net.py:9    dL/dW2 = h1_2ᵀ dL/dy
 # net.py:11   W2 <- W2 - learning_rate * dL/dW2
 @kernel
-def k7_W2(h1_2, dL_dy, learning_rate, dL_dW2, W2):
+def k7_W2(h1_2, dL_dy, learning_rate, W2):
+    dL_dW2 = local_array((6, 2), f32)
     W2_flat = view(W2, (12,))
     dL_dW2_flat = view(dL_dW2, (12,))
     matmul_tn(h1_2, dL_dy, dL_dW2)
@@ -128,31 +157,30 @@ def k7_W2(h1_2, dL_dy, learning_rate, dL_dW2, W2):
 @program
 def step(
     batch, x, t, seed, learning_rate, W1, b1, W2, b2, draws, loss, x_batch, t_batch, scratch_1,
-    scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, fault,
+    scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, fault,
 ):
     x_W1 = view(scratch_1, (batch, 6))
     h1_2 = view(scratch_2, (batch, 6))
-    h1_2_W2 = view(scratch_3, (batch, 2))
-    dL_dh1_2 = view(scratch_3, (batch, 6))
-    dL_db2 = view(scratch_4, (2,))
-    dL_db1 = view(scratch_4, (6,))
-    dL_dW1 = view(scratch_4, (3, 6))
-    dL_dW2 = view(scratch_4, (6, 2))
+    total_parts = view(scratch_3, ((batch + 31) // 32,))
+    dL_db2_parts = view(scratch_4, ((batch + 31) // 32, 2))
+    dL_db1_parts = view(scratch_4, ((batch + 31) // 32, 6))
     dL_dy = view(scratch_5, (batch, 2))
-    dL_dz1 = view(scratch_6, (batch, 6))
+    dL_db1 = view(scratch_6, (6,))
+    dL_dz1 = view(scratch_7, (batch, 6))
     k1_h1_2(batch, x, W1, seed, draws, x_W1, b1, h1_2)
-    k2_loss(batch, h1_2, W2, h1_2_W2, t, dL_dy, learning_rate, dL_db2, b2, loss)
-    k3_dL_db1(batch, dL_dy, W2, x_W1, b1, seed, draws, dL_dh1_2, dL_dz1, dL_db1)
+    k2_loss(batch, h1_2, W2, t, dL_dy, total_parts, dL_db2_parts, learning_rate, b2, loss)
+    k3_dL_db1(batch, dL_dy, W2, x_W1, b1, seed, draws, dL_dz1, dL_db1_parts, dL_db1)
     k4_draws(draws)
     k5_b1(learning_rate, dL_db1, b1)
-    k6_W1(x, dL_dz1, learning_rate, dL_dW1, W1)
-    k7_W2(h1_2, dL_dy, learning_rate, dL_dW2, W2)
+    k6_W1(x, dL_dz1, learning_rate, W1)
+    k7_W2(h1_2, dL_dy, learning_rate, W2)
 
 
 @program
 def epoch(
     first, last, batch_size, order, batch, totals, x, t, seed, learning_rate, W1, b1, W2, b2, draws,
-    loss, x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, fault,
+    loss, x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, scratch_6,
+    scratch_7, fault,
 ):
     done = 0
     for number in range(first, last):
@@ -164,7 +192,8 @@ def epoch(
         gather_rows(t, order, start, t_rows)
         step(
             rows, x_rows, t_rows, seed, learning_rate, W1, b1, W2, b2, draws, loss, x_batch,
-            t_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, fault,
+            t_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7,
+            fault,
         )
         if fault[0] != 0 or not isfinite(loss[0]):
             break

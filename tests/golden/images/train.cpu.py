@@ -26,11 +26,13 @@ from chainrule.runtime.devices.cpu.library import (
     inf,
     isfinite,
     kernel,
+    local_array,
     log,
     matmul,
     matmul_nt,
     matmul_tn,
     maximum,
+    prange,
     program,
     sqrt,
     view,
@@ -58,14 +60,15 @@ def k2_x_padded(batch, x, x_padded):
         for j in range(8):
             plus_ij = j + 1
             for k in range(8):
-                x_padded[i, plus_ij, k + 1, 0] = x[i, j, k, 0]
+                plus_ijk = k + 1
+                x_padded[i, plus_ij, plus_ijk, 0] = x[i, j, k, 0]
 
 
 # net.py:6   z1 = einsum(abcde,def→abcf, windows(pad(x, [batch, 10, 10, 1])), W1) + b1
 #            h1 = max(z1, 0)
 #            p1 = max_axis3_axis4 windows(h1)
 @kernel
-def k3_p1(batch, x_padded, W1, x_W1, b1, p1, total_6):
+def k3_p1(batch, x_padded, W1, x_W1, b1, p1, total_4):
     x_padded_view = view(x_padded, (batch, 10, 10))
     W1_view = view(W1, (3, 3, 4))
     contract("b x+u y+v, u v f -> b x y f", x_padded_view, W1_view, x_W1)
@@ -80,17 +83,18 @@ def k3_p1(batch, x_padded, W1, x_W1, b1, p1, total_6):
                     for m in range(2):
                         plus_ijklm = product_ij + m
                         for n in range(2):
-                            largest_2 = maximum(largest_2, maximum(x_W1[i, plus_ijklm, product_ijk + n, l] + b1_l, f32(0.0)))
+                            h1_ijklmn = maximum(x_W1[i, plus_ijklm, product_ijk + n, l] + b1_l, f32(0.0))
+                            largest_2 = maximum(largest_2, h1_ijklmn)
                     p1[i, j, k, l] = largest_2
                 for l in range(4):
-                    total_6[i, j, k, l] = f32(0.0)
+                    total_4[i, j, k, l] = f32(0.0)
                 for l in range(2):
                     plus_ijkl = product_ij + l
                     for m in range(2):
                         plus_ijklm_2 = product_ijk + m
                         for n in range(4):
-                            h1_ijklmn = maximum(x_W1[i, plus_ijkl, plus_ijklm_2, n] + b1[n], f32(0.0))
-                            total_6[i, j, k, n] = total_6[i, j, k, n] + f32(h1_ijklmn == p1[i, j, k, n])
+                            h1_ijklmn_2 = maximum(x_W1[i, plus_ijkl, plus_ijklm_2, n] + b1[n], f32(0.0))
+                            total_4[i, j, k, n] = total_4[i, j, k, n] + f32(h1_ijklmn_2 == p1[i, j, k, n])
 
 
 #            z2 = einsum(abcde,def→abcf, windows(reshape(p1, [batch, 4, 16])), reshape(W2, [3, 12, 6]))
@@ -152,33 +156,50 @@ def k4_p3(
 # net.py:15   L = -sum((y - max_axis1 y - log(sum_axis1 exp(y - max_axis1 y)))[t]) / batch
 # net.py:15   b4 <- b4 - learning_rate * dL/db4
 @kernel
-def k5_loss(batch, p3, W4, p3_W4, exponential, t, dL_dy, learning_rate, dL_db4, b4, loss, fault):
-    matmul(p3, W4, p3_W4)
-    sum = f64(0.0)
+def k5_loss(batch, p3, W4, t, dL_dy, total_parts, dL_db4_parts, learning_rate, b4, loss, fault):
+    dL_db4 = local_array((3,), f32)
+    for first in prange(0, batch, 32):
+        last = min(first + 32, batch)
+        panel = first // 32
+        p3_W4 = local_array((32, 3), f32)
+        exponential = local_array((32, 3), f32)
+        matmul(p3[first:last], W4, p3_W4[0 : last - first])
+        sum = f64(0.0)
+        for i in range(3):
+            dL_db4_parts[panel, i] = f32(0.0)
+        for i in range(first, last):
+            largest_2 = f32(-inf)
+            for j in range(3):
+                largest_2 = maximum(largest_2, p3_W4[i - first, j] + b4[j])
+            sum_2 = f64(0.0)
+            for j in range(3):
+                exponential_ij = exp(p3_W4[i - first, j] + b4[j] - largest_2)
+                exponential[i - first, j] = exponential_ij
+                sum_2 = accumulate(sum_2, f64(exponential_ij))
+            total_5_i = f32(sum_2)
+            place_i = checked(i64(t[i]), 3, fault, 1)
+            difference_i = p3_W4[i - first, place_i] + b4[place_i] - largest_2 - log(total_5_i)
+            sum = accumulate(sum, f64(difference_i))
+            t_i = t[i]
+            for j in range(3):
+                difference_ij = exponential[i - first, j] / total_5_i - f32(i32(j) == t_i)
+                dL_dy_ij = difference_ij / f32(batch)
+                dL_dy[i, j] = dL_dy_ij
+                dL_db4_parts[panel, j] = dL_db4_parts[panel, j] + dL_dy_ij
+        total_parts[panel] = sum
+    sum_3 = f64(0.0)
+    for i in range((batch + 31) // 32):
+        sum_3 = accumulate(sum_3, total_parts[i])
+    total_6_0 = f32(sum_3)
     for i in range(3):
         dL_db4[i] = f32(0.0)
-    for i in range(batch):
-        largest_2 = f32(-inf)
+    for i in range((batch + 31) // 32):
         for j in range(3):
-            largest_2 = maximum(largest_2, p3_W4[i, j] + b4[j])
-        sum_2 = f64(0.0)
-        for j in range(3):
-            exponential_ij = exp(p3_W4[i, j] + b4[j] - largest_2)
-            exponential[i, j] = exponential_ij
-            sum_2 = accumulate(sum_2, f64(exponential_ij))
-        total_7_i = f32(sum_2)
-        place_i = checked(i64(t[i]), 3, fault, 1)
-        sum = accumulate(sum, f64(p3_W4[i, place_i] + b4[place_i] - largest_2 - log(total_7_i)))
-        t_i = t[i]
-        for j in range(3):
-            dL_dy_ij = (exponential[i, j] / total_7_i - f32(i32(j) == t_i)) / f32(batch)
-            dL_dy[i, j] = dL_dy_ij
-            dL_db4[j] = dL_db4[j] + dL_dy_ij
-    total_8_0 = f32(sum)
+            dL_db4[j] = dL_db4[j] + dL_db4_parts[i, j]
     learning_rate_f32 = f32(learning_rate[0])
     for i in range(3):
         b4[i] = b4[i] - learning_rate_f32 * dL_db4[i]
-    loss[0] = -(total_8_0 / f32(batch))
+    loss[0] = -(total_6_0 / f32(batch))
 
 
 # net.py:12   dL/dp3 = dL/dy W4ᵀ
@@ -191,32 +212,60 @@ def k5_loss(batch, p3, W4, p3_W4, exponential, t, dL_dy, learning_rate, dL_db4, 
 # net.py:15   gamma3 <- gamma3 - learning_rate * dL/dgamma3
 @kernel
 def k6_gamma3(
-    batch, dL_dy, W4, test, dL_dp3, dL_dn3, n3, learning_rate, dL_dbeta3, dL_dgamma3, total_4,
-    total_5, root, beta3, gamma3, dL_dz2,
+    batch, dL_dy, W4, test, dL_dn3, n3, total_parts_2, total_parts_3, dL_dgamma3_parts,
+    dL_dbeta3_parts, learning_rate, root, beta3, gamma3, dL_dz2,
 ):
-    matmul_nt(dL_dy, W4, dL_dp3)
+    dL_dbeta3 = local_array((6,), f32)
+    dL_dgamma3 = local_array((6,), f32)
+    total_7 = local_array((6,), f32)
+    total_8 = local_array((6,), f32)
+    for first in prange(0, batch, 32):
+        last = min(first + 32, batch)
+        panel = first // 32
+        dL_dp3 = local_array((32, 6), f32)
+        matmul_nt(dL_dy[first:last], W4, dL_dp3[0 : last - first])
+        for i in range(6):
+            total_parts_2[panel, i] = f32(0.0)
+        for i in range(6):
+            total_parts_3[panel, i] = f32(0.0)
+        for i in range(6):
+            dL_dgamma3_parts[panel, i] = f32(0.0)
+        for i in range(6):
+            dL_dbeta3_parts[panel, i] = f32(0.0)
+        for i in range(first, last):
+            for j in range(2):
+                for k in range(2):
+                    for l in range(6):
+                        test_ijkl = test[i, j, k, l]
+                        ratio_ijkl = dL_dp3[i - first, l] / f32(4.0)
+                        product_ijkl = ratio_ijkl * gamma3[l]
+                        dL_dn3_ijkl = where(test_ijkl, product_ijkl, f32(0.0))
+                        dL_dn3[i, j, k, l] = dL_dn3_ijkl
+                        total_parts_2[panel, l] = total_parts_2[panel, l] + dL_dn3_ijkl
+                        n3_ijkl = n3[i, j, k, l]
+                        total_parts_3[panel, l] = total_parts_3[panel, l] + where(test_ijkl, product_ijkl * n3_ijkl, f32(0.0))
+                        dL_dgamma3_parts[panel, l] = dL_dgamma3_parts[panel, l] + where(test_ijkl, ratio_ijkl * n3_ijkl, f32(0.0))
+                        dL_dbeta3_parts[panel, l] = dL_dbeta3_parts[panel, l] + where(test_ijkl, ratio_ijkl, f32(0.0))
     for i in range(6):
-        total_4[i] = f32(0.0)
+        total_7[i] = f32(0.0)
+    for i in range((batch + 31) // 32):
+        for j in range(6):
+            total_7[j] = total_7[j] + total_parts_2[i, j]
     for i in range(6):
-        total_5[i] = f32(0.0)
+        total_8[i] = f32(0.0)
+    for i in range((batch + 31) // 32):
+        for j in range(6):
+            total_8[j] = total_8[j] + total_parts_3[i, j]
     for i in range(6):
         dL_dgamma3[i] = f32(0.0)
+    for i in range((batch + 31) // 32):
+        for j in range(6):
+            dL_dgamma3[j] = dL_dgamma3[j] + dL_dgamma3_parts[i, j]
     for i in range(6):
         dL_dbeta3[i] = f32(0.0)
-    for i in range(batch):
-        for j in range(2):
-            for k in range(2):
-                for l in range(6):
-                    test_ijkl = test[i, j, k, l]
-                    ratio_ijkl = dL_dp3[i, l] / f32(4.0)
-                    product_ijkl = ratio_ijkl * gamma3[l]
-                    dL_dn3_ijkl = where(test_ijkl, product_ijkl, f32(0.0))
-                    dL_dn3[i, j, k, l] = dL_dn3_ijkl
-                    total_4[l] = total_4[l] + dL_dn3_ijkl
-                    n3_ijkl = n3[i, j, k, l]
-                    total_5[l] = total_5[l] + where(test_ijkl, product_ijkl * n3_ijkl, f32(0.0))
-                    dL_dgamma3[l] = dL_dgamma3[l] + where(test_ijkl, ratio_ijkl * n3_ijkl, f32(0.0))
-                    dL_dbeta3[l] = dL_dbeta3[l] + where(test_ijkl, ratio_ijkl, f32(0.0))
+    for i in range((batch + 31) // 32):
+        for j in range(6):
+            dL_dbeta3[j] = dL_dbeta3[j] + dL_dbeta3_parts[i, j]
     learning_rate_f32 = f32(learning_rate[0])
     for i in range(6):
         beta3[i] = beta3[i] - learning_rate_f32 * dL_dbeta3[i]
@@ -226,8 +275,8 @@ def k6_gamma3(
         for j in range(2):
             for k in range(2):
                 for l in range(6):
-                    difference_ijkl = dL_dn3[i, j, k, l] - total_4[l] / f32(4 * batch)
-                    difference_ijkl_2 = difference_ijkl - n3[i, j, k, l] * (total_5[l] / f32(4 * batch))
+                    difference_ijkl = dL_dn3[i, j, k, l] - total_7[l] / f32(4 * batch)
+                    difference_ijkl_2 = difference_ijkl - n3[i, j, k, l] * (total_8[l] / f32(4 * batch))
                     dL_dz2[i, j, k, l] = difference_ijkl_2 / root[l]
 
 
@@ -238,7 +287,7 @@ def k6_gamma3(
 # net.py:15   b1 <- b1 - learning_rate * dL/db1
 @kernel
 def k7_b1(
-    batch, dL_dz2, W2_transposed, x_W1, p1, overlap_add, total_6, dL_dz1, learning_rate, dL_db1, b1,
+    batch, dL_dz2, W2_transposed, x_W1, p1, overlap_add, total_4, dL_dz1, learning_rate, dL_db1, b1,
 ):
     overlap_add_view = view(overlap_add, (batch, 4, 4, 4))
     contract("b x y f, f u v -> b x+u 4y+v", dL_dz2, W2_transposed, overlap_add)
@@ -253,7 +302,7 @@ def k7_b1(
                     z1_ijkl = x_W1[i, j, k, l] + b1[l]
                     p1_il = p1[i, floor_divide_ij, floor_divide_ijk, l]
                     dL_dp1_ijkl = overlap_add_view[i, floor_divide_ij, floor_divide_ijk, l]
-                    ratio_ijkl = dL_dp1_ijkl / total_6[i, floor_divide_ij, floor_divide_ijk, l]
+                    ratio_ijkl = dL_dp1_ijkl / total_4[i, floor_divide_ij, floor_divide_ijk, l]
                     choice_ijkl = where(maximum(z1_ijkl, f32(0.0)) == p1_il, ratio_ijkl, f32(0.0))
                     dL_dz1_ijkl = where(z1_ijkl > f32(0.0), choice_ijkl, f32(0.0))
                     dL_dz1[i, j, k, l] = dL_dz1_ijkl
@@ -292,7 +341,8 @@ def k9_W2(batch, p1, dL_dz2, learning_rate, p1_dL_dz2, W2):
 # net.py:12   dL/dW4 = p3ᵀ dL/dy
 # net.py:15   W4 <- W4 - learning_rate * dL/dW4
 @kernel
-def k10_W4(p3, dL_dy, learning_rate, dL_dW4, W4):
+def k10_W4(p3, dL_dy, learning_rate, W4):
+    dL_dW4 = local_array((6, 3), f32)
     W4_flat = view(W4, (18,))
     dL_dW4_flat = view(dL_dW4, (18,))
     matmul_tn(p3, dL_dy, dL_dW4)
@@ -306,58 +356,55 @@ def step(
     batch, x, t, learning_rate, W1, b1, W2, gamma3, beta3, W4, b4, moving_mean3, moving_variance3,
     loss, x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, scratch_6,
     scratch_7, scratch_8, scratch_9, scratch_10, scratch_11, scratch_12, scratch_13, scratch_14,
-    scratch_15, scratch_16, scratch_17, fault,
+    scratch_15, scratch_16, scratch_17, scratch_18, scratch_19, scratch_20, fault,
 ):
     W2_transposed = view(scratch_1, (6, 3, 12))
     x_dL_dz1 = view(scratch_1, (3, 3, 4))
     p1_dL_dz2 = view(scratch_1, (3, 12, 6))
-    dL_dW4 = view(scratch_1, (6, 3))
     x_padded = view(scratch_2, (batch, 10, 10, 1))
     x_W1 = view(scratch_3, (batch, 8, 8, 4))
     p1 = view(scratch_4, (batch, 4, 4, 4))
-    total_6 = view(scratch_5, (batch, 4, 4, 4))
+    total_4 = view(scratch_5, (batch, 4, 4, 4))
     z2 = view(scratch_6, (batch, 2, 2, 6))
-    p3_W4 = view(scratch_6, (batch, 3))
-    dL_dn3 = view(scratch_6, (batch, 2, 2, 6))
-    overlap_add = view(scratch_6, (batch, 4, 16))
+    dL_dy = view(scratch_6, (batch, 3))
     total = view(scratch_7, (6,))
-    dL_db4 = view(scratch_7, (3,))
-    dL_dbeta3 = view(scratch_7, (6,))
     dL_db1 = view(scratch_7, (4,))
     total_2 = view(scratch_8, (6,))
-    dL_dgamma3 = view(scratch_8, (6,))
     reshape = view(scratch_9, (1, 1, 1, 6))
-    total_4 = view(scratch_9, (6,))
     total_3 = view(scratch_10, (batch, 6))
-    exponential = view(scratch_10, (batch, 3))
-    dL_dp3 = view(scratch_10, (batch, 6))
-    dL_dz1 = view(scratch_10, (batch, 8, 8, 4))
+    dL_dn3 = view(scratch_10, (batch, 2, 2, 6))
+    overlap_add = view(scratch_10, (batch, 4, 16))
     p3 = view(scratch_11, (batch, 6))
     test = view(scratch_12, (batch, 2, 2, 6))
     n3 = view(scratch_13, (batch, 2, 2, 6))
+    dL_dz1 = view(scratch_13, (batch, 8, 8, 4))
     root = view(scratch_14, (6,))
-    dL_dy = view(scratch_15, (batch, 3))
-    total_5 = view(scratch_16, (6,))
-    dL_dz2 = view(scratch_17, (batch, 2, 2, 6))
+    total_parts = view(scratch_15, ((batch + 31) // 32,))
+    dL_db4_parts = view(scratch_16, ((batch + 31) // 32, 3))
+    total_parts_2 = view(scratch_16, ((batch + 31) // 32, 6))
+    total_parts_3 = view(scratch_17, ((batch + 31) // 32, 6))
+    dL_dgamma3_parts = view(scratch_18, ((batch + 31) // 32, 6))
+    dL_dbeta3_parts = view(scratch_19, ((batch + 31) // 32, 6))
+    dL_dz2 = view(scratch_20, (batch, 2, 2, 6))
     k1_W2_transposed(W2, W2_transposed)
     k2_x_padded(batch, x, x_padded)
-    k3_p1(batch, x_padded, W1, x_W1, b1, p1, total_6)
+    k3_p1(batch, x_padded, W1, x_W1, b1, p1, total_4)
     k4_p3(
         batch, p1, W2, z2, total, total_2, root, reshape, n3, gamma3, beta3, total_3, moving_mean3,
         moving_variance3, test, p3,
     )
-    k5_loss(batch, p3, W4, p3_W4, exponential, t, dL_dy, learning_rate, dL_db4, b4, loss, fault)
+    k5_loss(batch, p3, W4, t, dL_dy, total_parts, dL_db4_parts, learning_rate, b4, loss, fault)
     k6_gamma3(
-        batch, dL_dy, W4, test, dL_dp3, dL_dn3, n3, learning_rate, dL_dbeta3, dL_dgamma3, total_4,
-        total_5, root, beta3, gamma3, dL_dz2,
+        batch, dL_dy, W4, test, dL_dn3, n3, total_parts_2, total_parts_3, dL_dgamma3_parts,
+        dL_dbeta3_parts, learning_rate, root, beta3, gamma3, dL_dz2,
     )
     k7_b1(
-        batch, dL_dz2, W2_transposed, x_W1, p1, overlap_add, total_6, dL_dz1, learning_rate, dL_db1,
+        batch, dL_dz2, W2_transposed, x_W1, p1, overlap_add, total_4, dL_dz1, learning_rate, dL_db1,
         b1,
     )
     k8_W1(batch, x_padded, dL_dz1, learning_rate, x_dL_dz1, W1)
     k9_W2(batch, p1, dL_dz2, learning_rate, p1_dL_dz2, W2)
-    k10_W4(p3, dL_dy, learning_rate, dL_dW4, W4)
+    k10_W4(p3, dL_dy, learning_rate, W4)
 
 
 @program
@@ -365,7 +412,8 @@ def epoch(
     first, last, batch_size, order, batch, totals, x, t, learning_rate, W1, b1, W2, gamma3, beta3,
     W4, b4, moving_mean3, moving_variance3, loss, x_batch, t_batch, scratch_1, scratch_2, scratch_3,
     scratch_4, scratch_5, scratch_6, scratch_7, scratch_8, scratch_9, scratch_10, scratch_11,
-    scratch_12, scratch_13, scratch_14, scratch_15, scratch_16, scratch_17, fault,
+    scratch_12, scratch_13, scratch_14, scratch_15, scratch_16, scratch_17, scratch_18, scratch_19,
+    scratch_20, fault,
 ):
     done = 0
     for number in range(first, last):
@@ -379,7 +427,8 @@ def epoch(
             rows, x_rows, t_rows, learning_rate, W1, b1, W2, gamma3, beta3, W4, b4, moving_mean3,
             moving_variance3, loss, x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4,
             scratch_5, scratch_6, scratch_7, scratch_8, scratch_9, scratch_10, scratch_11,
-            scratch_12, scratch_13, scratch_14, scratch_15, scratch_16, scratch_17, fault,
+            scratch_12, scratch_13, scratch_14, scratch_15, scratch_16, scratch_17, scratch_18,
+            scratch_19, scratch_20, fault,
         )
         if fault[0] != 0 or not isfinite(loss[0]):
             break

@@ -14,6 +14,7 @@ from chainrule.runtime.devices.cpu.library import (
     gather_rows,
     isfinite,
     kernel,
+    local_array,
     log1p,
     maximum,
     program,
@@ -32,7 +33,8 @@ from chainrule.runtime.devices.cpu.library import (
 # net.py:6   b1 <- b1 - learning_rate * dL/db1
 # net.py:6   W1 <- W1 - learning_rate * dL/dW1
 @kernel
-def k1_loss(batch, x, t, learning_rate, dL_dW1, b1, W1, accuracy, loss):
+def k1_loss(batch, x, t, learning_rate, b1, W1, accuracy, loss):
+    dL_dW1 = local_array((3, 1), f64)
     sum = f64(0.0)
     sum_2 = f64(0.0)
     for i in range(3):
@@ -65,15 +67,14 @@ def k1_loss(batch, x, t, learning_rate, dL_dW1, b1, W1, accuracy, loss):
 
 
 @program
-def step(batch, x, t, learning_rate, W1, b1, loss, accuracy, x_batch, t_batch, scratch_1, fault):
-    dL_dW1 = view(scratch_1, (3, 1))
-    k1_loss(batch, x, t, learning_rate, dL_dW1, b1, W1, accuracy, loss)
+def step(batch, x, t, learning_rate, W1, b1, loss, accuracy, x_batch, t_batch, fault):
+    k1_loss(batch, x, t, learning_rate, b1, W1, accuracy, loss)
 
 
 @program
 def epoch(
     first, last, batch_size, order, batch, totals, x, t, learning_rate, W1, b1, loss, accuracy,
-    x_batch, t_batch, scratch_1, fault,
+    x_batch, t_batch, fault,
 ):
     done = 0
     for number in range(first, last):
@@ -83,10 +84,7 @@ def epoch(
         gather_rows(x, order, start, x_rows)
         t_rows = view(t_batch, (rows, 1))
         gather_rows(t, order, start, t_rows)
-        step(
-            rows, x_rows, t_rows, learning_rate, W1, b1, loss, accuracy, x_batch, t_batch,
-            scratch_1, fault,
-        )
+        step(rows, x_rows, t_rows, learning_rate, W1, b1, loss, accuracy, x_batch, t_batch, fault)
         if fault[0] != 0 or not isfinite(loss[0]):
             break
         totals[0] += f64(rows) * f64(loss[0])

@@ -13,6 +13,7 @@ from chainrule.runtime.devices.cpu.library import (
     gather_rows,
     isfinite,
     kernel,
+    local_array,
     program,
     view,
 )
@@ -31,15 +32,16 @@ from chainrule.runtime.devices.cpu.library import (
 # net.py:16   gamma1 <- gamma1 + (sum_batch (dL/dz1 * z1 * (sum_axis2 (x - c1ᵀ)²))) * learning_rate
 # net.py:16   c1 <- c1 - learning_rate * dL/dc1
 @kernel
-def k1_loss(
-    batch, x, total, z1, t, learning_rate, dL_dW2, total_2, total_3, b2, W2, gamma1, c1, loss,
-):
+def k1_loss(batch, x, total, z1, t, learning_rate, b2, W2, gamma1, c1, loss):
+    dL_dW2 = local_array((5, 1), f32)
+    total_4 = local_array((5,), f32)
+    total_3 = local_array((5, 3), f32)
     sum = f64(0.0)
     for i in range(5):
         for j in range(3):
             total_3[i, j] = f32(0.0)
     for i in range(5):
-        total_2[i] = f32(0.0)
+        total_4[i] = f32(0.0)
     for i in range(5):
         dL_dW2[i, 0] = f32(0.0)
     sum_2 = f64(0.0)
@@ -65,42 +67,37 @@ def k1_loss(
             reshape_ij = product_ij * gamma1[j]
             for k in range(3):
                 total_3[j, k] = total_3[j, k] + f32(2.0) * (reshape_ij * (x[i, k] - c1[k, j]))
-            total_2[j] = total_2[j] + product_ij * total[i, j]
+            total_4[j] = total_4[j] + product_ij * total[i, j]
             dL_dW2[j, 0] = dL_dW2[j, 0] + z1[i, j] * dL_dy_i
         sum_2 = accumulate(sum_2, f64(dL_dy_i))
     dL_db2_0 = f32(sum_2)
-    total_4_0 = f32(sum)
+    total_2_0 = f32(sum)
     b2[0] = b2_0 - f32(learning_rate[0]) * dL_db2_0
     learning_rate_f32 = f32(learning_rate[0])
     for i in range(5):
         W2[i, 0] = W2[i, 0] - learning_rate_f32 * dL_dW2[i, 0]
     for i in range(5):
-        gamma1[i] = gamma1[i] + total_2[i] * learning_rate_f32
+        gamma1[i] = gamma1[i] + total_4[i] * learning_rate_f32
     for i in range(3):
         for j in range(5):
             c1[i, j] = c1[i, j] - learning_rate_f32 * total_3[j, i]
-    loss[0] = total_4_0 / f32(batch)
+    loss[0] = total_2_0 / f32(batch)
 
 
 @program
 def step(
     batch, x, t, learning_rate, c1, gamma1, W2, b2, loss, x_batch, t_batch, scratch_1, scratch_2,
-    scratch_3, scratch_4, scratch_5, fault,
+    fault,
 ):
     z1 = view(scratch_1, (batch, 5))
     total = view(scratch_2, (batch, 5))
-    dL_dW2 = view(scratch_3, (5, 1))
-    total_2 = view(scratch_4, (5,))
-    total_3 = view(scratch_5, (5, 3))
-    k1_loss(
-        batch, x, total, z1, t, learning_rate, dL_dW2, total_2, total_3, b2, W2, gamma1, c1, loss,
-    )
+    k1_loss(batch, x, total, z1, t, learning_rate, b2, W2, gamma1, c1, loss)
 
 
 @program
 def epoch(
     first, last, batch_size, order, batch, totals, x, t, learning_rate, c1, gamma1, W2, b2, loss,
-    x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, fault,
+    x_batch, t_batch, scratch_1, scratch_2, fault,
 ):
     done = 0
     for number in range(first, last):
@@ -112,7 +109,7 @@ def epoch(
         gather_rows(t, order, start, t_rows)
         step(
             rows, x_rows, t_rows, learning_rate, c1, gamma1, W2, b2, loss, x_batch, t_batch,
-            scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, fault,
+            scratch_1, scratch_2, fault,
         )
         if fault[0] != 0 or not isfinite(loss[0]):
             break

@@ -11,6 +11,7 @@ from chainrule.runtime.devices.cpu.library import (
     gather_rows,
     isfinite,
     kernel,
+    local_array,
     program,
     view,
 )
@@ -34,7 +35,8 @@ def k1_total(W1, total):
 # net.py:9   b1 <- b1 - learning_rate * dL/db1
 # net.py:9   W1 <- W1 - learning_rate * dL/dW1
 @kernel
-def k2_loss(batch, x, t, learning_rate, x_dL_dy, total, b1, W1, loss):
+def k2_loss(batch, x, t, learning_rate, total, b1, W1, loss):
+    x_dL_dy = local_array((3, 1), f32)
     sum = f64(0.0)
     for i in range(3):
         x_dL_dy[i, 0] = f32(0.0)
@@ -62,17 +64,16 @@ def k2_loss(batch, x, t, learning_rate, x_dL_dy, total, b1, W1, loss):
 
 
 @program
-def step(batch, x, t, learning_rate, W1, b1, loss, x_batch, t_batch, scratch_1, scratch_2, fault):
+def step(batch, x, t, learning_rate, W1, b1, loss, x_batch, t_batch, scratch_1, fault):
     total = view(scratch_1, (1,))
-    x_dL_dy = view(scratch_2, (3, 1))
     k1_total(W1, total)
-    k2_loss(batch, x, t, learning_rate, x_dL_dy, total, b1, W1, loss)
+    k2_loss(batch, x, t, learning_rate, total, b1, W1, loss)
 
 
 @program
 def epoch(
     first, last, batch_size, order, batch, totals, x, t, learning_rate, W1, b1, loss, x_batch,
-    t_batch, scratch_1, scratch_2, fault,
+    t_batch, scratch_1, fault,
 ):
     done = 0
     for number in range(first, last):
@@ -82,10 +83,7 @@ def epoch(
         gather_rows(x, order, start, x_rows)
         t_rows = view(t_batch, (rows, 1))
         gather_rows(t, order, start, t_rows)
-        step(
-            rows, x_rows, t_rows, learning_rate, W1, b1, loss, x_batch, t_batch, scratch_1,
-            scratch_2, fault,
-        )
+        step(rows, x_rows, t_rows, learning_rate, W1, b1, loss, x_batch, t_batch, scratch_1, fault)
         if fault[0] != 0 or not isfinite(loss[0]):
             break
         totals[0] += f64(rows) * f64(loss[0])

@@ -15,10 +15,12 @@ from chainrule.runtime.devices.cpu.library import (
     gather_rows,
     isfinite,
     kernel,
+    local_array,
     log1p,
     matmul,
     matmul_tn,
     maximum,
+    prange,
     program,
     sigmoid,
     sign,
@@ -46,40 +48,65 @@ from chainrule.runtime.devices.cpu.library import (
 # net.py:10   b1 <- b1 - learning_rate * dL/db1 / √(rmsprop_v_b1 + epsilon)
 @kernel
 def k1_loss(
-    batch, x, W1, x_W1, h1, t, dL_dz1, learning_rate, rho, epsilon, dL_dW2, dL_db1, b2,
-    rmsprop_v_b2, W2, rmsprop_v_W2, b1, rmsprop_v_b1, loss,
+    batch, x, W1, t, dL_dz1, total_parts, dL_db1_parts, dL_dW2_parts, dL_db2_parts, learning_rate,
+    rho, epsilon, b2, rmsprop_v_b2, W2, rmsprop_v_W2, b1, rmsprop_v_b1, loss,
 ):
-    matmul(x, W1, x_W1)
-    sum = f64(0.0)
+    dL_dW2 = local_array((4, 1), f32)
+    dL_db1 = local_array((4,), f32)
+    b2_0 = b2[0]
+    for first in prange(0, batch, 32):
+        last = min(first + 32, batch)
+        panel = first // 32
+        x_W1 = local_array((32, 4), f32)
+        h1 = local_array((32, 4), f32)
+        matmul(x[first:last], W1, x_W1[0 : last - first])
+        sum = f64(0.0)
+        for i in range(4):
+            dL_db1_parts[panel, i] = f32(0.0)
+        for i in range(4):
+            dL_dW2_parts[panel, i, 0] = f32(0.0)
+        sum_2 = f64(0.0)
+        for i in range(first, last):
+            sum_3 = f64(0.0)
+            for j in range(4):
+                z1_ij = x_W1[i - first, j] + b1[j]
+                h1_ij = maximum(z1_ij, f32(0.0)) + log1p(exp(-abs(z1_ij)))
+                h1[i - first, j] = h1_ij
+                sum_3 = accumulate(sum_3, f64(h1_ij * W2[j, 0]))
+            h1_W2_i = f32(sum_3)
+            difference_i = t[i, 0] - (h1_W2_i + b2_0)
+            size_i = abs(difference_i)
+            test_i = size_i <= f32(1.0)
+            product_i = f32(0.5) * (difference_i * difference_i)
+            sum = accumulate(sum, f64(where(test_i, product_i, size_i - f32(0.5))))
+            ratio_i = sign(difference_i) / f32(batch)
+            dL_dy_i = -where(test_i, difference_i / f32(batch), ratio_i)
+            for j in range(4):
+                dL_dz1_ij = dL_dy_i * W2[j, 0] * sigmoid(x_W1[i - first, j] + b1[j])
+                dL_dz1[i, j] = dL_dz1_ij
+                dL_db1_parts[panel, j] = dL_db1_parts[panel, j] + dL_dz1_ij
+                dL_dW2_parts[panel, j, 0] = dL_dW2_parts[panel, j, 0] + h1[i - first, j] * dL_dy_i
+            sum_2 = accumulate(sum_2, f64(dL_dy_i))
+        dL_db2_parts[panel, 0] = sum_2
+        total_parts[panel] = sum
+    sum_4 = f64(0.0)
+    for i in range((batch + 31) // 32):
+        sum_4 = accumulate(sum_4, total_parts[i])
+    total_0 = f32(sum_4)
     for i in range(4):
         dL_db1[i] = f32(0.0)
+    for i in range((batch + 31) // 32):
+        for j in range(4):
+            dL_db1[j] = dL_db1[j] + dL_db1_parts[i, j]
     for i in range(4):
         dL_dW2[i, 0] = f32(0.0)
-    sum_2 = f64(0.0)
-    b2_0 = b2[0]
-    for i in range(batch):
-        sum_3 = f64(0.0)
+    for i in range((batch + 31) // 32):
         for j in range(4):
-            z1_ij = x_W1[i, j] + b1[j]
-            h1_ij = maximum(z1_ij, f32(0.0)) + log1p(exp(-abs(z1_ij)))
-            h1[i, j] = h1_ij
-            sum_3 = accumulate(sum_3, f64(h1_ij * W2[j, 0]))
-        h1_W2_i = f32(sum_3)
-        difference_i = t[i, 0] - (h1_W2_i + b2_0)
-        size_i = abs(difference_i)
-        test_i = size_i <= f32(1.0)
-        product_i = f32(0.5) * (difference_i * difference_i)
-        sum = accumulate(sum, f64(where(test_i, product_i, size_i - f32(0.5))))
-        ratio_i = sign(difference_i) / f32(batch)
-        dL_dy_i = -where(test_i, difference_i / f32(batch), ratio_i)
-        for j in range(4):
-            dL_dz1_ij = dL_dy_i * W2[j, 0] * sigmoid(x_W1[i, j] + b1[j])
-            dL_dz1[i, j] = dL_dz1_ij
-            dL_db1[j] = dL_db1[j] + dL_dz1_ij
-            dL_dW2[j, 0] = dL_dW2[j, 0] + h1[i, j] * dL_dy_i
-        sum_2 = accumulate(sum_2, f64(dL_dy_i))
-    dL_db2_0 = f32(sum_2)
-    total_0 = f32(sum)
+            dL_dW2[j, 0] = dL_dW2[j, 0] + dL_dW2_parts[i, j, 0]
+    sum_5 = f64(0.0)
+    for i in range((batch + 31) // 32):
+        sum_5 = accumulate(sum_5, dL_db2_parts[i, 0])
+    dL_db2_0 = f32(sum_5)
     rho_0 = rho[0]
     product = f32(f64(1.0) - rho_0) * (dL_db2_0 * dL_db2_0)
     new_rmsprop_v_b2 = f32(rho_0) * rmsprop_v_b2[0] + product
@@ -112,7 +139,8 @@ def k1_loss(
 # net.py:10   rmsprop_v_W1 <- rho * rmsprop_v_W1 + (1 - rho) * (dL/dW1)²
 # net.py:10   W1 <- W1 - learning_rate * dL/dW1 / √(rmsprop_v_W1 + epsilon)
 @kernel
-def k2_W1(x, dL_dz1, learning_rate, dL_dW1, rho, epsilon, W1, rmsprop_v_W1):
+def k2_W1(x, dL_dz1, learning_rate, rho, epsilon, W1, rmsprop_v_W1):
+    dL_dW1 = local_array((3, 4), f32)
     W1_flat = view(W1, (12,))
     dL_dW1_flat = view(dL_dW1, (12,))
     rmsprop_v_W1_flat = view(rmsprop_v_W1, (12,))
@@ -137,17 +165,16 @@ def step(
     rmsprop_v_W2, rmsprop_v_b2, loss, x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4,
     scratch_5, fault,
 ):
-    x_W1 = view(scratch_1, (batch, 4))
-    h1 = view(scratch_2, (batch, 4))
-    dL_dW2 = view(scratch_3, (4, 1))
-    dL_dW1 = view(scratch_3, (3, 4))
-    dL_db1 = view(scratch_4, (4,))
+    total_parts = view(scratch_1, ((batch + 31) // 32,))
+    dL_db1_parts = view(scratch_2, ((batch + 31) // 32, 4))
+    dL_dW2_parts = view(scratch_3, ((batch + 31) // 32, 4, 1))
+    dL_db2_parts = view(scratch_4, ((batch + 31) // 32, 1))
     dL_dz1 = view(scratch_5, (batch, 4))
     k1_loss(
-        batch, x, W1, x_W1, h1, t, dL_dz1, learning_rate, rho, epsilon, dL_dW2, dL_db1, b2,
-        rmsprop_v_b2, W2, rmsprop_v_W2, b1, rmsprop_v_b1, loss,
+        batch, x, W1, t, dL_dz1, total_parts, dL_db1_parts, dL_dW2_parts, dL_db2_parts,
+        learning_rate, rho, epsilon, b2, rmsprop_v_b2, W2, rmsprop_v_W2, b1, rmsprop_v_b1, loss,
     )
-    k2_W1(x, dL_dz1, learning_rate, dL_dW1, rho, epsilon, W1, rmsprop_v_W1)
+    k2_W1(x, dL_dz1, learning_rate, rho, epsilon, W1, rmsprop_v_W1)
 
 
 @program

@@ -13,9 +13,11 @@ from chainrule.runtime.devices.cpu.library import (
     gather_rows,
     isfinite,
     kernel,
+    local_array,
     matmul,
     matmul_nt,
     matmul_tn,
+    prange,
     program,
     tanh,
     view,
@@ -25,11 +27,14 @@ from chainrule.runtime.devices.cpu.library import (
 # net.py:7   z1 = x W1 + b1
 # net.py:7   h1 = tanh(z1)
 @kernel
-def k1_h1(batch, x, W1, x_W1, b1, h1):
-    matmul(x, W1, x_W1)
-    for i in range(batch):
-        for j in range(4):
-            h1[i, j] = tanh(x_W1[i, j] + b1[j])
+def k1_h1(batch, x, W1, b1, h1):
+    for first in prange(0, batch, 32):
+        last = min(first + 32, batch)
+        x_W1 = local_array((32, 4), f32)
+        matmul(x[first:last], W1, x_W1[0 : last - first])
+        for i in range(first, last):
+            for j in range(4):
+                h1[i, j] = tanh(x_W1[i - first, j] + b1[j])
 
 
 # net.py:8    y = h1 W2 + b2
@@ -38,19 +43,33 @@ def k1_h1(batch, x, W1, x_W1, b1, h1):
 #             L = sum((y - t)²) / (2 batch)
 # net.py:10   b2 <- b2 - learning_rate * dL/db2
 @kernel
-def k2_loss(batch, h1, W2, h1_W2, t, dL_dy, learning_rate, dL_db2, b2, loss):
-    matmul(h1, W2, h1_W2)
-    sum = f64(0.0)
+def k2_loss(batch, h1, W2, t, dL_dy, total_parts, dL_db2_parts, learning_rate, b2, loss):
+    dL_db2 = local_array((2,), f32)
+    for first in prange(0, batch, 32):
+        last = min(first + 32, batch)
+        panel = first // 32
+        h1_W2 = local_array((32, 2), f32)
+        matmul(h1[first:last], W2, h1_W2[0 : last - first])
+        sum = f64(0.0)
+        for i in range(2):
+            dL_db2_parts[panel, i] = f32(0.0)
+        for i in range(first, last):
+            for j in range(2):
+                difference_ij = h1_W2[i - first, j] + b2[j] - t[i, j]
+                sum = accumulate(sum, f64(difference_ij * difference_ij))
+                dL_dy_ij = f32(2.0) * difference_ij / f32(2 * batch)
+                dL_dy[i, j] = dL_dy_ij
+                dL_db2_parts[panel, j] = dL_db2_parts[panel, j] + dL_dy_ij
+        total_parts[panel] = sum
+    sum_2 = f64(0.0)
+    for i in range((batch + 31) // 32):
+        sum_2 = accumulate(sum_2, total_parts[i])
+    total_0 = f32(sum_2)
     for i in range(2):
         dL_db2[i] = f32(0.0)
-    for i in range(batch):
+    for i in range((batch + 31) // 32):
         for j in range(2):
-            difference_ij = h1_W2[i, j] + b2[j] - t[i, j]
-            sum = accumulate(sum, f64(difference_ij * difference_ij))
-            dL_dy_ij = f32(2.0) * difference_ij / f32(2 * batch)
-            dL_dy[i, j] = dL_dy_ij
-            dL_db2[j] = dL_db2[j] + dL_dy_ij
-    total_0 = f32(sum)
+            dL_db2[j] = dL_db2[j] + dL_db2_parts[i, j]
     learning_rate_f32 = f32(learning_rate[0])
     for i in range(2):
         b2[i] = b2[i] - learning_rate_f32 * dL_db2[i]
@@ -62,16 +81,26 @@ def k2_loss(batch, h1, W2, h1_W2, t, dL_dy, learning_rate, dL_db2, b2, loss):
 # net.py:7    dL/db1 = sum_batch dL/dz1
 # net.py:10   b1 <- b1 - learning_rate * dL/db1
 @kernel
-def k3_b1(batch, dL_dy, W2, dL_dh1, h1, dL_dz1, learning_rate, dL_db1, b1):
-    matmul_nt(dL_dy, W2, dL_dh1)
+def k3_b1(batch, dL_dy, W2, h1, dL_dz1, dL_db1_parts, learning_rate, b1):
+    dL_db1 = local_array((4,), f32)
+    for first in prange(0, batch, 32):
+        last = min(first + 32, batch)
+        panel = first // 32
+        dL_dh1 = local_array((32, 4), f32)
+        matmul_nt(dL_dy[first:last], W2, dL_dh1[0 : last - first])
+        for i in range(4):
+            dL_db1_parts[panel, i] = f32(0.0)
+        for i in range(first, last):
+            for j in range(4):
+                h1_ij = h1[i, j]
+                dL_dz1_ij = dL_dh1[i - first, j] * (f32(1.0) - h1_ij * h1_ij)
+                dL_dz1[i, j] = dL_dz1_ij
+                dL_db1_parts[panel, j] = dL_db1_parts[panel, j] + dL_dz1_ij
     for i in range(4):
         dL_db1[i] = f32(0.0)
-    for i in range(batch):
+    for i in range((batch + 31) // 32):
         for j in range(4):
-            h1_ij = h1[i, j]
-            dL_dz1_ij = dL_dh1[i, j] * (f32(1.0) - h1_ij * h1_ij)
-            dL_dz1[i, j] = dL_dz1_ij
-            dL_db1[j] = dL_db1[j] + dL_dz1_ij
+            dL_db1[j] = dL_db1[j] + dL_db1_parts[i, j]
     learning_rate_f32 = f32(learning_rate[0])
     for i in range(4):
         b1[i] = b1[i] - learning_rate_f32 * dL_db1[i]
@@ -80,7 +109,8 @@ def k3_b1(batch, dL_dy, W2, dL_dh1, h1, dL_dz1, learning_rate, dL_db1, b1):
 # net.py:7    dL/dW1 = xᵀ dL/dz1
 # net.py:10   W1 <- W1 - learning_rate * dL/dW1
 @kernel
-def k4_W1(x, dL_dz1, learning_rate, dL_dW1, W1):
+def k4_W1(x, dL_dz1, learning_rate, W1):
+    dL_dW1 = local_array((3, 4), f32)
     W1_flat = view(W1, (12,))
     dL_dW1_flat = view(dL_dW1, (12,))
     matmul_tn(x, dL_dz1, dL_dW1)
@@ -92,7 +122,8 @@ def k4_W1(x, dL_dz1, learning_rate, dL_dW1, W1):
 # net.py:8    dL/dW2 = h1ᵀ dL/dy
 # net.py:10   W2 <- W2 - learning_rate * dL/dW2
 @kernel
-def k5_W2(h1, dL_dy, learning_rate, dL_dW2, W2):
+def k5_W2(h1, dL_dy, learning_rate, W2):
+    dL_dW2 = local_array((4, 2), f32)
     W2_flat = view(W2, (8,))
     dL_dW2_flat = view(dL_dW2, (8,))
     matmul_tn(h1, dL_dy, dL_dW2)
@@ -106,21 +137,17 @@ def step(
     batch, x, t, learning_rate, W1, b1, W2, b2, loss, x_batch, t_batch, scratch_1, scratch_2,
     scratch_3, scratch_4, scratch_5, fault,
 ):
-    x_W1 = view(scratch_1, (batch, 4))
-    h1_W2 = view(scratch_1, (batch, 2))
-    dL_dh1 = view(scratch_1, (batch, 4))
-    h1 = view(scratch_2, (batch, 4))
-    dL_db2 = view(scratch_3, (2,))
-    dL_db1 = view(scratch_3, (4,))
-    dL_dW1 = view(scratch_3, (3, 4))
-    dL_dW2 = view(scratch_3, (4, 2))
+    h1 = view(scratch_1, (batch, 4))
+    total_parts = view(scratch_2, ((batch + 31) // 32,))
+    dL_db2_parts = view(scratch_3, ((batch + 31) // 32, 2))
+    dL_db1_parts = view(scratch_3, ((batch + 31) // 32, 4))
     dL_dy = view(scratch_4, (batch, 2))
     dL_dz1 = view(scratch_5, (batch, 4))
-    k1_h1(batch, x, W1, x_W1, b1, h1)
-    k2_loss(batch, h1, W2, h1_W2, t, dL_dy, learning_rate, dL_db2, b2, loss)
-    k3_b1(batch, dL_dy, W2, dL_dh1, h1, dL_dz1, learning_rate, dL_db1, b1)
-    k4_W1(x, dL_dz1, learning_rate, dL_dW1, W1)
-    k5_W2(h1, dL_dy, learning_rate, dL_dW2, W2)
+    k1_h1(batch, x, W1, b1, h1)
+    k2_loss(batch, h1, W2, t, dL_dy, total_parts, dL_db2_parts, learning_rate, b2, loss)
+    k3_b1(batch, dL_dy, W2, h1, dL_dz1, dL_db1_parts, learning_rate, b1)
+    k4_W1(x, dL_dz1, learning_rate, W1)
+    k5_W2(h1, dL_dy, learning_rate, W2)
 
 
 @program

@@ -21,11 +21,13 @@ from chainrule.runtime.devices.cpu.library import (
     inf,
     isfinite,
     kernel,
+    local_array,
     log,
     matmul,
     matmul_nt,
     matmul_tn,
     maximum,
+    prange,
     program,
     tanh,
     view,
@@ -41,31 +43,48 @@ from chainrule.runtime.devices.cpu.library import (
 #             size_loss = sum((size - t_size)²) / batch
 @kernel
 def k1_size_loss(
-    batch, x, W1, x_W1, b1, h1, W_size, h1_W_size, b_size, t_size, dL_dW_size, dL_db_size,
-    size_loss,
+    batch, x, W1, b1, h1, W_size, h1_W_size, b_size, t_size, total_parts, dL_dW_size_parts,
+    dL_db_size_parts, dL_dW_size, dL_db_size, size_loss,
 ):
-    matmul(x, W1, x_W1)
-    sum = f64(0.0)
+    b_size_0 = b_size[0]
+    for first in prange(0, batch, 32):
+        last = min(first + 32, batch)
+        panel = first // 32
+        x_W1 = local_array((32, 5), f32)
+        matmul(x[first:last], W1, x_W1[0 : last - first])
+        sum = f64(0.0)
+        for i in range(5):
+            dL_dW_size_parts[panel, i, 0] = f32(0.0)
+        sum_2 = f64(0.0)
+        for i in range(first, last):
+            sum_3 = f64(0.0)
+            for j in range(5):
+                h1_ij = tanh(x_W1[i - first, j] + b1[j])
+                h1[i, j] = h1_ij
+                sum_3 = accumulate(sum_3, f64(h1_ij * W_size[j, 0]))
+            h1_W_size_i = f32(sum_3)
+            h1_W_size[i, 0] = h1_W_size_i
+            difference_i = h1_W_size_i + b_size_0 - t_size[i, 0]
+            sum = accumulate(sum, f64(difference_i * difference_i))
+            dL_dsize_i = f32(2.0) * difference_i / f32(batch)
+            for j in range(5):
+                dL_dW_size_parts[panel, j, 0] = dL_dW_size_parts[panel, j, 0] + h1[i, j] * dL_dsize_i
+            sum_2 = accumulate(sum_2, f64(dL_dsize_i))
+        dL_db_size_parts[panel, 0] = sum_2
+        total_parts[panel] = sum
+    sum_4 = f64(0.0)
+    for i in range((batch + 31) // 32):
+        sum_4 = accumulate(sum_4, total_parts[i])
+    total_0 = f32(sum_4)
     for i in range(5):
         dL_dW_size[i, 0] = f32(0.0)
-    sum_2 = f64(0.0)
-    b_size_0 = b_size[0]
-    for i in range(batch):
-        sum_3 = f64(0.0)
+    for i in range((batch + 31) // 32):
         for j in range(5):
-            h1_ij = tanh(x_W1[i, j] + b1[j])
-            h1[i, j] = h1_ij
-            sum_3 = accumulate(sum_3, f64(h1_ij * W_size[j, 0]))
-        h1_W_size_i = f32(sum_3)
-        h1_W_size[i, 0] = h1_W_size_i
-        difference_i = h1_W_size_i + b_size_0 - t_size[i, 0]
-        sum = accumulate(sum, f64(difference_i * difference_i))
-        dL_dsize_i = f32(2.0) * difference_i / f32(batch)
-        for j in range(5):
-            dL_dW_size[j, 0] = dL_dW_size[j, 0] + h1[i, j] * dL_dsize_i
-        sum_2 = accumulate(sum_2, f64(dL_dsize_i))
-    dL_db_size[0] = f32(sum_2)
-    total_0 = f32(sum)
+            dL_dW_size[j, 0] = dL_dW_size[j, 0] + dL_dW_size_parts[i, j, 0]
+    sum_5 = f64(0.0)
+    for i in range((batch + 31) // 32):
+        sum_5 = accumulate(sum_5, dL_db_size_parts[i, 0])
+    dL_db_size[0] = f32(sum_5)
     size_loss[0] = total_0 / f32(batch)
 
 
@@ -77,31 +96,48 @@ def k1_size_loss(
 # net.py:11   b_kind <- b_kind - learning_rate * dL/db_kind
 @kernel
 def k2_loss(
-    batch, h1, W_kind, h1_W_kind, exponential, t_kind, dL_dkind, learning_rate, dL_db_kind,
-    size_loss, b_kind, kind_loss, loss, fault,
+    batch, h1, W_kind, t_kind, dL_dkind, total_parts_2, dL_db_kind_parts, learning_rate, size_loss,
+    b_kind, kind_loss, loss, fault,
 ):
-    matmul(h1, W_kind, h1_W_kind)
-    sum = f64(0.0)
+    dL_db_kind = local_array((3,), f32)
+    for first in prange(0, batch, 32):
+        last = min(first + 32, batch)
+        panel = first // 32
+        h1_W_kind = local_array((32, 3), f32)
+        exponential = local_array((32, 3), f32)
+        matmul(h1[first:last], W_kind, h1_W_kind[0 : last - first])
+        sum = f64(0.0)
+        for i in range(3):
+            dL_db_kind_parts[panel, i] = f32(0.0)
+        for i in range(first, last):
+            largest_2 = f32(-inf)
+            for j in range(3):
+                largest_2 = maximum(largest_2, h1_W_kind[i - first, j] + b_kind[j])
+            sum_2 = f64(0.0)
+            for j in range(3):
+                exponential_ij = exp(h1_W_kind[i - first, j] + b_kind[j] - largest_2)
+                exponential[i - first, j] = exponential_ij
+                sum_2 = accumulate(sum_2, f64(exponential_ij))
+            total_2_i = f32(sum_2)
+            place_i = checked(i64(t_kind[i]), 3, fault, 1)
+            difference_i = h1_W_kind[i - first, place_i] + b_kind[place_i] - largest_2
+            sum = accumulate(sum, f64(difference_i - log(total_2_i)))
+            t_kind_i = t_kind[i]
+            for j in range(3):
+                difference_ij = exponential[i - first, j] / total_2_i - f32(i32(j) == t_kind_i)
+                dL_dkind_ij = difference_ij / f32(batch)
+                dL_dkind[i, j] = dL_dkind_ij
+                dL_db_kind_parts[panel, j] = dL_db_kind_parts[panel, j] + dL_dkind_ij
+        total_parts_2[panel] = sum
+    sum_3 = f64(0.0)
+    for i in range((batch + 31) // 32):
+        sum_3 = accumulate(sum_3, total_parts_2[i])
+    total_3_0 = f32(sum_3)
     for i in range(3):
         dL_db_kind[i] = f32(0.0)
-    for i in range(batch):
-        largest_2 = f32(-inf)
+    for i in range((batch + 31) // 32):
         for j in range(3):
-            largest_2 = maximum(largest_2, h1_W_kind[i, j] + b_kind[j])
-        sum_2 = f64(0.0)
-        for j in range(3):
-            exponential_ij = exp(h1_W_kind[i, j] + b_kind[j] - largest_2)
-            exponential[i, j] = exponential_ij
-            sum_2 = accumulate(sum_2, f64(exponential_ij))
-        total_2_i = f32(sum_2)
-        place_i = checked(i64(t_kind[i]), 3, fault, 1)
-        sum = accumulate(sum, f64(h1_W_kind[i, place_i] + b_kind[place_i] - largest_2 - log(total_2_i)))
-        t_kind_i = t_kind[i]
-        for j in range(3):
-            dL_dkind_ij = (exponential[i, j] / total_2_i - f32(i32(j) == t_kind_i)) / f32(batch)
-            dL_dkind[i, j] = dL_dkind_ij
-            dL_db_kind[j] = dL_db_kind[j] + dL_dkind_ij
-    total_3_0 = f32(sum)
+            dL_db_kind[j] = dL_db_kind[j] + dL_db_kind_parts[i, j]
     learning_rate_f32 = f32(learning_rate[0])
     for i in range(3):
         b_kind[i] = b_kind[i] - learning_rate_f32 * dL_db_kind[i]
@@ -115,20 +151,29 @@ def k2_loss(
 # net.py:6   dL/db1 = sum_batch dL/dz1
 @kernel
 def k3_dL_db1(
-    batch, dL_dkind, W_kind, dL_dkind_W_kind, h1_W_size, b_size, t_size, W_size, h1, dL_dz1, dL_db1,
+    batch, dL_dkind, W_kind, h1_W_size, b_size, t_size, W_size, h1, dL_dz1, dL_db1_parts, dL_db1,
 ):
-    matmul_nt(dL_dkind, W_kind, dL_dkind_W_kind)
+    b_size_0 = b_size[0]
+    for first in prange(0, batch, 32):
+        last = min(first + 32, batch)
+        panel = first // 32
+        dL_dkind_W_kind = local_array((32, 5), f32)
+        matmul_nt(dL_dkind[first:last], W_kind, dL_dkind_W_kind[0 : last - first])
+        for i in range(5):
+            dL_db1_parts[panel, i] = f32(0.0)
+        for i in range(first, last):
+            dL_dsize_i = f32(2.0) * (h1_W_size[i, 0] + b_size_0 - t_size[i, 0]) / f32(batch)
+            for j in range(5):
+                h1_ij = h1[i, j]
+                dL_dh1_ij = dL_dkind_W_kind[i - first, j] + dL_dsize_i * W_size[j, 0]
+                dL_dz1_ij = dL_dh1_ij * (f32(1.0) - h1_ij * h1_ij)
+                dL_dz1[i, j] = dL_dz1_ij
+                dL_db1_parts[panel, j] = dL_db1_parts[panel, j] + dL_dz1_ij
     for i in range(5):
         dL_db1[i] = f32(0.0)
-    b_size_0 = b_size[0]
-    for i in range(batch):
-        dL_dsize_i = f32(2.0) * (h1_W_size[i, 0] + b_size_0 - t_size[i, 0]) / f32(batch)
+    for i in range((batch + 31) // 32):
         for j in range(5):
-            h1_ij = h1[i, j]
-            dL_dh1_ij = dL_dkind_W_kind[i, j] + dL_dsize_i * W_size[j, 0]
-            dL_dz1_ij = dL_dh1_ij * (f32(1.0) - h1_ij * h1_ij)
-            dL_dz1[i, j] = dL_dz1_ij
-            dL_db1[j] = dL_db1[j] + dL_dz1_ij
+            dL_db1[j] = dL_db1[j] + dL_db1_parts[i, j]
 
 
 # net.py:11   b_size <- b_size - learning_rate * dL/db_size
@@ -156,7 +201,8 @@ def k6_b1(learning_rate, dL_db1, b1):
 # net.py:6    dL/dW1 = xᵀ dL/dz1
 # net.py:11   W1 <- W1 - learning_rate * dL/dW1
 @kernel
-def k7_W1(x, dL_dz1, learning_rate, dL_dW1, W1):
+def k7_W1(x, dL_dz1, learning_rate, W1):
+    dL_dW1 = local_array((4, 5), f32)
     W1_flat = view(W1, (20,))
     dL_dW1_flat = view(dL_dW1, (20,))
     matmul_tn(x, dL_dz1, dL_dW1)
@@ -168,7 +214,8 @@ def k7_W1(x, dL_dz1, learning_rate, dL_dW1, W1):
 # net.py:8    dL/dW_kind = h1ᵀ dL/dkind
 # net.py:11   W_kind <- W_kind - learning_rate * dL/dW_kind
 @kernel
-def k8_W_kind(h1, dL_dkind, learning_rate, dL_dW_kind, W_kind):
+def k8_W_kind(h1, dL_dkind, learning_rate, W_kind):
+    dL_dW_kind = local_array((5, 3), f32)
     W_kind_flat = view(W_kind, (15,))
     dL_dW_kind_flat = view(dL_dW_kind, (15,))
     matmul_tn(h1, dL_dkind, dL_dW_kind)
@@ -181,46 +228,46 @@ def k8_W_kind(h1, dL_dkind, learning_rate, dL_dW_kind, W_kind):
 def step(
     batch, x, t_size, t_kind, learning_rate, W1, b1, W_size, b_size, W_kind, b_kind, loss,
     size_loss, kind_loss, x_batch, t_size_batch, t_kind_batch, scratch_1, scratch_2, scratch_3,
-    scratch_4, scratch_5, scratch_6, scratch_7, scratch_8, fault,
+    scratch_4, scratch_5, scratch_6, scratch_7, scratch_8, scratch_9, scratch_10, fault,
 ):
-    x_W1 = view(scratch_1, (batch, 5))
-    h1_W_kind = view(scratch_1, (batch, 3))
-    dL_dkind_W_kind = view(scratch_1, (batch, 5))
-    h1 = view(scratch_2, (batch, 5))
-    h1_W_size = view(scratch_3, (batch, 1))
-    dL_db_size = view(scratch_4, (1,))
-    dL_dW1 = view(scratch_4, (4, 5))
-    dL_dW_kind = view(scratch_4, (5, 3))
-    dL_dW_size = view(scratch_5, (5, 1))
-    exponential = view(scratch_6, (batch, 3))
-    dL_dz1 = view(scratch_6, (batch, 5))
-    dL_db_kind = view(scratch_7, (3,))
-    dL_db1 = view(scratch_7, (5,))
+    h1 = view(scratch_1, (batch, 5))
+    total_parts = view(scratch_2, ((batch + 31) // 32,))
+    total_parts_2 = view(scratch_2, ((batch + 31) // 32,))
+    dL_dW_size_parts = view(scratch_3, ((batch + 31) // 32, 5, 1))
+    dL_db_kind_parts = view(scratch_3, ((batch + 31) // 32, 3))
+    dL_db1_parts = view(scratch_3, ((batch + 31) // 32, 5))
+    dL_db_size_parts = view(scratch_4, ((batch + 31) // 32, 1))
+    h1_W_size = view(scratch_5, (batch, 1))
+    dL_db_size = view(scratch_6, (1,))
+    dL_dW_size = view(scratch_7, (5, 1))
     dL_dkind = view(scratch_8, (batch, 3))
+    dL_db1 = view(scratch_9, (5,))
+    dL_dz1 = view(scratch_10, (batch, 5))
     k1_size_loss(
-        batch, x, W1, x_W1, b1, h1, W_size, h1_W_size, b_size, t_size, dL_dW_size, dL_db_size,
-        size_loss,
+        batch, x, W1, b1, h1, W_size, h1_W_size, b_size, t_size, total_parts, dL_dW_size_parts,
+        dL_db_size_parts, dL_dW_size, dL_db_size, size_loss,
     )
     k2_loss(
-        batch, h1, W_kind, h1_W_kind, exponential, t_kind, dL_dkind, learning_rate, dL_db_kind,
+        batch, h1, W_kind, t_kind, dL_dkind, total_parts_2, dL_db_kind_parts, learning_rate,
         size_loss, b_kind, kind_loss, loss, fault,
     )
     k3_dL_db1(
-        batch, dL_dkind, W_kind, dL_dkind_W_kind, h1_W_size, b_size, t_size, W_size, h1, dL_dz1,
+        batch, dL_dkind, W_kind, h1_W_size, b_size, t_size, W_size, h1, dL_dz1, dL_db1_parts,
         dL_db1,
     )
     k4_b_size(learning_rate, dL_db_size, b_size)
     k5_W_size(learning_rate, dL_dW_size, W_size)
     k6_b1(learning_rate, dL_db1, b1)
-    k7_W1(x, dL_dz1, learning_rate, dL_dW1, W1)
-    k8_W_kind(h1, dL_dkind, learning_rate, dL_dW_kind, W_kind)
+    k7_W1(x, dL_dz1, learning_rate, W1)
+    k8_W_kind(h1, dL_dkind, learning_rate, W_kind)
 
 
 @program
 def epoch(
     first, last, batch_size, order, batch, totals, x, t_size, t_kind, learning_rate, W1, b1, W_size,
     b_size, W_kind, b_kind, loss, size_loss, kind_loss, x_batch, t_size_batch, t_kind_batch,
-    scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, scratch_8, fault,
+    scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, scratch_8,
+    scratch_9, scratch_10, fault,
 ):
     done = 0
     for number in range(first, last):
@@ -235,7 +282,8 @@ def epoch(
         step(
             rows, x_rows, t_size_rows, t_kind_rows, learning_rate, W1, b1, W_size, b_size, W_kind,
             b_kind, loss, size_loss, kind_loss, x_batch, t_size_batch, t_kind_batch, scratch_1,
-            scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, scratch_8, fault,
+            scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, scratch_8, scratch_9,
+            scratch_10, fault,
         )
         if fault[0] != 0 or not isfinite(loss[0]):
             break

@@ -48,9 +48,9 @@ def by_numba(program: Program, arrays: dict[str, Any]) -> dict[str, Any]:
 
 
 def training() -> tuple[Program, dict[str, Any]]:
-    """A step with random numbers, labels, products, sums and Adam."""
-    layers = [cr.Dense(7, "tanh"), cr.Dropout(0.4), cr.Dense(3)]
-    return step_of(cr.Sequential([cr.Input((5,)), *layers]))
+    """A step with random numbers, labels, products in panels, sums and Adam."""
+    layers = [cr.Dense(70, "tanh"), cr.Dropout(0.4), cr.Dense(3)]
+    return step_of(cr.Sequential([cr.Input((90,)), *layers]))
 
 
 def rows() -> tuple[Program, dict[str, Any]]:
@@ -65,7 +65,7 @@ def step_of(model: cr.Model) -> tuple[Program, dict[str, Any]]:
     program, random = emitted(model._request("train")), np.random.default_rng(0)
     arrays: dict[str, Any] = {}
     for b in program.of("input", "setting", "param", "state"):
-        shape, dtype = b.shape({"batch": 6}), b.type.dtype
+        shape, dtype = b.shape({"batch": 41}), b.type.dtype
         whole = random.integers(0, 3, shape) if dtype.startswith("int") else None
         drawn = random.uniform(0.1, 0.9, shape) if whole is None else whole
         arrays[b.name] = np.asarray(drawn).astype(dtype)

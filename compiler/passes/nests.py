@@ -1,0 +1,78 @@
+"""What is found by going through the loops of a kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from ..ir import Node
+from ..types import Dim, mul, product
+from .loops import Entry, Finish, Kernel, Loop, Start, Statement, in_place
+
+Item = TypeVar("Item")
+
+
+def placed(
+    entries: Iterable[Entry], around: tuple[Loop, ...] = ()
+) -> Iterator[tuple[tuple[Loop, ...], Statement]]:
+    """The statements of loops, in order, each with the loops that it stands in."""
+    for entry in entries:
+        if isinstance(entry, Statement):
+            yield around, entry
+        elif isinstance(entry, Loop):
+            yield from placed(entry.body, (*around, entry))
+
+
+def times(around: Iterable[Loop]) -> Dim:
+    """How often the body of loops inside each other runs, at most."""
+    axes = [loop.axis for loop in around]
+    known = product(tuple(x.attr("dim") for x in axes if not x.operands))
+    spans = [x.attr("most") for x in axes if x.operands]
+    return mul(known, spans[-1]) if spans else known
+
+
+def units(entries: Iterable[Item]) -> Iterator[list[Item]]:
+    """Entries one by one, but a loop together with the starts and ends of its reductions."""
+    unit: list[Item] = []
+    for entry in entries:
+        if unit and not isinstance(entry, Finish) and not isinstance(unit[-1], Start):
+            yield unit
+            unit = []
+        unit.append(entry)
+    if unit:
+        yield unit
+
+
+def unforwarded(kernel: Kernel) -> dict[Node, None]:
+    """Tensors of which an element is read that was not computed right before in the same loops."""
+    needed: dict[Node, None] = {}
+    core = kernel.core
+    if core is not None:
+        needed.update(dict.fromkeys((core.node, *core.operands, *core.work)))
+
+    def visit(entries: Iterable[Entry], known: set[Node]) -> None:
+        for entry in entries:
+            if isinstance(entry, Loop):
+                visit(entry.body, set(known))
+            elif isinstance(entry, Finish):
+                known.add(entry.statement.result)
+            elif isinstance(entry, Statement):
+                for found in entry.loads:
+                    if found not in known:
+                        needed[found.operands[0]] = None
+                if not entry.combine and not in_place(entry.target):
+                    known.add(entry.result)
+
+    visit(kernel.entries, set())
+    return needed
+
+
+def loops(entries: Iterable[Entry]) -> int:
+    """How many loops stand inside each other, at most, those of a start included."""
+    deepest = 0
+    for entry in entries:
+        if isinstance(entry, Loop):
+            deepest = max(deepest, 1 + loops(entry.body))
+        elif isinstance(entry, Start) and not entry.statement.local:
+            deepest = max(deepest, entry.statement.target.type.ndim)
+    return deepest

@@ -1,0 +1,262 @@
+"""Panels: some rows of a product go through the loops behind it before the next are computed.
+
+What only these loops read is never there as a whole: a panel's rows lie in memory of the function's
+own, where they are still in the cache when they are read. Panels need nothing of each other, so
+they may be computed in any order. What is added up over all rows is added up for each panel, and
+then over the panels, one after the other: the result depends on sizes alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ..ir import CONST, Node, make
+from ..types import BYTES, FLOATS, Dim, Shape, divide, product
+from .flatten import flatten
+from .loops import (
+    AXIS,
+    PARTS,
+    TURN,
+    Entry,
+    Finish,
+    Kernel,
+    Loop,
+    Panel,
+    Start,
+    Statement,
+    axis,
+    given,
+    in_place,
+    load,
+    positions,
+    statements,
+)
+from .nests import unforwarded, units
+from .wholes import Core
+
+# Bytes: half of a first-level cache, which holds what a kernel has for itself at once, and a part
+# of the second level, which a panel may fill.
+SMALL = 16 * 1024
+LARGE = 128 * 1024
+# Rows of a product: so many fill registers, and so many make good use of what is read for them.
+TILE = 8
+ROWS = 32
+PARTED = ("sum", "prod", "max", "min", "any", "all")
+NUMBERS = ("int32", "int64", *FLOATS)
+
+
+def in_panels(kernels: Sequence[Kernel], outputs: Iterable[Node]) -> tuple[Kernel, ...]:
+    """Kernels with panels where they have a product, and with what they keep to themselves.
+
+    Args:
+        kernels: in order.
+        outputs: tensors that have to lie in memory.
+    """
+    used = Counter(x for kernel in kernels for x in {**kernel.reads(), **kernel.writes()})
+    shared = {*outputs, *(x for x, times in used.items() if times > 1)}
+    return tuple(_flat(_paneled(kernel, shared)) for kernel in kernels)
+
+
+def _flat(kernel: Kernel) -> Kernel:
+    """The kernel with short loops inside each other as long ones."""
+    body = tuple(map(flatten, kernel.body))
+    if kernel.panel is None:
+        return replace(kernel, body=body)
+    panel = replace(kernel.panel, body=tuple(map(flatten, kernel.panel.body)))
+    return replace(kernel, body=body, panel=panel)
+
+
+def _paneled(kernel: Kernel, shared: Container[Node]) -> Kernel:
+    """The kernel in panels, if it can be, and what it keeps to itself."""
+    if not isinstance(kernel.core, Core | None):
+        return kernel
+    if kernel.core is not None:
+        split = _Split(kernel.core)
+        for unit in units(kernel.body):
+            split.add(unit)
+        panel = split.panel(shared)
+        if panel is not None:
+            kernel = replace(kernel, body=tuple(split.behind), panel=panel)
+    return replace(kernel, local=tuple(_local(kernel, shared)))
+
+
+def _local(kernel: Kernel, shared: Container[Node]) -> list[Node]:
+    """Tensors that nobody else needs and that are small."""
+    found, room = [], SMALL
+    made = kernel.writes().keys() - {*kernel.own, *kernel.rows}
+    for x in unforwarded(kernel):
+        if x not in made or x in shared or not _can_be_local(x):
+            continue
+        size = x.type.size
+        if isinstance(size, int) and 0 < size * BYTES[x.dtype] <= room:
+            found.append(x)
+            room -= size * BYTES[x.dtype]
+    return found
+
+
+@dataclass(slots=True)
+class _Split:
+    """The loops of a kernel that can be in panels, and the others.
+
+    Attributes:
+        core: the product.
+        inside: what is in panels.
+        behind: what comes behind them.
+    """
+
+    core: Core
+    inside: list[Entry] = field(default_factory=list)
+    behind: list[Entry] = field(default_factory=list)
+    _rows: set[Node] = field(init=False)  # written in panels, in the loop's own row
+    _across: set[Node] = field(init=False)  # read in panels, in other rows too
+    _written: set[Node] = field(default_factory=set)  # behind them
+    _read: set[Node] = field(default_factory=set)  # behind them
+
+    def __post_init__(self) -> None:
+        """Nothing is there but the product."""
+        self._rows, self._across = {self.core.node}, set(self.core.operands)
+
+    @property
+    def dim(self) -> Dim:
+        """How many rows there are: the first axis of the product."""
+        return next(dim for dim in self.core.node.shape if dim != 1)
+
+    def _own(self, index: Sequence[Node], dims: Shape) -> bool:
+        """Whether an element is in the row that the loop is at."""
+        first = next((i for i, dim in enumerate(dims) if dim != 1), None)
+        return first is not None and index[first] is axis(0, self.dim)
+
+    def add(self, unit: Sequence[Entry]) -> None:
+        """A loop with the starts and ends of its reductions, or something else."""
+        members = list(statements(unit))
+        written = {member.target for member in members}
+        totals = {member.target for member in members if _total(member)}
+        loads = [found for member in members for found in member.loads]
+        read = {found.operands[0] for found in loads}
+        across = {x.operands[0] for x in loads if not self._own(positions(x), x.attr("shape"))}
+        if (
+            any(isinstance(entry, Loop) and entry.axis is axis(0, self.dim) for entry in unit)
+            and all(map(self._divides, members))
+            and not across & (self._rows | written)
+            and not written & (self._across | across | self._read)
+            and not read & (self._written | totals)
+        ):
+            self._rows |= written - totals
+            self._across |= across
+            self._written |= totals
+            self.inside.extend(unit)
+        else:
+            self._written |= written
+            self._read |= read
+            self.behind.extend(unit)
+
+    def _divides(self, member: Statement) -> bool:
+        """Whether a statement can be done row by row, or added up in parts."""
+        if not _total(member):
+            return self._own(member.index, member.target.shape)
+        if member.combine not in PARTED or in_place(member.target):
+            return False
+        known = all(
+            x.op is CONST or (x.op is AXIS and x.attr("depth") and not x.operands)
+            for x in member.index
+        )
+        size = member.target.type.size
+        return known and isinstance(size, int) and size * BYTES[member.target.dtype] <= SMALL
+
+    def panel(self, shared: Container[Node]) -> Panel | None:
+        """The panel, if it is of any use; what is added up in it is then added up behind it."""
+        local = [x for x in self._alone(shared) if isinstance(_row(x, self.dim), int)]
+        widest = max((*map(self._bytes, local), self._bytes(self.core.node)))
+        count = _count(self.core, self.dim, max(widest, sum(map(self._bytes, local))))
+        if not self.inside or count is None:
+            return None
+        panel = Panel(self.dim, count, (), tuple(local))
+        parts = {m: _in_parts(m, panel.count) for m in statements(self.inside) if _total(m)}
+        self.behind[:0] = [entry for pair in parts.items() for entry in _added(*pair)]
+        return replace(panel, body=tuple(_replaced(entry, parts) for entry in self.inside))
+
+    def _bytes(self, x: Node) -> int:
+        """The size of a tensor's row, 0 where it is not known."""
+        size = _row(x, self.dim)
+        return size * BYTES[x.dtype] if isinstance(size, int) else 0
+
+    def _alone(self, shared: Container[Node]) -> list[Node]:
+        """Tensors that only the panel needs, of which it has its own rows."""
+        needed = unforwarded(Kernel(self.core, tuple(self.inside)))
+        rows = self._rows - self._read - self._written
+        return [x for x in needed if x in rows and x not in shared and _can_be_local(x)]
+
+
+def _can_be_local(x: Node) -> bool:
+    return x.dtype in NUMBERS and not given(x)
+
+
+def _row(x: Node, dim: Dim) -> Dim | None:
+    """The number of elements of each of so many rows."""
+    return divide(x.type.size, dim)
+
+
+def _count(core: Core, dim: Dim, size: int) -> int | None:
+    """How many rows a panel has, each of so many bytes; None where panels are of no use.
+
+    So many that they make whole tiles of the product's own rows, and that they fit in the cache.
+    """
+    height = divide(product((*core.batch, core.m)), dim)
+    if not isinstance(height, int) or not height or not size:
+        return None
+    if isinstance(dim, int) and dim * size <= SMALL:
+        return None
+    tile = 1 if core.batch else TILE // math.gcd(TILE, height)
+    most = ROWS if not isinstance(dim, int) else 2 * ROWS
+    count = min(max(most // height, tile), LARGE // size) // tile * tile
+    if not count or (isinstance(dim, int) and dim <= count):
+        return None
+    if isinstance(dim, int):
+        # Panels that are all alike are compiled for their size.
+        alike = (n for n in range(count, count // 2, -tile) if dim % n == 0)
+        return next(alike, count)
+    return count
+
+
+def _total(member: Statement) -> bool:
+    """Whether a statement combines the values of all rows."""
+    return bool(member.combine) and member.ready == 0
+
+
+def _in_parts(member: Statement, count: Dim) -> Statement:
+    """What is combined over all rows, combined for each panel."""
+    dtype = member.value.dtype if member.local else member.target.dtype
+    if member.local and member.combine == "sum" and dtype in FLOATS:
+        dtype = "float64"  # as sums are taken
+    parts = make(PARTS, (member.target,), count=count, dtype=dtype)
+    return replace(member, target=parts, index=(make(TURN, ()), *member.index))
+
+
+def _added(member: Statement, part: Statement) -> Iterator[Entry]:
+    """What was combined for each panel, combined for all of them, one after the other."""
+    count = part.target.shape[0]
+    axes = sorted({x for x in member.index if x.op is AXIS}, key=lambda x: x.attr("depth"))
+    moved = {x: axis(1 + i, x.attr("dim")) for i, x in enumerate(axes)}
+    index = tuple(moved.get(x, x) for x in member.index)
+    value = load(part.target, (axis(0, count), *index), part.target.shape)
+    domain = (count, *(x.attr("dim") for x in axes))
+    whole = replace(member, domain=domain, index=index, value=value)
+    entry: Entry = whole
+    for x in reversed((axis(0, count), *moved.values())):
+        entry = Loop(x, (entry,))
+    yield Start(whole)
+    yield entry
+    if whole.local:
+        yield Finish(whole)
+
+
+def _replaced(entry: Entry, known: Mapping[Statement, Statement]) -> Entry:
+    """An entry with other statements."""
+    if isinstance(entry, Statement):
+        return known.get(entry, entry)
+    if isinstance(entry, Loop):
+        return Loop(entry.axis, tuple(_replaced(x, known) for x in entry.body))
+    return type(entry)(known.get(entry.statement, entry.statement))

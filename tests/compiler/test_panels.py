@@ -1,0 +1,157 @@
+"""Panels: what is in them, what stands behind them, and what is never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from chainrule.compiler.ir import OPS, Graph, Node, leaf, make
+from chainrule.compiler.ops import index, linear, reduce, shape
+from chainrule.compiler.ops.arithmetic import maximum
+from chainrule.compiler.ops.elementary import tanh
+from chainrule.compiler.passes import panels
+from chainrule.compiler.passes.loops import PARTS, Kernel, Panel, Schedule, statements
+from chainrule.compiler.passes.lower import Lower
+from chainrule.compiler.passes.schedule import schedule
+from chainrule.compiler.targets.cpu import TARGET
+from chainrule.compiler.types import TensorType, symbol
+
+BATCH = symbol("batch")
+
+
+def tensor(name: str, *dims: Any, role: Any = "input", dtype: str = "float32") -> Node:
+    return leaf(name, TensorType(dtype, dims), role)
+
+
+def scheduled(outputs: Iterable[Node], updates: Iterable[tuple[Node, Node]] = ()) -> Schedule:
+    named = tuple((f"y{i}", node) for i, node in enumerate(outputs))
+    updates = tuple(updates)
+    leaves = {x for x in Graph("g", outputs=named, updates=updates).nodes() if x.op.name == "leaf"}
+    params = tuple(old for old, _ in updates)
+    inputs = tuple(x for x in leaves if x not in params)
+    graph = Graph("g", inputs, params, (), named, updates)
+    return schedule(Lower(TARGET.spells)(graph))
+
+
+def only(planned: Schedule) -> tuple[Kernel, Panel]:
+    (kernel,) = planned.kernels
+    assert kernel.panel is not None
+    return kernel, kernel.panel
+
+
+def product(columns: int = 5) -> Node:
+    return linear.matmul(tensor("x", BATCH, 7), tensor("w", 7, columns))
+
+
+def test_a_product_that_one_loop_reads_is_never_stored() -> None:
+    z = product()
+    kernel, panel = only(scheduled([tanh(z)]))
+    assert panel.local == (z,)
+    assert not kernel.body
+    assert z not in scheduled([tanh(z)]).stored
+
+
+def test_a_product_that_others_read_is_stored() -> None:
+    z = product()
+    planned = scheduled([z, tanh(z)])
+    _, panel = only(planned)
+    assert not panel.local
+    assert z in planned.stored
+
+
+def test_reductions_of_rows_are_in_the_panel() -> None:
+    _, panel = only(scheduled([make(reduce.SOFTMAX, (product(),), axes=(1,))]))
+    assert {s.combine for s in statements(panel.body)} == {"", "max", "sum"}
+    assert len(panel.local) == 2  # the product, and the exponentials
+
+
+@pytest.mark.parametrize("combine", ["sum", "prod", "max", "min"])
+def test_what_all_rows_make_is_made_in_parts(combine: str) -> None:
+    z = product()
+    axes = (0, 1)
+    kernel, panel = only(scheduled([make(OPS[combine], (z,), axes=axes)]))
+    (part,), (whole,) = statements(panel.body), statements(kernel.body)
+    assert part.target.op is PARTS
+    assert part.target.dtype == ("float64" if combine == "sum" else "float32")
+    assert str(part.target.shape[0]) == "((batch + 31) // 32)"
+    assert [load.operands[0] for load in whole.loads] == [part.target]
+    assert part.combine == whole.combine == combine
+
+
+def test_sums_of_columns_are_made_in_parts() -> None:
+    kernel, panel = only(scheduled([reduce.sum(tanh(product()), axes=(0,))]))
+    (part,), (whole,) = statements(panel.body), statements(kernel.body)
+    assert (part.ready, part.local) == (whole.ready, whole.local) == (0, False)
+    assert panel.local
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        lambda z: shape.flip(z, (0,)) + z,
+        lambda z: reduce.sum(z, axes=(0,)) + z,
+        lambda z: make(reduce.ARGMAX, (z,), axis=0),
+        lambda z: make(reduce.CUMULATIVE_SUM, (z,), axis=0),
+        lambda z: make(index.ADD_AT, (z, tensor("i", BATCH, dtype="int32")), axis=0, dim=9),
+    ],
+    ids=["other rows", "all rows", "which row", "rows before", "scattered"],
+)
+def test_what_needs_other_rows_stands_behind(of: Any) -> None:
+    z = product()
+    planned = scheduled([of(z)])
+    assert z in planned.stored
+    assert all(kernel.panel is None or z not in kernel.panel.local for kernel in planned.kernels)
+
+
+def gradient_and_update(rows: int, columns: int) -> Schedule:
+    x, g = tensor("x", BATCH, rows), tensor("g", BATCH, columns)
+    w = tensor("w", rows, columns, role="param")
+    step = linear.contract(x, g, "bm", "bn", "mn")
+    return scheduled([], [(w, w - 0.1 * step)])
+
+
+def test_the_gradient_of_a_weight_is_never_stored() -> None:
+    kernel, panel = only(gradient_and_update(784, 128))
+    assert (panel.rows, panel.whole) == (56, True)
+    assert panel.local == (kernel.core.node,)  # type: ignore[union-attr]
+    assert not kernel.body
+
+
+def test_a_small_weight_is_one_panel() -> None:
+    planned = gradient_and_update(32, 10)
+    (kernel,) = planned.kernels
+    assert kernel.panel is None
+    assert kernel.local == (kernel.core.node,)  # type: ignore[union-attr]
+    assert not planned.stored
+
+
+@pytest.mark.parametrize("rows", [100, 784, 800, 1024, 4099])
+@pytest.mark.parametrize("columns", [10, 128, 1000, 4096])
+def test_a_panel_has_tiles_of_rows_that_fit_in_the_cache(rows: int, columns: int) -> None:
+    (kernel,) = gradient_and_update(rows, columns).kernels
+    if kernel.panel is None:
+        assert rows * columns * 4 <= panels.SMALL
+        return
+    assert kernel.panel.rows % panels.TILE == 0
+    assert kernel.panel.rows * columns * 4 <= panels.LARGE
+    assert kernel.panel.whole == (rows % kernel.panel.rows == 0)
+
+
+def test_a_row_that_is_too_long_is_stored() -> None:
+    planned = scheduled([maximum(product(100_000), tensor("b", 100_000))])
+    (kernel,) = planned.kernels
+    assert kernel.panel is None
+    assert planned.stored
+
+
+def test_what_the_product_reads_is_updated_behind_the_panels() -> None:
+    w, b = tensor("w", 100, 100, role="param"), tensor("b", 100, 300)
+    step = linear.contract(w, w, "mk", "nk", "mn")
+    (kernel,) = scheduled([], [(w, w - 0.1 * tanh(step))]).kernels
+    inside = () if kernel.panel is None else statements(kernel.panel.body)
+    assert w not in {s.target for s in inside}
+    (kernel,) = scheduled([], [(w, w - 0.1 * linear.contract(b, b, "mk", "nk", "mn"))]).kernels
+    assert kernel.panel is not None
+    assert w in {s.target for s in statements(kernel.panel.body)}

@@ -1,0 +1,152 @@
+"""Training steps in panels do what target `numpy` does, for any number of rows and columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+import chainrule as cr
+from chainrule.compiler.pipeline import compile
+from chainrule.compiler.program import Program
+from chainrule.runtime.devices import load
+
+Arrays = dict[str, Any]
+ROWS = (0, 1, 7, 31, 32, 33, 97)  # a panel has 32
+TOLERANCE = {"float32": 3e-4, "float64": 1e-10}
+
+
+def drawn(program: Program, rows: int, classes: int, seed: int = 0) -> Arrays:
+    """Something for each buffer that is given."""
+    random, arrays = np.random.default_rng(seed), {}
+    for b in program.of("input", "setting", "param", "state"):
+        shape = b.shape({"batch": rows})
+        array: Any
+        if b.type.dtype.startswith("int"):
+            array = random.integers(0, classes, shape)
+        elif b.role == "setting":
+            array = random.uniform(0.1, 0.9, shape)
+        else:
+            array = random.normal(size=shape)
+        arrays[b.name] = np.asarray(abs(array) if b.role == "state" else array).astype(b.type.dtype)
+    return arrays
+
+
+def check(request: Any, rows: int, classes: int = 3) -> None:
+    """One step on both targets, from the same arrays: outputs, parameters and state."""
+    oracle, native = (load(compile(request, target)) for target in ("numpy", "cpu"))
+    arrays = drawn(native.program, rows, classes)
+    found = []
+    for executable in (oracle, native):
+        own = {name: array.copy() for name, array in arrays.items()}
+        with np.errstate(all="ignore"):
+            outputs = executable.run(own)
+        found.append({**outputs, **own})
+    for name, expected in found[0].items():
+        accuracy = TOLERANCE.get(str(expected.dtype), 0)
+        np.testing.assert_allclose(
+            found[1][name], expected, rtol=accuracy, atol=accuracy, err_msg=name
+        )
+
+
+def network(
+    widths: tuple[int, ...],
+    optimizer: Any,
+    loss: Any = "sparse_categorical_crossentropy_from_logits",
+    activation: str = "tanh",
+    dtype: str = "float32",
+) -> Any:
+    """The training step of a network."""
+    first, *hidden, last = widths
+    layers = [cr.Dense(n, activation) for n in hidden]
+    model = cr.Sequential([cr.Input((first,), dtype=dtype), *layers, cr.Dense(last)])
+    model.compile(loss, optimizer, metrics=["accuracy"] if isinstance(loss, str) else ())
+    return model._request("train")
+
+
+def largest_errors(t: Any, y: Any) -> Any:
+    """A loss that takes the largest error of each row."""
+    return cr.mean(cr.max(cr.sqrt(1 + cr.square(y - t)), axis=1))
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_any_number_of_rows(rows: int, dtype: str) -> None:
+    check(network((5, 9, 3), cr.Adam(), dtype=dtype), rows)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        cr.SGD(0.1, momentum=0.9),
+        cr.Adam(weight_decay=0.1),
+        cr.Adam(global_clipnorm=0.5),
+        cr.SGD(0.1, clipnorm=0.1),
+        cr.RMSprop(),
+    ],
+    ids=["momentum", "decay", "global norm", "norm", "rmsprop"],
+)
+def test_updates_stand_behind_the_gradient_of_a_weight(optimizer: Any) -> None:
+    check(network((83, 67, 3), optimizer, activation="relu"), 41)
+
+
+@pytest.mark.parametrize("rows", [1, 33, 70])
+def test_a_loss_of_ones_own(rows: int) -> None:
+    check(network((6, 40, 5), cr.Adam(), largest_errors), rows)
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    rows=st.sampled_from(ROWS),
+    widths=st.lists(st.sampled_from((1, 2, 3, 8, 16, 17, 32, 61, 130)), min_size=2, max_size=4),
+    classes=st.integers(2, 20),
+    activation=st.sampled_from(("relu", "tanh", "softmax")),
+)
+def test_any_widths(rows: int, widths: list[int], classes: int, activation: str) -> None:
+    check(network((*widths, classes), cr.SGD(0.1), activation=activation), rows, classes)
+
+
+def products() -> dict[str, Callable[..., Any]]:
+    """Functions of a matrix whose rows are few or many, and of another one."""
+    return {
+        "stored": lambda z, t: (z, cr.tanh(z)),
+        "softmax": lambda z, t: (cr.softmax(z, axis=1),),
+        "sums": lambda z, t: (cr.sum(z), cr.sum(z, axis=0), cr.sum(z * t, axis=1)),
+        "extremes": lambda z, t: (cr.max(z), cr.min(z * t), cr.max(z, axis=0), cr.max(z, axis=1)),
+        "places": lambda z, t: (cr.argmax(z, axis=0), cr.argmax(z, axis=1)),
+        "tests": lambda z, t: (cr.any(z > 2), cr.all(z > -9), cr.prod(cr.tanh(z) + 1)),
+        "normalized": lambda z, t: ((z - cr.mean(z, axis=0)) / cr.std(z, axis=0),),
+        "shifted": lambda z, t: (z + cr.flip(z, axis=0),),
+        "running": lambda z, t: (cr.cumulative_sum(z, axis=0), cr.cumulative_sum(z, axis=1)),
+        "viewed": lambda z, t: (cr.sum(cr.tanh(cr.reshape(z, (-1, 2, z.shape[1] // 2))), axis=1),),
+    }
+
+
+@pytest.mark.parametrize("rows", [1, 33, 70])
+@pytest.mark.parametrize("name", products())
+def test_what_stands_behind_a_product(name: str, rows: int) -> None:
+    x, w = cr.tensor("x", ("batch", 7), "float64"), cr.tensor("w", (7, 12), "float64")
+    t = cr.tensor("t", ("batch", 12), "float64")
+    results = products()[name](cr.matmul(x, w), t)
+    f = cr.function([x, w, t], list(results))
+    oracle = cr.function([x, w, t], list(results), target="numpy")
+    random = np.random.default_rng(0)
+    arrays = [random.normal(size=shape) for shape in ((rows, 7), (7, 12), (rows, 12))]
+    for found, expected in zip(f(*arrays), oracle(*arrays), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
+
+
+def test_gradients_are_results_too() -> None:
+    x, w = cr.tensor("x", ("batch", 7), "float64"), cr.tensor("w", (7, 12), "float64")
+    loss = cr.sum(cr.tanh(cr.matmul(x, w)))
+    results = [loss, cr.grad(loss, w), cr.grad(loss, x)]
+    random = np.random.default_rng(0)
+    arrays = [random.normal(size=(97, 7)), random.normal(size=(7, 12))]
+    came = cr.function([x, w], results)(*arrays)
+    for found, expected in zip(
+        came, cr.function([x, w], results, target="numpy")(*arrays), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
