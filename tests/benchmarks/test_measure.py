@@ -54,9 +54,9 @@ class Told:
 
 
 def test_other_work_is_not_timed() -> None:
-    workers: list[Any] = [Told(OWN, 1.0), Told("torch", 1.00002), Told("jax-scan", 1.01)]
+    workers: list[Any] = [Told(OWN, 1.0), Told("torch-eager", 1.00002), Told("jax-scan", 1.01)]
     seen = timed(TINY[0], workers, SETTINGS)
-    assert seen[OWN]["median"] == seen["torch"]["minimum"] == 1e6 / TINY[0].batches
+    assert seen[OWN]["median"] == seen["torch-eager"]["minimum"] == 1e6 / TINY[0].batches
     assert seen["jax-scan"]["error"] == "losses differ by 1.0e-02"
     assert "median" not in seen["jax-scan"]
 
@@ -67,7 +67,7 @@ def seen() -> dict[str, Any]:
     own = {"median": 110.0, "minimum": 100.0, "cold": 0.5, "warm": 0.2}
     own |= {"megabytes": 90.0, "imported": 50.0}
     peers = {
-        "torch": {**own, "median": 330.0, "minimum": 200.0, "cold": 3.0},
+        "torch-eager": {**own, "median": 330.0, "minimum": 200.0, "cold": 3.0},
         "jax-scan": {**own, "median": 440.0, "minimum": 400.0, "cold": 0.4},
         "jax-step": {"difference": 0.1, "error": "losses differ by 1.0e-01", "cold": 0.6},
     }
@@ -75,7 +75,7 @@ def seen() -> dict[str, Any]:
     return {
         "machine": {"processor": "A", "cores": 1},
         "dtype": "float32",
-        "runners": [OWN, "torch", "jax-scan", "jax-step"],
+        "runners": [OWN, "torch-eager", "jax-scan", "jax-step"],
         "peaks": {"1": {"flops": 1e9, "bandwidth": {"100": 1e9, "2000": 1e8}}},
         "rows": [{**row, "runners": {OWN: own, **peers}}],
     }
@@ -84,7 +84,7 @@ def seen() -> dict[str, Any]:
 def test_the_ratio_is_to_the_best_peer(seen: dict[str, Any]) -> None:
     head, cells = report.steps(seen)
     told = dict(zip(head, cells, strict=True))
-    assert told["torch"] == "330 (200)"
+    assert told["torch-eager"] == "330 (200)"
     assert told["jax-step"] == "differs"
     assert told["ratio"] == "3.00 (2.00)"
     assert told["GFLOP/s"] == "0.5"
@@ -137,7 +137,7 @@ def test_curves_are_beside_the_best_peer(
     (row,) = seen["rows"]
     command.tell({**seen, "rows": [], "curves": {"width": [{**row, "at": 16}]}}, markdown=True)
     text = capsys.readouterr().out
-    assert "| 16 | 1 | 110 (100) | 330 (200) torch | 2.00 |" in text
+    assert "| 16 | 1 | 110 (100) | 330 (200) torch-eager | 2.00 |" in text
     assert "net, jax-step, 1 threads: losses differ" in text
 
 

@@ -25,7 +25,7 @@ def made(name: str, what: Workload) -> Runner:
 @pytest.mark.parametrize("name", INSTALLED)
 def test_the_same_losses(name: str, what: Workload) -> None:
     if not RUNNERS[name].runs(what) or name == "torch-compile":
-        return  # compiling takes ten seconds, and what is compiled is what "torch" runs
+        return  # compiling takes ten seconds, and what is compiled is what "torch-eager" runs
     expected = made(OWN, what).losses(0, STEPS)
     runner = made(name, what)
     losses = runner.losses(0, 1) + runner.losses(1, STEPS - 1)
@@ -75,7 +75,7 @@ def test_operations_are_those_that_pytorch_counts(what: Workload) -> None:
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
-    runner = made("torch", what)
+    runner = made("torch-eager", what)
     written_out = sdpa_kernel(SDPBackend.MATH), torch.backends.mkldnn.flags(enabled=False)
     with FlopCounterMode(display=False) as counter, written_out[0], written_out[1]:
         runner.losses(0, 1)

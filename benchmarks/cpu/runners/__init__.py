@@ -62,7 +62,7 @@ RUNNERS = {
     OWN: Entry("chainrule", "own", "Own", "model", "OwnPrediction"),
     "jax-scan": Entry("jax", "jaxed", "JaxScan", "jax"),
     "jax-step": Entry("jax", "jaxed", "JaxStep", "jax", "JaxPrediction"),
-    "torch": Entry("torch", "pytorch", "Torch", "torch", "TorchPrediction"),
+    "torch-eager": Entry("torch", "pytorch", "Torch", "torch", "TorchPrediction"),
     "torch-compile": Entry(
         "torch", "pytorch", "TorchCompile", "torch", "TorchCompilePrediction", "torch_compiled"
     ),
