@@ -58,7 +58,7 @@ def beside_jax(run: Processes, peer: str, repeat: int) -> Result:
         with tempfile.TemporaryDirectory() as folder:
             weights = str(Path(folder) / "weights.npz")
             own.append(run(["-m", "benchmarks.own_gpt", weights], folder))
-            other.append(run(["benchmarks/peer_gpt.py", weights], folder, peer))
+            other.append(run(["-m", "benchmarks.peer_gpt", weights], folder, peer))
     for mine, theirs in zip(own, other, strict=True):
         for a, b in zip(mine["losses"], theirs["losses"], strict=True):
             if abs(a - b) > TOLERANCE * abs(b):
