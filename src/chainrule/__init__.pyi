@@ -342,5 +342,6 @@ from ._function import (
 )
 from .model import Model as Model, Sequential as Sequential
 from .saving import load_model as load_model
+from .sweep import Sweep as Sweep
 
 __version__: str
