@@ -79,7 +79,7 @@ class Profile:
         sizes: numbers of the named sizes.
         seconds: of a step: the medians of its kernels, and of what is between them.
         steps: how many were timed.
-        threads: how many there were: one or all, whichever took less time.
+        threads: how many there were: one, or all if they took clearly less time.
         rows: a kernel each, in the order of the step; those inside another come behind it.
         peak_flops: additions and multiplications a second that so many threads can do.
         peak_bytes: bytes a second that copies in memory read and write.

@@ -1,4 +1,4 @@
-"""The Python in the pages for people who work on the project runs as it stands."""
+"""The Python in the pages of the project runs as it stands."""
 
 import pathlib
 import re
@@ -16,6 +16,18 @@ def test_the_code_of_contributing_runs() -> None:
     # In a process of its own: it registers an op.
     done = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
+
+
+def test_the_code_of_costs_prints_a_profile_and_a_plan() -> None:
+    page = (ROOT / "docs" / "costs.md").read_text()
+    (program,) = re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    for start in ("train, batch 64: ", "kernel ", "parameters: 407,080 bytes", "between kernels: "):
+        assert any(line.startswith(start) for line in done.stdout.splitlines()), start
+        assert f"\n{start}" in page
 
 
 SHOW = """

@@ -15,6 +15,7 @@ from ...cache import Cache
 from ...threads import get_num_threads
 from ..base import Array, Executable
 from .binding import Binding
+from .choice import GAIN
 from .clock import TABLE, TICKS
 from .loader import NativeLibrary
 from .pool import team
@@ -60,7 +61,7 @@ class Timing:
 
 
 def timed(executable: Executable, arrays: Sequence[Array], cache: Cache) -> Timing:
-    """Time the kernels of a program, on one thread and on all, and give what is faster.
+    """Time the kernels of a program on one thread, or on all if that is clearly faster.
 
     Args:
         executable: who checks the arrays and says what is wrong.
@@ -79,11 +80,11 @@ def timed(executable: Executable, arrays: Sequence[Array], cache: Cache) -> Timi
     binding = Binding(executable.program, sizes)
     if not binding.take(given):
         raise AssertionError("arrays that fit the program do not fit its binding")
-    found = [
-        _timed(executable, binding, library, sites, threads)
-        for threads in sorted({1, get_num_threads()})
-    ]
-    return min(found, key=lambda timing: timing.seconds)
+    alone = _timed(executable, binding, library, sites, 1)
+    if get_num_threads() == 1:
+        return alone
+    together = _timed(executable, binding, library, sites, get_num_threads())
+    return together if together.seconds < GAIN * alone.seconds else alone
 
 
 def _timed(
