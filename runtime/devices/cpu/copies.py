@@ -37,7 +37,7 @@ def copied(
         step: from row to row, in elements.
         target: where the rows go, each of full width.
         size: how many rows there are.
-        left: how many columns are there of a last vector that does not say.
+        left: how many columns are there, where the panel does not say.
     """
     width = sum(vector.lanes for vector in panel)
 

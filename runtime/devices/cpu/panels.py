@@ -39,7 +39,7 @@ LONGEST = 256  # products of a block of the sum
 BLOCK = 256  # rows that meet all panels before the next ones do
 FAR = 4096  # bytes from row to row of b from which on panels of it are copied, if
 MANY = 64  # rows meet them
-FEW = 7  # rows from which on they are computed as many at a time, rather than two
+FEW = 7  # rows below which they are computed two at a time, where columns are enough for it
 LARGE = 1 << 20  # multiply-adds from which a product is computed by parts: some 20 microseconds
 PART = (128, 192)  # rows and columns: whole panels of columns, whatever the vectors
 USUAL = 256  # for a size that is not known, when it is decided whether a product may be large
@@ -259,8 +259,9 @@ def _form(builder: Any, dtype: Number, given: Operands) -> Form:
         source = "transposed"
     elif far is not None and far * dtype.size >= FAR and (height or MANY) >= MANY:
         source = "copied"
-    few = height is None and source != "transposed"
-    return Form(dtype, shape.height(height), *shape.panels(known(given.columns.size)), source, few)
+    panel, last = shape.panels(known(given.columns.size))
+    few = bool(height is None and source != "transposed" and panel and shape.has_masks)
+    return Form(dtype, shape.height(height), panel, last, source, few)
 
 
 class _Product:
@@ -298,17 +299,40 @@ class _Product:
                     sums, size=least(builder, whole(LONGEST), builder.sub(sums.size, start))
                 ),
             )
-            add, done, columns = builder.icmp_signed(">", start, NO), NO, given.columns.size
-            for panel in (self.form.panel, self.form.last):
-                if not panel:
-                    continue
-                width, stop = _width(panel), columns
-                if panel[-1].is_whole:
-                    stop = builder.sub(columns, builder.urem(columns, whole(width)))
-                with counted(builder, stop, done, width) as place:
-                    some = (NO, given.rows.size), (place, whole(width))
-                    self._panel(panel, given.part(builder, self.size, *some), add)
-                done = stop
+            add = builder.icmp_signed(">", start, NO)
+            if not self.form.few:
+                self._panels(given, add)
+                return
+            is_few = builder.and_(
+                builder.icmp_signed("<", given.rows.size, whole(FEW)),
+                builder.icmp_signed(">=", given.columns.size, whole(_width(self.form.panel))),
+            )
+            with builder.if_else(is_few) as (few, many):
+                with (
+                    few,
+                    counted(builder, given.columns.size, step=_width(self.shape.few)) as place,
+                ):
+                    self._tiles(2, self.shape.few, self._columns(given, self.shape.few, place), add)
+                with many:
+                    self._panels(given, add)
+
+    def _columns(self, given: Operands, panel: Panel, place: Any) -> Operands:
+        """The columns of a panel that begins at a place."""
+        columns = place, whole(_width(panel))
+        return given.part(self.builder, self.size, (NO, given.rows.size), columns)
+
+    def _panels(self, given: Operands, add: Any) -> None:
+        """All columns, a panel at a time."""
+        builder, done, columns = self.builder, NO, given.columns.size
+        for panel in (self.form.panel, self.form.last):
+            if not panel:
+                continue
+            width, stop = _width(panel), columns
+            if panel[-1].is_whole:
+                stop = builder.sub(columns, builder.urem(columns, whole(width)))
+            with counted(builder, stop, done, width) as place:
+                self._panel(panel, self._columns(given, panel, place), add)
+            done = stop
 
     def _panel(self, panel: Panel, given: Operands, add: Any) -> None:
         """A panel of columns: first its part of b, then its tiles."""
@@ -330,20 +354,15 @@ class _Product:
                 phi.add_incoming(there, before)
                 phi.add_incoming(here, inside)
             b, step = chosen
-        arrays, strides, sums = (given.a, b, given.c), (rows.a, rows.c), (size, given.sums.a, step)
+        sums = dataclasses.replace(given.sums, b=step)
+        self._tiles(self.form.height, panel, dataclasses.replace(given, b=b, sums=sums), add)
 
-        def tiles(height: int) -> None:
-            tile = Tile(dtype, height, panel)
-            tile.call(builder, arrays, rows.size, strides, sums, add, left)
-
-        if not self.form.few or panel is not self.form.panel:
-            tiles(self.form.height)
-            return
-        with builder.if_else(builder.icmp_signed("<", rows.size, whole(FEW))) as (few, many):
-            with few:
-                tiles(2)
-            with many:
-                tiles(self.form.height)
+    def _tiles(self, height: int, panel: Panel, given: Operands, add: Any) -> None:
+        """The tiles of a panel, below each other."""
+        rows, sums = given.rows, given.sums
+        arrays, steps = (given.a, given.b, given.c), (sums.size, sums.a, sums.b)
+        tile = Tile(self.form.dtype, height, panel)
+        tile.call(self.builder, arrays, rows.size, (rows.a, rows.c), steps, add, given.columns.size)
 
     def _moved(self, address: Any, place: Any, stride: Any) -> Any:
         return moved(self.builder, address, multiplied(self.builder, place, stride), self.size)

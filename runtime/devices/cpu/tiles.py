@@ -29,6 +29,7 @@ from .vectors import (
 )
 
 NARROWEST = 16  # bytes of a vector: half of it is not faster
+FEW_VECTORS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class Vector:
 
     Attributes:
         lanes: how many are computed.
-        columns: how many of them are there; None if that is only known when it runs.
+        columns: how many of them are there; None if that is only known when it runs: all that are
+            left, if they are not more than its lanes.
     """
 
     lanes: int
@@ -83,6 +85,11 @@ class Shape:
             vectors=2,
             has_masks=processor.has_masks,
         )
+
+    @property
+    def few(self) -> Panel:
+        """The vectors of a tile of two rows: more, so that sums do not wait for each other."""
+        return (Vector(self.lanes, None),) * FEW_VECTORS
 
     def height(self, rows: int | None) -> int:
         """The rows of a tile where there are so many: fewer where the last would have few left."""
@@ -144,7 +151,7 @@ class Tile:
             strides: from row to row of a and of c, in elements.
             sums: how many products are added, and the strides from one to the next in a and in b.
             add: whether the sums are added to what c has.
-            columns: how many are there of the last vector, where the tile does not say.
+            columns: how many are there, where the tile does not say.
         """
         given = [*addresses, rows, *strides, *sums, add, columns]
         name = f"tile.{self.dtype}.{self.rows}x{'_'.join(map(str, self.panel))}"
@@ -161,6 +168,7 @@ class _Writer:
     def __init__(self, tile: Tile, builder: Any) -> None:
         self.tile, self.builder, self.size = tile, builder, tile.dtype.size
         self.types = [vector_type(tile.dtype, vector.lanes) for vector in tile.panel]
+        self._starts = [*accumulate((vector.lanes for vector in tile.panel[:-1]), initial=0)]
 
     def write(
         self,
@@ -178,12 +186,11 @@ class _Writer:
     ) -> None:
         """All tiles."""
         builder = self.builder
-        self.masks = [
-            None
-            if vector.is_whole
-            else first_lanes(builder, vector.lanes, vector.columns or columns, self.size)
-            for vector in self.tile.panel
-        ]
+        self.masks: list[Any] = []
+        for vector, start in zip(self.tile.panel, self._starts, strict=True):
+            count = vector.columns or builder.sub(columns, whole(start))
+            mask = None if vector.is_whole else first_lanes(builder, vector.lanes, count, self.size)
+            self.masks.append(mask)
         a_row, c_row, a_step, b_step = (
             multiplied(builder, stride, whole(self.size))
             for stride in (a_row, c_row, a_step, b_step)
@@ -248,8 +255,7 @@ class _Writer:
 
     def _places(self, address: Any) -> list[Any]:
         """Where the vectors of a row are."""
-        starts = accumulate((vector.lanes for vector in self.tile.panel[:-1]), initial=0)
-        return [moved(self.builder, address, whole(start * self.size)) for start in starts]
+        return [moved(self.builder, address, whole(start * self.size)) for start in self._starts]
 
     def _vectors(self, places: list[Any]) -> list[Any]:
         """A row of vectors; what is not there is 0."""
