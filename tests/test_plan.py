@@ -32,7 +32,8 @@ def recurrent() -> cr.Model:
 
 
 def convolutional() -> cr.Model:
-    model = cr.Sequential([cr.Input((8, 8, 1)), cr.Conv2D(3, 3), cr.Flatten(), cr.Dense(1)])
+    hidden = [cr.Conv2D(3, 3, activation="tanh"), cr.Conv2D(2, 3, activation="tanh")]
+    model = cr.Sequential([cr.Input((8, 8, 1)), *hidden, cr.Flatten(), cr.Dense(1)])
     model.compile("mse", "sgd")
     return model
 

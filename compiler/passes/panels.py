@@ -35,7 +35,7 @@ from .loops import (
     statements,
 )
 from .nests import unforwarded, units
-from .wholes import Core
+from .wholes import Core, Routine
 
 # Bytes: half of a first-level cache, which holds what a kernel has for itself at once, and a part
 # of the second level, which a panel may fill.
@@ -71,10 +71,11 @@ def _flat(kernel: Kernel) -> Kernel:
 
 def _paneled(kernel: Kernel, shared: Container[Node]) -> Kernel:
     """The kernel in panels, if it can be, and what it keeps to itself."""
-    if not isinstance(kernel.core, Core | None):
+    core = kernel.core
+    if not (core is None or isinstance(core, Core) or (isinstance(core, Routine) and core.rows)):
         return kernel
-    if kernel.core is not None:
-        split = _Split(kernel.core)
+    if core is not None:
+        split = _Split(core)
         for unit in units(kernel.body):
             split.add(unit)
         panel = split.panel(shared)
@@ -107,7 +108,7 @@ class _Split:
         behind: what comes behind them.
     """
 
-    core: Core
+    core: Core | Routine
     inside: list[Entry] = field(default_factory=list)
     behind: list[Entry] = field(default_factory=list)
     _rows: set[Node] = field(init=False)  # written in panels, in the loop's own row
@@ -199,11 +200,15 @@ def _row(x: Node, dim: Dim) -> Dim | None:
     return divide(x.type.size, dim)
 
 
-def _count(core: Core, dim: Dim, size: int) -> int | None:
+def _count(core: Core | Routine, dim: Dim, size: int) -> int | None:
     """How many rows a panel has, each of so many bytes; None where panels are of no use.
 
-    So many that they make whole tiles of the product's own rows, and that they fit in the cache.
+    So many that they make whole tiles of the product's own rows, and that they fit in the cache;
+    a contraction of windows has its tiles inside of a row, and few rows are enough.
     """
+    if isinstance(core, Routine):
+        count = max(1, min(TILE, LARGE // size)) if size else 0
+        return count if count and (not isinstance(dim, int) or dim > count) else None
     height = divide(product((*core.batch, core.m)), dim)
     if not isinstance(height, int) or not height or not size:
         return None

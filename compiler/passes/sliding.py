@@ -340,6 +340,7 @@ def sliding(node: Node) -> tuple[Routine, Node] | None:
         (form.left.tensor, form.right.tensor),
         tuple(side.dims for side in sides),
         text=f"{left}, {right} -> {out}",
+        rows=_rows(form),
         terms=_terms(form.product),
     )
     return routine, form.product
@@ -350,6 +351,18 @@ def _terms(contraction: Node) -> Dim:
     letters = contraction.attr("left") + contraction.attr("right")
     dims = contraction.operands[0].shape + contraction.operands[1].shape
     return product(tuple(dict(zip(letters, dims, strict=True)).values()))
+
+
+def _rows(form: _Form) -> tuple[bool, ...]:
+    """Which sides go along with the first axis of the result; none if one does in another way."""
+    letter = next(iter(form.out.at[0]), None) if form.out.at else None
+    if letter is None or form.sizes[letter] == 1:
+        return ()
+    sides = (form.left, form.right, form.out)
+    first = [bool(side.at) and side.at[0] == {letter: 1} for side in sides]
+    others = [any(letter in position for position in side.at[1:]) for side in sides]
+    apart = [not goes and letter in side.at[0] for goes, side in zip(first, sides, strict=True)]
+    return tuple(first) if first[2] and not any(others) and not any(apart) else ()
 
 
 def _told(form: _Form) -> set[str]:

@@ -71,6 +71,8 @@ class Routine:
         product: the sizes of a matrix product that costs as much, if it is such a routine.
         text: what it is told in words, before all other arguments.
         terms: how many products it adds up, where it is a contraction.
+        rows: which of operands and result have the result's first axis as theirs, and with it make
+            some rows of it from theirs alone; empty if there is more in these than rows.
     """
 
     kind: str
@@ -83,6 +85,7 @@ class Routine:
     product: tuple[Dim, Dim, Dim] | None = None
     text: str = ""
     terms: Dim = 0
+    rows: tuple[bool, ...] = ()
 
     def __str__(self) -> str:
         text = f" {self.text}:" if self.text else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ...ir import Node
 from ...passes.loops import LETTERS
 from ...passes.wholes import Branches, Core, Part, Repeat, Routine
 from ...types import Dim, product
@@ -119,13 +120,19 @@ class Calls(Expressions):
             call(core.otherwise, "", MARGIN * 2),
         ]
 
-    def _routine(self, routine: Routine) -> None:
-        """A call of one of the library's routines."""
+    def _routine(self, routine: Routine, margin: str) -> None:
+        """A call of one of the library's routines, for all rows or a panel's."""
         self.library.add(routine.kind)
         given = [
             self.seen(tensor, dims)
             for tensor, dims in zip((*routine.operands, routine.node), routine.views, strict=True)
         ]
+        if self.panel is not None:
+            tensors = (*routine.operands, routine.node)
+            given = [
+                f"{text}{self._part(tensor)}" if goes else text
+                for text, tensor, goes in zip(given, tensors, routine.rows, strict=True)
+            ]
         given += [self.arrays[tensor] for tensor in routine.work]
         given += map(str, routine.options)
         if routine.code:
@@ -133,7 +140,15 @@ class Calls(Expressions):
             given += ["fault", str(routine.code)]
         if routine.text:
             given.insert(0, f'"{routine.text}"')
-        self.lines.append(f"    {routine.kind}({', '.join(given)})")
+        self.lines.append(f"{margin}{routine.kind}({', '.join(given)})")
+
+    def _part(self, tensor: Node) -> str:
+        """The panel's rows of an array, each of which is one of the panel's."""
+        assert self.panel is not None
+        start, stop = self.bounds(self.panel.dim)
+        if tensor in self.panel.local:
+            return "" if self.panel.whole else f"[0 : {stop} - {start}]"
+        return f"[{start}:{stop}]" if stop.isidentifier() else f"[{start} : {stop}]"
 
     def _core(self, core: Core, margin: str) -> None:
         """Matrix products by the library, of all rows or of a panel's."""

@@ -93,25 +93,30 @@ class KernelWriter(Calls):
         every = kernel.statements()
         self._read = {node for statement in every for node in statement.loads}
         scope = Scope()
-        if isinstance(kernel.core, Routine):
-            self._routine(kernel.core)
-        elif isinstance(kernel.core, Repeat):
+        if isinstance(kernel.core, Repeat):
             assert call is not None
             self._repeat(kernel.core, call, rows(kernel.core))
         elif isinstance(kernel.core, Branches):
             assert call is not None
             self._branches(kernel.core, call)
         elif kernel.panel is not None:
-            assert kernel.core is not None
+            assert isinstance(kernel.core, Core | Routine)
             self._in_panels(kernel.panel, kernel.core, scope)
         elif kernel.core is not None:
-            self._core(kernel.core, MARGIN)
+            self._whole(kernel.core, MARGIN)
         self._block(kernel.body, 0, scope, MARGIN)
         self.lines[:0] = [*self._memory(kernel.local, MARGIN), *self.views(MARGIN)]
 
     # Panels
 
-    def _in_panels(self, panel: Panel, core: Core, scope: Scope) -> None:
+    def _whole(self, core: Core | Routine, margin: str) -> None:
+        """What the library computes."""
+        if isinstance(core, Routine):
+            self._routine(core, margin)
+        else:
+            self._core(core, margin)
+
+    def _in_panels(self, panel: Panel, core: Core | Routine, scope: Scope) -> None:
         """A loop over panels, in any order: the product's rows, and the loops over these."""
         self._hoist(panel.body, 0, scope, MARGIN)
         self.panel = panel
@@ -125,7 +130,7 @@ class KernelWriter(Calls):
             self.lines.append(f"{margin}panel = first // {rows}")
         self.lines += self._memory(panel.local, margin)
         place = len(self.lines)
-        self._core(core, margin)
+        self._whole(core, margin)
         self._block(panel.body, 0, scope.inside(), margin)
         self.lines[place:place] = self.views(margin)
         self.forget()

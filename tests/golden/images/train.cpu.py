@@ -68,33 +68,35 @@ def k2_x_padded(batch, x, x_padded):
 #            h1 = max(z1, 0)
 #            p1 = max_axis3_axis4 windows(h1)
 @kernel
-def k3_p1(batch, x_padded, W1, x_W1, b1, p1, total_4):
+def k3_p1(batch, x_padded, W1, x_W1, b1, p1, total_2):
     x_padded_view = view(x_padded, (batch, 10, 10))
     W1_view = view(W1, (3, 3, 4))
-    contract("b x+u y+v, u v f -> b x y f", x_padded_view, W1_view, x_W1)
-    for i in range(batch):
-        for j in range(4):
-            product_ij = j * 2
-            for k in range(4):
-                product_ijk = k * 2
-                for l in range(4):
-                    largest_2 = f32(-inf)
-                    b1_l = b1[l]
-                    for m in range(2):
-                        plus_ijklm = product_ij + m
-                        for n in range(2):
-                            h1_ijklmn = maximum(x_W1[i, plus_ijklm, product_ijk + n, l] + b1_l, f32(0.0))
-                            largest_2 = maximum(largest_2, h1_ijklmn)
-                    p1[i, j, k, l] = largest_2
-                for l in range(4):
-                    total_4[i, j, k, l] = f32(0.0)
-                for l in range(2):
-                    plus_ijkl = product_ij + l
-                    for m in range(2):
-                        plus_ijklm_2 = product_ijk + m
-                        for n in range(4):
-                            h1_ijklmn_2 = maximum(x_W1[i, plus_ijkl, plus_ijklm_2, n] + b1[n], f32(0.0))
-                            total_4[i, j, k, n] = total_4[i, j, k, n] + f32(h1_ijklmn_2 == p1[i, j, k, n])
+    for first in prange(0, batch, 8):
+        last = min(first + 8, batch)
+        contract("b x+u y+v, u v f -> b x y f", x_padded_view[first:last], W1_view, x_W1[first:last])
+        for i in range(first, last):
+            for j in range(4):
+                product_ij = j * 2
+                for k in range(4):
+                    product_ijk = k * 2
+                    for l in range(4):
+                        largest_2 = f32(-inf)
+                        b1_l = b1[l]
+                        for m in range(2):
+                            plus_ijklm = product_ij + m
+                            for n in range(2):
+                                h1_ijklmn = maximum(x_W1[i, plus_ijklm, product_ijk + n, l] + b1_l, f32(0.0))
+                                largest_2 = maximum(largest_2, h1_ijklmn)
+                        p1[i, j, k, l] = largest_2
+                    for l in range(4):
+                        total_2[i, j, k, l] = f32(0.0)
+                    for l in range(2):
+                        plus_ijkl = product_ij + l
+                        for m in range(2):
+                            plus_ijklm_2 = product_ijk + m
+                            for n in range(4):
+                                h1_ijklmn_2 = maximum(x_W1[i, plus_ijkl, plus_ijklm_2, n] + b1[n], f32(0.0))
+                                total_2[i, j, k, n] = total_2[i, j, k, n] + f32(h1_ijklmn_2 == p1[i, j, k, n])
 
 
 #            z2 = einsum(abcde,def→abcf, windows(reshape(p1, [batch, 4, 16])), reshape(W2, [3, 12, 6]))
@@ -106,48 +108,59 @@ def k3_p1(batch, x_padded, W1, x_W1, b1, p1, total_4):
 # net.py:9   moving_variance3 <- 0.99 moving_variance3 + 0.01 (sum_batch_axis1_axis2 (z2 - sum_batch_axis1_axis2 z2 / (4 batch))²) / (4 batch)
 @kernel
 def k4_p3(
-    batch, p1, W2, z2, total, total_2, root, reshape, n3, gamma3, beta3, total_3, moving_mean3,
-    moving_variance3, test, p3,
+    batch, p1, W2, z2, total_parts, root, n3, gamma3, beta3, total, moving_mean3, moving_variance3,
+    test, p3,
 ):
+    total_3 = local_array((6,), f32)
+    total_4 = local_array((6,), f32)
+    reshape = local_array((1, 1, 1, 6), f32)
     p1_view = view(p1, (batch, 4, 16))
     W2_view = view(W2, (3, 12, 6))
-    contract("b x+u 4y+v, u v f -> b x y f", p1_view, W2_view, z2)
+    for first in prange(0, batch, 8):
+        last = min(first + 8, batch)
+        panel = first // 8
+        contract("b x+u 4y+v, u v f -> b x y f", p1_view[first:last], W2_view, z2[first:last])
+        for i in range(6):
+            total_parts[panel, i] = f32(0.0)
+        for i in range(first, last):
+            for j in range(2):
+                for k in range(2):
+                    for l in range(6):
+                        total_parts[panel, l] = total_parts[panel, l] + z2[i, j, k, l]
     for i in range(6):
-        total[i] = f32(0.0)
+        total_3[i] = f32(0.0)
+    for i in range((batch + 7) // 8):
+        for j in range(6):
+            total_3[j] = total_3[j] + total_parts[i, j]
+    for i in range(6):
+        moving_mean3[i] = f32(0.99) * moving_mean3[i] + f32(0.01) * (total_3[i] / f32(4 * batch))
+    for i in range(6):
+        total_4[i] = f32(0.0)
     for i in range(batch):
         for j in range(2):
             for k in range(2):
                 for l in range(6):
-                    total[l] = total[l] + z2[i, j, k, l]
+                    difference_ijkl = z2[i, j, k, l] - total_3[l] / f32(4 * batch)
+                    total_4[l] = total_4[l] + difference_ijkl * difference_ijkl
     for i in range(6):
-        moving_mean3[i] = f32(0.99) * moving_mean3[i] + f32(0.01) * (total[i] / f32(4 * batch))
-    for i in range(6):
-        total_2[i] = f32(0.0)
-    for i in range(batch):
-        for j in range(2):
-            for k in range(2):
-                for l in range(6):
-                    difference_ijkl = z2[i, j, k, l] - total[l] / f32(4 * batch)
-                    total_2[l] = total_2[l] + difference_ijkl * difference_ijkl
-    for i in range(6):
-        ratio_i = total_2[i] / f32(4 * batch)
+        ratio_i = total_4[i] / f32(4 * batch)
         root_i = sqrt(ratio_i + f32(0.001))
         root[i] = root_i
         reshape[0, 0, 0, i] = root_i
         moving_variance3[i] = f32(0.99) * moving_variance3[i] + f32(0.01) * ratio_i
     for i in range(batch):
         for j in range(6):
-            total_3[i, j] = f32(0.0)
+            total[i, j] = f32(0.0)
         for j in range(2):
             for k in range(2):
                 for l in range(6):
-                    n3_ijkl = (z2[i, j, k, l] - total[l] / f32(4 * batch)) / reshape[0, 0, 0, l]
+                    n3_ijkl = (z2[i, j, k, l] - total_3[l] / f32(4 * batch)) / reshape[0, 0, 0, l]
                     n3[i, j, k, l] = n3_ijkl
                     h3_ijkl = n3_ijkl * gamma3[l] + beta3[l]
-                    total_3[i, l] = total_3[i, l] + maximum(h3_ijkl, f32(0.0))
+                    total[i, l] = total[i, l] + maximum(h3_ijkl, f32(0.0))
                     test[i, j, k, l] = h3_ijkl > f32(0.0)
         for j in range(6):
-            p3[i, j] = total_3[i, j] / f32(4.0)
+            p3[i, j] = total[i, j] / f32(4.0)
 
 
 # net.py:12   y = p3 W4 + b4
@@ -156,7 +169,7 @@ def k4_p3(
 # net.py:15   L = -sum((y - max_axis1 y - log(sum_axis1 exp(y - max_axis1 y)))[t]) / batch
 # net.py:15   b4 <- b4 - learning_rate * dL/db4
 @kernel
-def k5_loss(batch, p3, W4, t, dL_dy, total_parts, dL_db4_parts, learning_rate, b4, loss, fault):
+def k5_loss(batch, p3, W4, t, dL_dy, total_parts_2, dL_db4_parts, learning_rate, b4, loss, fault):
     dL_db4 = local_array((3,), f32)
     for first in prange(0, batch, 32):
         last = min(first + 32, batch)
@@ -186,10 +199,10 @@ def k5_loss(batch, p3, W4, t, dL_dy, total_parts, dL_db4_parts, learning_rate, b
                 dL_dy_ij = difference_ij / f32(batch)
                 dL_dy[i, j] = dL_dy_ij
                 dL_db4_parts[panel, j] = dL_db4_parts[panel, j] + dL_dy_ij
-        total_parts[panel] = sum
+        total_parts_2[panel] = sum
     sum_3 = f64(0.0)
     for i in range((batch + 31) // 32):
-        sum_3 = accumulate(sum_3, total_parts[i])
+        sum_3 = accumulate(sum_3, total_parts_2[i])
     total_6_0 = f32(sum_3)
     for i in range(3):
         dL_db4[i] = f32(0.0)
@@ -212,7 +225,7 @@ def k5_loss(batch, p3, W4, t, dL_dy, total_parts, dL_db4_parts, learning_rate, b
 # net.py:15   gamma3 <- gamma3 - learning_rate * dL/dgamma3
 @kernel
 def k6_gamma3(
-    batch, dL_dy, W4, test, dL_dn3, n3, total_parts_2, total_parts_3, dL_dgamma3_parts,
+    batch, dL_dy, W4, test, dL_dn3, n3, total_parts_3, total_parts_4, dL_dgamma3_parts,
     dL_dbeta3_parts, learning_rate, root, beta3, gamma3, dL_dz2,
 ):
     dL_dbeta3 = local_array((6,), f32)
@@ -225,9 +238,9 @@ def k6_gamma3(
         dL_dp3 = local_array((32, 6), f32)
         matmul_nt(dL_dy[first:last], W4, dL_dp3[0 : last - first])
         for i in range(6):
-            total_parts_2[panel, i] = f32(0.0)
-        for i in range(6):
             total_parts_3[panel, i] = f32(0.0)
+        for i in range(6):
+            total_parts_4[panel, i] = f32(0.0)
         for i in range(6):
             dL_dgamma3_parts[panel, i] = f32(0.0)
         for i in range(6):
@@ -241,21 +254,21 @@ def k6_gamma3(
                         product_ijkl = ratio_ijkl * gamma3[l]
                         dL_dn3_ijkl = where(test_ijkl, product_ijkl, f32(0.0))
                         dL_dn3[i, j, k, l] = dL_dn3_ijkl
-                        total_parts_2[panel, l] = total_parts_2[panel, l] + dL_dn3_ijkl
+                        total_parts_3[panel, l] = total_parts_3[panel, l] + dL_dn3_ijkl
                         n3_ijkl = n3[i, j, k, l]
-                        total_parts_3[panel, l] = total_parts_3[panel, l] + where(test_ijkl, product_ijkl * n3_ijkl, f32(0.0))
+                        total_parts_4[panel, l] = total_parts_4[panel, l] + where(test_ijkl, product_ijkl * n3_ijkl, f32(0.0))
                         dL_dgamma3_parts[panel, l] = dL_dgamma3_parts[panel, l] + where(test_ijkl, ratio_ijkl * n3_ijkl, f32(0.0))
                         dL_dbeta3_parts[panel, l] = dL_dbeta3_parts[panel, l] + where(test_ijkl, ratio_ijkl, f32(0.0))
     for i in range(6):
         total_7[i] = f32(0.0)
     for i in range((batch + 31) // 32):
         for j in range(6):
-            total_7[j] = total_7[j] + total_parts_2[i, j]
+            total_7[j] = total_7[j] + total_parts_3[i, j]
     for i in range(6):
         total_8[i] = f32(0.0)
     for i in range((batch + 31) // 32):
         for j in range(6):
-            total_8[j] = total_8[j] + total_parts_3[i, j]
+            total_8[j] = total_8[j] + total_parts_4[i, j]
     for i in range(6):
         dL_dgamma3[i] = f32(0.0)
     for i in range((batch + 31) // 32):
@@ -286,27 +299,35 @@ def k6_gamma3(
 # net.py:6    dL/db1 = sum_batch_axis1_axis2 dL/dz1
 # net.py:15   b1 <- b1 - learning_rate * dL/db1
 @kernel
-def k7_b1(
-    batch, dL_dz2, W2_transposed, x_W1, p1, overlap_add, total_4, dL_dz1, learning_rate, dL_db1, b1,
-):
-    overlap_add_view = view(overlap_add, (batch, 4, 4, 4))
-    contract("b x y f, f u v -> b x+u 4y+v", dL_dz2, W2_transposed, overlap_add)
+def k7_b1(batch, dL_dz2, W2_transposed, x_W1, p1, total_2, dL_dz1, dL_db1_parts, learning_rate, b1):
+    dL_db1 = local_array((4,), f32)
+    for first in prange(0, batch, 8):
+        last = min(first + 8, batch)
+        panel = first // 8
+        overlap_add = local_array((8, 4, 16), f32)
+        overlap_add_view = view(overlap_add, (8, 4, 4, 4))
+        contract("b x y f, f u v -> b x+u 4y+v", dL_dz2[first:last], W2_transposed, overlap_add[0 : last - first])
+        for i in range(4):
+            dL_db1_parts[panel, i] = f32(0.0)
+        for i in range(first, last):
+            for j in range(8):
+                floor_divide_ij = floor_divide(j, 2)
+                for k in range(8):
+                    floor_divide_ijk = floor_divide(k, 2)
+                    for l in range(4):
+                        z1_ijkl = x_W1[i, j, k, l] + b1[l]
+                        p1_il = p1[i, floor_divide_ij, floor_divide_ijk, l]
+                        dL_dp1_ijkl = overlap_add_view[i - first, floor_divide_ij, floor_divide_ijk, l]
+                        ratio_ijkl = dL_dp1_ijkl / total_2[i, floor_divide_ij, floor_divide_ijk, l]
+                        choice_ijkl = where(maximum(z1_ijkl, f32(0.0)) == p1_il, ratio_ijkl, f32(0.0))
+                        dL_dz1_ijkl = where(z1_ijkl > f32(0.0), choice_ijkl, f32(0.0))
+                        dL_dz1[i, j, k, l] = dL_dz1_ijkl
+                        dL_db1_parts[panel, l] = dL_db1_parts[panel, l] + dL_dz1_ijkl
     for i in range(4):
         dL_db1[i] = f32(0.0)
-    for i in range(batch):
-        for j in range(8):
-            floor_divide_ij = floor_divide(j, 2)
-            for k in range(8):
-                floor_divide_ijk = floor_divide(k, 2)
-                for l in range(4):
-                    z1_ijkl = x_W1[i, j, k, l] + b1[l]
-                    p1_il = p1[i, floor_divide_ij, floor_divide_ijk, l]
-                    dL_dp1_ijkl = overlap_add_view[i, floor_divide_ij, floor_divide_ijk, l]
-                    ratio_ijkl = dL_dp1_ijkl / total_4[i, floor_divide_ij, floor_divide_ijk, l]
-                    choice_ijkl = where(maximum(z1_ijkl, f32(0.0)) == p1_il, ratio_ijkl, f32(0.0))
-                    dL_dz1_ijkl = where(z1_ijkl > f32(0.0), choice_ijkl, f32(0.0))
-                    dL_dz1[i, j, k, l] = dL_dz1_ijkl
-                    dL_db1[l] = dL_db1[l] + dL_dz1_ijkl
+    for i in range((batch + 7) // 8):
+        for j in range(4):
+            dL_db1[j] = dL_db1[j] + dL_db1_parts[i, j]
     learning_rate_f32 = f32(learning_rate[0])
     for i in range(4):
         b1[i] = b1[i] - learning_rate_f32 * dL_db1[i]
@@ -356,7 +377,7 @@ def step(
     batch, x, t, learning_rate, W1, b1, W2, gamma3, beta3, W4, b4, moving_mean3, moving_variance3,
     loss, x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, scratch_6,
     scratch_7, scratch_8, scratch_9, scratch_10, scratch_11, scratch_12, scratch_13, scratch_14,
-    scratch_15, scratch_16, scratch_17, scratch_18, scratch_19, scratch_20, fault,
+    scratch_15, scratch_16, scratch_17, scratch_18, fault,
 ):
     W2_transposed = view(scratch_1, (6, 3, 12))
     x_dL_dz1 = view(scratch_1, (3, 3, 4))
@@ -364,44 +385,38 @@ def step(
     x_padded = view(scratch_2, (batch, 10, 10, 1))
     x_W1 = view(scratch_3, (batch, 8, 8, 4))
     p1 = view(scratch_4, (batch, 4, 4, 4))
-    total_4 = view(scratch_5, (batch, 4, 4, 4))
+    total_2 = view(scratch_5, (batch, 4, 4, 4))
     z2 = view(scratch_6, (batch, 2, 2, 6))
     dL_dy = view(scratch_6, (batch, 3))
-    total = view(scratch_7, (6,))
-    dL_db1 = view(scratch_7, (4,))
-    total_2 = view(scratch_8, (6,))
-    reshape = view(scratch_9, (1, 1, 1, 6))
-    total_3 = view(scratch_10, (batch, 6))
-    dL_dn3 = view(scratch_10, (batch, 2, 2, 6))
-    overlap_add = view(scratch_10, (batch, 4, 16))
-    p3 = view(scratch_11, (batch, 6))
-    test = view(scratch_12, (batch, 2, 2, 6))
-    n3 = view(scratch_13, (batch, 2, 2, 6))
-    dL_dz1 = view(scratch_13, (batch, 8, 8, 4))
-    root = view(scratch_14, (6,))
-    total_parts = view(scratch_15, ((batch + 31) // 32,))
-    dL_db4_parts = view(scratch_16, ((batch + 31) // 32, 3))
-    total_parts_2 = view(scratch_16, ((batch + 31) // 32, 6))
-    total_parts_3 = view(scratch_17, ((batch + 31) // 32, 6))
-    dL_dgamma3_parts = view(scratch_18, ((batch + 31) // 32, 6))
-    dL_dbeta3_parts = view(scratch_19, ((batch + 31) // 32, 6))
-    dL_dz2 = view(scratch_20, (batch, 2, 2, 6))
+    total_parts = view(scratch_7, ((batch + 7) // 8, 6))
+    dL_db1_parts = view(scratch_7, ((batch + 7) // 8, 4))
+    total = view(scratch_8, (batch, 6))
+    dL_dn3 = view(scratch_8, (batch, 2, 2, 6))
+    dL_dz1 = view(scratch_8, (batch, 8, 8, 4))
+    p3 = view(scratch_9, (batch, 6))
+    test = view(scratch_10, (batch, 2, 2, 6))
+    n3 = view(scratch_11, (batch, 2, 2, 6))
+    root = view(scratch_12, (6,))
+    total_parts_2 = view(scratch_13, ((batch + 31) // 32,))
+    dL_db4_parts = view(scratch_14, ((batch + 31) // 32, 3))
+    total_parts_3 = view(scratch_14, ((batch + 31) // 32, 6))
+    total_parts_4 = view(scratch_15, ((batch + 31) // 32, 6))
+    dL_dgamma3_parts = view(scratch_16, ((batch + 31) // 32, 6))
+    dL_dbeta3_parts = view(scratch_17, ((batch + 31) // 32, 6))
+    dL_dz2 = view(scratch_18, (batch, 2, 2, 6))
     k1_W2_transposed(W2, W2_transposed)
     k2_x_padded(batch, x, x_padded)
-    k3_p1(batch, x_padded, W1, x_W1, b1, p1, total_4)
+    k3_p1(batch, x_padded, W1, x_W1, b1, p1, total_2)
     k4_p3(
-        batch, p1, W2, z2, total, total_2, root, reshape, n3, gamma3, beta3, total_3, moving_mean3,
+        batch, p1, W2, z2, total_parts, root, n3, gamma3, beta3, total, moving_mean3,
         moving_variance3, test, p3,
     )
-    k5_loss(batch, p3, W4, t, dL_dy, total_parts, dL_db4_parts, learning_rate, b4, loss, fault)
+    k5_loss(batch, p3, W4, t, dL_dy, total_parts_2, dL_db4_parts, learning_rate, b4, loss, fault)
     k6_gamma3(
-        batch, dL_dy, W4, test, dL_dn3, n3, total_parts_2, total_parts_3, dL_dgamma3_parts,
+        batch, dL_dy, W4, test, dL_dn3, n3, total_parts_3, total_parts_4, dL_dgamma3_parts,
         dL_dbeta3_parts, learning_rate, root, beta3, gamma3, dL_dz2,
     )
-    k7_b1(
-        batch, dL_dz2, W2_transposed, x_W1, p1, overlap_add, total_4, dL_dz1, learning_rate, dL_db1,
-        b1,
-    )
+    k7_b1(batch, dL_dz2, W2_transposed, x_W1, p1, total_2, dL_dz1, dL_db1_parts, learning_rate, b1)
     k8_W1(batch, x_padded, dL_dz1, learning_rate, x_dL_dz1, W1)
     k9_W2(batch, p1, dL_dz2, learning_rate, p1_dL_dz2, W2)
     k10_W4(p3, dL_dy, learning_rate, W4)
@@ -412,8 +427,7 @@ def epoch(
     first, last, batch_size, order, batch, totals, x, t, learning_rate, W1, b1, W2, gamma3, beta3,
     W4, b4, moving_mean3, moving_variance3, loss, x_batch, t_batch, scratch_1, scratch_2, scratch_3,
     scratch_4, scratch_5, scratch_6, scratch_7, scratch_8, scratch_9, scratch_10, scratch_11,
-    scratch_12, scratch_13, scratch_14, scratch_15, scratch_16, scratch_17, scratch_18, scratch_19,
-    scratch_20, fault,
+    scratch_12, scratch_13, scratch_14, scratch_15, scratch_16, scratch_17, scratch_18, fault,
 ):
     done = 0
     for number in range(first, last):
@@ -428,7 +442,7 @@ def epoch(
             moving_variance3, loss, x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4,
             scratch_5, scratch_6, scratch_7, scratch_8, scratch_9, scratch_10, scratch_11,
             scratch_12, scratch_13, scratch_14, scratch_15, scratch_16, scratch_17, scratch_18,
-            scratch_19, scratch_20, fault,
+            fault,
         )
         if fault[0] != 0 or not isfinite(loss[0]):
             break
