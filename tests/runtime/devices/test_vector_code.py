@@ -118,6 +118,15 @@ y[0] = largest""",
         {"x": F32, "y": F32},
         "float",
     ),
+    "a maximum of what a mask leaves": (
+        """
+largest = f32(-inf)
+for i in range(n):
+    largest = maximum(largest, where(t[i] > i32(0), x[i], f32(-inf)))
+y[0] = largest""",
+        {"t": I32, "x": F32, "y": F32},
+        "float",
+    ),
     "integers made floats": (
         """
 for i in range(n):
