@@ -335,7 +335,7 @@ class _Scheduler:
         names = [letter for letter, size in sizes.items() if size != 1]
         out, left, right = node.attr("out"), node.attr("left"), node.attr("right")
         over = [letter for letter in names if letter not in out]
-        larger = max((left, right), key=len)
+        larger = max((left, right), key=lambda letters: len(set(letters) & set(names)))
         order = [letter for letter in larger if letter in names]
         trailing = [letter for letter in order if letter not in over] + over
         if set(order) != set(names) or node.dtype not in ("float32", "float64"):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import chainrule as cr
 from chainrule.compiler.errors import UsageError
 from chainrule.compiler.ir import OPS, Node, const, evaluate, fresh, leaf, make
 from chainrule.compiler.ops import choice, convert, index, linear, random, reduce, scan, shape
@@ -232,3 +233,12 @@ def test_long_sums_are_taken_in_float64(cpu: Any) -> None:
     numbers = np.full(1_000_000, 0.1, np.float32)
     (got,) = cpu.step(load(cpu.emit(graph)), graph, {x: numbers})
     np.testing.assert_allclose(got, np.sum(numbers, dtype=np.float64), rtol=1e-7)
+
+
+def test_a_product_with_one_column_goes_through_a_matrix_as_it_lies() -> None:
+    """Row by row, on whichever side the column stands."""
+    x, v = cr.tensor("x", ("n", 50)), cr.tensor("v", ("n", 1))
+    for asked in (v.T @ x, x.T @ v):
+        text = cr.function([x, v], asked).source("cpu")
+        assert "x[i, j]" in text
+        assert "x[j, i]" not in text

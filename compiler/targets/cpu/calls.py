@@ -65,7 +65,7 @@ class Calls(Expressions):
     def _panel(self, rows: Dim) -> tuple[RowPanel, list[str]]:
         """All steps for a few rows, then for the next: the threads do not wait for each other."""
         self.library.add("prange")
-        first, last = self.identifiers.new("first"), self.identifiers.new("last")
+        first, last = self.identifiers.new("top"), self.identifiers.new("bottom")
         end = self.size(rows)[0]
         return RowPanel(rows, first, last), [
             f"{MARGIN}for {first} in prange(0, {end}, {ROWS}):",
