@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,12 @@ import pytest
 from chainrule.compiler.errors import Bound, Fault
 from chainrule.compiler.program import Buffer, Program
 from chainrule.compiler.types import Dim, TensorType, Where, sub, symbol
+from chainrule.runtime import threads
 from chainrule.runtime.devices import load
 from chainrule.runtime.devices.base import Executable
+from chainrule.runtime.devices.cpu import pool
+from chainrule.runtime.devices.cpu.choice import Choice
+from chainrule.runtime.devices.cpu.pool_code import LONG, WORTH
 
 Arrays = dict[str, Any]
 BATCH = symbol("batch")
@@ -238,3 +242,22 @@ def data() -> Callable[..., Arrays]:
 def trained() -> Callable[..., tuple[int, Any]]:
     """Run the network's first epoch, or what is said instead."""
     return _trained
+
+
+@pytest.fixture
+def with_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
+    """Give programs exactly so many threads, and have them share every loop."""
+    before = threads.get_num_threads()
+
+    def always(choice: Choice, steps: int) -> tuple[int, int]:
+        choice.alone = False
+        return choice.limit, steps
+
+    with pool.team().helping(2):
+        pass
+    monkeypatch.setattr(Choice, "next", always)
+    monkeypatch.setattr(Choice, "took", lambda *given: None)
+    pool.team()._words[LONG] = 0
+    yield threads.set_num_threads
+    pool.team()._words[LONG] = WORTH
+    threads.set_num_threads(before)

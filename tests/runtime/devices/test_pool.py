@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,9 @@ import pytest
 from chainrule.compiler.errors import Fault, IndexOutOfRange
 from chainrule.compiler.program import Buffer
 from chainrule.compiler.types import Where, symbol
-from chainrule.runtime import threads
 from chainrule.runtime.devices.base import Executable
 from chainrule.runtime.devices.cpu import pool
-from chainrule.runtime.devices.cpu.choice import Choice
-from chainrule.runtime.devices.cpu.pool_code import LONG, SESSION, WORTH
+from chainrule.runtime.devices.cpu.pool_code import LONG, SESSION
 
 MakeBuffer = Callable[..., Buffer]
 MakeExecutable = Callable[..., Executable]
@@ -55,25 +53,6 @@ for last in prange(x.shape[0] - 1, -1, step):
             whole[i, j] = x[i, j] * shift
 """
 BODIES = {"panels": PANELS, "nested": NESTED, "backward": BACKWARD}
-
-
-@pytest.fixture
-def with_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
-    """Give programs exactly so many threads, and have them share every loop."""
-    before = threads.get_num_threads()
-
-    def always(choice: Choice, steps: int) -> tuple[int, int]:
-        choice.alone = False
-        return choice.limit, steps
-
-    with pool.team().helping(2):
-        pass
-    monkeypatch.setattr(Choice, "next", always)
-    monkeypatch.setattr(Choice, "took", lambda *given: None)
-    pool.team()._words[LONG] = 0
-    yield threads.set_num_threads
-    pool.team()._words[LONG] = WORTH
-    threads.set_num_threads(before)
 
 
 def program(name: str, buffer: MakeBuffer, piece: MakeExecutable) -> Executable:

@@ -1,0 +1,63 @@
+"""Whole networks, trained by several threads, every loop of theirs shared: the same bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.runtime.devices.cpu import pool
+
+SetThreads = Callable[[int], None]
+
+
+def dense() -> list[Any]:
+    """Wider than a panel, and no multiple of anything."""
+    return [cr.Input((37,)), cr.Dense(131, "tanh"), cr.Dense(67, "relu"), cr.Dense(5)]
+
+
+def wide() -> list[Any]:
+    """Products that are computed by blocks."""
+    return [cr.Input((300,)), cr.Dense(400, "relu"), cr.Dropout(0.3), cr.Dense(5)]
+
+
+def images() -> list[Any]:
+    return [
+        *(cr.Input((12, 12, 1)), cr.Conv2D(6, 3, activation="relu"), cr.MaxPooling2D(2)),
+        *(cr.BatchNormalization(), cr.Flatten(), cr.Dense(5)),
+    ]
+
+
+def words() -> list[Any]:
+    return [
+        *(cr.Input((9,), dtype="int32"), cr.Embedding(50, 12)),
+        *(cr.Flatten(), cr.LayerNormalization(), cr.Dense(5)),
+    ]
+
+
+@pytest.mark.parametrize("network", [dense, wide, images, words])
+@pytest.mark.parametrize("rows", [131])
+def test_training_gives_the_same_bits(
+    network: Callable[[], list[Any]], rows: int, with_threads: SetThreads
+) -> None:
+    shape = {dense: (37,), wide: (300,), images: (12, 12, 1), words: (9,)}[network]
+    random = np.random.default_rng(0)
+    drawn = random.integers(0, 50, (rows, *shape)) if network is words else None
+    x = random.normal(size=(rows, *shape)).astype(np.float32) if drawn is None else drawn
+    y = random.integers(0, 5, rows)
+    results = []
+    for count in (1, 2, 3):
+        with_threads(count)
+        before = pool.team().loops
+        model = cr.Sequential(network(), seed=0)
+        model.compile(
+            "sparse_categorical_crossentropy_from_logits", cr.Adam(), metrics=["accuracy"]
+        )
+        history = model.fit(x, y, batch_size=64, epochs=3, seed=0, verbose=0)
+        results.append([*model.get_weights(), model.predict(x), history.history["loss"]])
+        assert (pool.team().loops > before) is (count > 1)
+    for others in results[1:]:
+        assert all(map(np.array_equal, others, results[0]))
