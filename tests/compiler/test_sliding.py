@@ -134,7 +134,8 @@ def test_threads_change_no_bit() -> None:
     """Images are shared out among threads; what is summed over them is summed in fixed parts."""
     dims, kernel = (19, 9, 9, 3), (3, 3, 3, 8)
     x, w = cr.tensor("x", ("batch", *dims[1:])), cr.tensor("w", kernel)
-    function = cr.function([x, w], derivatives(x, w), target="cpu")
+    outputs = derivatives(x, w)
+    function = cr.function([x, w], outputs, target="cpu")
     random = np.random.default_rng(3)
     values = [random.normal(size=each).astype(np.float32) for each in (dims, kernel)]
     before, found = cr.get_num_threads(), []
@@ -147,6 +148,47 @@ def test_threads_change_no_bit() -> None:
     for results in found[1:]:
         for a, b in zip(found[0], results, strict=True):
             np.testing.assert_array_equal(a, b)
+    for a, b in zip(cr.function([x, w], outputs, target="numpy")(*values), found[0], strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-4)
+
+
+def network(target: str) -> cr.Sequential:
+    """Convolutions with padding, strides and pooling, and normalization between them."""
+    model = cr.Sequential(
+        [
+            cr.Input((10, 10, 2)),
+            cr.Conv2D(5, 3, padding="same", activation="relu"),
+            cr.MaxPooling2D(2),
+            cr.Conv2D(6, 3, strides=2, padding="same", use_bias=False),
+            cr.BatchNormalization(),
+            cr.Activation("relu"),
+            cr.Conv2D(4, 2, activation="tanh"),
+            cr.AveragePooling2D(2),
+            cr.Flatten(),
+            cr.Dense(3),
+        ]
+    )
+    loss = "sparse_categorical_crossentropy_from_logits"
+    model.compile(loss=loss, optimizer=cr.SGD(0.05), target=target)
+    return model
+
+
+@pytest.mark.parametrize("batch", [1, 8, 21])
+def test_a_network_trains_as_on_numpy(batch: int) -> None:
+    """In panels of a few images, of which the last may have fewer."""
+    random = np.random.default_rng(6)
+    x = random.normal(size=(batch, 10, 10, 2)).astype(np.float32)
+    y = random.integers(0, 3, batch)
+    models = [network(target) for target in ("numpy", "cpu")]
+    for name, value in models[0].parameters.items():
+        models[1].parameters[name][...] = value
+    for _ in range(3):
+        want, found = (model.train_on_batch(x, y)["loss"] for model in models)
+        assert found == pytest.approx(want, rel=1e-5)
+    for name, value in models[0].parameters.items():
+        np.testing.assert_allclose(
+            models[1].parameters[name], value, rtol=2e-4, atol=2e-5, err_msg=name
+        )
 
 
 @settings(max_examples=10)
