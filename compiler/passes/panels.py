@@ -1,5 +1,7 @@
 """Panels: some rows of a product go through the loops behind it before the next are computed.
 
+Long loops without a product go by panels too, so that threads can share them.
+
 What only these loops read is never there as a whole: a panel's rows lie in memory of the function's
 own, where they are still in the cache when they are read. Panels need nothing of each other, so
 they may be computed in any order. What is added up over all rows is added up for each panel, and
@@ -41,6 +43,7 @@ from .wholes import Core, Routine
 # of the second level, which a panel may fill.
 SMALL = 16 * 1024
 LARGE = 128 * 1024
+SHORTEST = 256  # a row that is worth it without a product
 # Rows of a product: so many fill registers, and so many make good use of what is read for them.
 TILE = 8
 ROWS = 32
@@ -74,8 +77,9 @@ def _paneled(kernel: Kernel, shared: Container[Node]) -> Kernel:
     core = kernel.core
     if not (core is None or isinstance(core, Core) or (isinstance(core, Routine) and core.rows)):
         return kernel
-    if core is not None:
-        split = _Split(core)
+    dim = _rows_of(core, kernel.body)
+    if dim is not None:
+        split = _Split(core, dim)
         for unit in units(kernel.body):
             split.add(unit)
         panel = split.panel(shared)
@@ -98,17 +102,27 @@ def _local(kernel: Kernel, shared: Container[Node]) -> list[Node]:
     return found
 
 
+def _rows_of(core: Core | Routine | None, body: Iterable[Entry]) -> Dim | None:
+    """How many rows a kernel has: the first axis of its product, or else of its first loop."""
+    if core is not None:
+        return next((dim for dim in core.node.shape if dim != 1), None)
+    loops = (entry for entry in body if isinstance(entry, Loop))
+    return next((x.axis.attr("dim") for x in loops if not x.axis.operands), None)
+
+
 @dataclass(slots=True)
 class _Split:
     """The loops of a kernel that can be in panels, and the others.
 
     Attributes:
-        core: the product.
+        core: the product, if there is one.
+        dim: how many rows there are.
         inside: what is in panels.
         behind: what comes behind them.
     """
 
-    core: Core | Routine
+    core: Core | Routine | None
+    dim: Dim
     inside: list[Entry] = field(default_factory=list)
     behind: list[Entry] = field(default_factory=list)
     _rows: set[Node] = field(init=False)  # written in panels, in the loop's own row
@@ -118,12 +132,9 @@ class _Split:
 
     def __post_init__(self) -> None:
         """Nothing is there but the product."""
-        self._rows, self._across = {self.core.node}, set(self.core.operands)
-
-    @property
-    def dim(self) -> Dim:
-        """How many rows there are: the first axis of the product."""
-        return next(dim for dim in self.core.node.shape if dim != 1)
+        core = self.core
+        self._rows = set() if core is None else {core.node}
+        self._across = set() if core is None else set(core.operands)
 
     def _own(self, index: Sequence[Node], dims: Shape) -> bool:
         """Whether an element is in the row that the loop is at."""
@@ -170,8 +181,11 @@ class _Split:
     def panel(self, shared: Container[Node]) -> Panel | None:
         """The panel, if it is of any use; what is added up in it is then added up behind it."""
         local = [x for x in self._alone(shared) if isinstance(_row(x, self.dim), int)]
-        widest = max((*map(self._bytes, local), self._bytes(self.core.node)))
-        count = _count(self.core, self.dim, max(widest, sum(map(self._bytes, local))))
+        size = max(sum(map(self._bytes, local)), *map(self._bytes, self._rows), 0)
+        if self.core is None:
+            count = _count_of_loops(self.dim, size)
+        else:
+            count = _count(self.core, self.dim, size)
         if not self.inside or count is None:
             return None
         panel = Panel(self.dim, count, (), tuple(local))
@@ -224,6 +238,17 @@ def _count(core: Core | Routine, dim: Dim, size: int) -> int | None:
         alike = (n for n in range(count, count // 2, -tile) if dim % n == 0)
         return next(alike, count)
     return count
+
+
+def _count_of_loops(dim: Dim, size: int) -> int | None:
+    """The same without a product: rows that are worth another thread's while.
+
+    Of short rows there are seldom so many.
+    """
+    if dim * size <= 2 * LARGE if isinstance(dim, int) else size < SHORTEST:
+        return None
+    count = max(LARGE // 4 // size, 1)
+    return count // TILE * TILE or count
 
 
 def _total(member: Statement) -> bool:

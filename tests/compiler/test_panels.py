@@ -155,3 +155,18 @@ def test_what_the_product_reads_is_updated_behind_the_panels() -> None:
     (kernel,) = scheduled([], [(w, w - 0.1 * linear.contract(b, b, "mk", "nk", "mn"))]).kernels
     assert kernel.panel is not None
     assert w in {s.target for s in statements(kernel.panel.body)}
+
+
+@pytest.mark.parametrize(
+    ("dims", "rows"),
+    [
+        ((BATCH, 10), None),
+        ((BATCH, 256), 32),
+        ((20, 256), None),
+        ((1000, 256), 32),
+        ((9, 10**5), 1),
+    ],
+)
+def test_long_loops_go_by_panels_without_a_product(dims: tuple[Any, ...], rows: int | None) -> None:
+    (kernel,) = scheduled([tanh(tensor("x", *dims))]).kernels
+    assert (None if kernel.panel is None else kernel.panel.rows) == rows

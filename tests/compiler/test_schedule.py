@@ -87,7 +87,7 @@ def test_loops_do_what_the_graph_means(
 
 
 def top_loops(planned: Schedule) -> list[Loop]:
-    return [entry for kernel in planned.kernels for entry in kernel.body if isinstance(entry, Loop)]
+    return [x for kernel in planned.kernels for x in kernel.entries if isinstance(x, Loop)]
 
 
 def test_softmax_is_one_loop_over_rows() -> None:

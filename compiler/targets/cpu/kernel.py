@@ -100,7 +100,7 @@ class KernelWriter(Calls):
             assert call is not None
             self._branches(kernel.core, call)
         elif kernel.panel is not None:
-            assert isinstance(kernel.core, Core | Routine)
+            assert kernel.core is None or isinstance(kernel.core, Core | Routine)
             self._in_panels(kernel.panel, kernel.core, scope)
         elif kernel.core is not None:
             self._whole(kernel.core, MARGIN)
@@ -116,8 +116,8 @@ class KernelWriter(Calls):
         else:
             self._core(core, margin)
 
-    def _in_panels(self, panel: Panel, core: Core | Routine, scope: Scope) -> None:
-        """A loop over panels, in any order: the product's rows, and the loops over these."""
+    def _in_panels(self, panel: Panel, core: Core | Routine | None, scope: Scope) -> None:
+        """A loop over panels, in any order: a product's rows, and the loops over these."""
         self._hoist(panel.body, 0, scope, MARGIN)
         self.panel = panel
         self.library |= {"prange"}
@@ -130,7 +130,8 @@ class KernelWriter(Calls):
             self.lines.append(f"{margin}panel = first // {rows}")
         self.lines += self._memory(panel.local, margin)
         place = len(self.lines)
-        self._whole(core, margin)
+        if core is not None:
+            self._whole(core, margin)
         self._block(panel.body, 0, scope.inside(), margin)
         self.lines[place:place] = self.views(margin)
         self.forget()

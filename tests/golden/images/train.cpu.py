@@ -53,15 +53,17 @@ def k1_W2_transposed(W2, W2_transposed):
 # x_padded = pad(x, [batch, 10, 10, 1])
 @kernel
 def k2_x_padded(batch, x, x_padded):
-    for i in range(batch):
-        for j in range(10):
-            for k in range(10):
-                x_padded[i, j, k, 0] = f32(0.0)
-        for j in range(8):
-            plus_ij = j + 1
-            for k in range(8):
-                plus_ijk = k + 1
-                x_padded[i, plus_ij, plus_ijk, 0] = x[i, j, k, 0]
+    for first in prange(0, batch, 80):
+        last = min(first + 80, batch)
+        for i in range(first, last):
+            for j in range(10):
+                for k in range(10):
+                    x_padded[i, j, k, 0] = f32(0.0)
+            for j in range(8):
+                plus_ij = j + 1
+                for k in range(8):
+                    plus_ijk = k + 1
+                    x_padded[i, plus_ij, plus_ijk, 0] = x[i, j, k, 0]
 
 
 # net.py:6   z1 = einsum(abcde,def→abcf, windows(pad(x, [batch, 10, 10, 1])), W1) + b1

@@ -150,3 +150,16 @@ def test_gradients_are_results_too() -> None:
         came, cr.function([x, w], results, target="numpy")(*arrays), strict=True
     ):
         np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("shape", [(0, 300), (1, 300), (97, 301), (200, 64), (5, 10_000)])
+def test_long_loops_without_a_product(shape: tuple[int, int]) -> None:
+    x, y = cr.tensor("x", ("n", shape[1]), "float64"), cr.tensor("y", (700, 101), "float64")
+    centered = x - cr.mean(x, axis=1, keepdims=True)
+    results = [cr.softmax(centered, axis=1), cr.sum(centered * x, axis=0), cr.tanh(y) * y]
+    random = np.random.default_rng(0)
+    arrays = [random.normal(size=shape), random.normal(size=(700, 101))]
+    came = cr.function([x, y], results)(*arrays)
+    expected = cr.function([x, y], results, target="numpy")(*arrays)
+    for found, wanted in zip(came, expected, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-11, atol=1e-11)
