@@ -1,10 +1,10 @@
-"""The command line: `python -m benchmarks cpu` and `python -m benchmarks compile`."""
+"""The command line: `python -m benchmarks cpu`, `compile` and `products`."""
 
 from __future__ import annotations
 
 import argparse
 
-from . import compile
+from . import compile, products
 from .cpu import command
 
 
@@ -14,6 +14,7 @@ def main() -> None:
     kinds = parser.add_subparsers(required=True)
     compile.add_options(kinds.add_parser("compile", help="seconds up to the first step"))
     command.add_options(kinds.add_parser("cpu", help="training and prediction, beside peers"))
+    products.add_options(kinds.add_parser("products", help="matrix products, beside SciPy's BLAS"))
     given = parser.parse_args()
     given.run(given)
 

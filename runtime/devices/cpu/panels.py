@@ -41,7 +41,7 @@ FAR = 4096  # bytes from row to row of b from which on panels of it are copied, 
 MANY = 64  # rows meet them
 FEW = 7  # rows below which they are computed two at a time, where columns are enough for it
 LARGE = 1 << 20  # multiply-adds from which a product is computed by parts: some 20 microseconds
-PART = (128, 192)  # rows and columns: whole panels of columns, whatever the vectors
+PART = (256, 128)  # rows and columns: whole panels of columns, whatever the vectors
 USUAL = 256  # for a size that is not known, when it is decided whether a product may be large
 
 NO, ONE = whole(0), whole(1)
