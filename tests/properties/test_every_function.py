@@ -81,7 +81,8 @@ def test_a_line_finds_operands(name: str) -> None:
 
 def test_every_op_is_met() -> None:
     found = {op for name in LINES for op in met(name)}
-    assert OPS.keys() - found == set()
+    # Rows are replaced in what optimizers do alone: tests/compiler/test_row_updates.py.
+    assert OPS.keys() - found == {"replace_rows"}
     assert {op.name for op in (LEAF, CONST, GRADIENT, TAYLOR)} <= found
 
 
