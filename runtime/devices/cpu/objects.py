@@ -80,14 +80,9 @@ def translate_with_clock(program: Program, file: str) -> tuple[str, list[tuple[s
     return str(translation.module), translation.clock.sites
 
 
-def _machine() -> Any:
-    """Code for this very processor."""
-    return host().machine
-
-
 def compile_text(text: str, processor: Processor | None = None) -> tuple[bytes, tuple[str, ...]]:
     """Object code from LLVM's text, optimized."""
-    machine = processor.machine if processor else _machine()
+    machine = (processor or host()).machine
     module = llvm.parse_assembly(text)
     try:
         module.triple = machine.triple

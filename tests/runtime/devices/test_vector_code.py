@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
-from typing import Any
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -16,7 +15,8 @@ from chainrule.compiler.program import Buffer, Program
 from chainrule.compiler.types import Dim, TensorType
 from chainrule.runtime.cache import Cache
 from chainrule.runtime.devices import load
-from chainrule.runtime.devices.cpu import objects
+from chainrule.runtime.devices.cpu import objects, translate
+from chainrule.runtime.devices.cpu.processor import Processor, host
 from chainrule.runtime.devices.cpu.rolled import stays_rolled
 
 # Functions of float32 that are computed in float64.
@@ -39,7 +39,7 @@ def lanes(dtype: str) -> int:
 def optimized(program: Program) -> str:
     """LLVM's text of its one kernel."""
     module = llvm.parse_assembly(objects.translate(program, "file.py"))
-    machine = objects._machine()
+    machine = host().machine
     module.triple, module.data_layout = machine.triple, str(machine.target_data)
     objects.optimize(machine, module)
     (kernel,) = (f for f in module.functions if f.name == "chainrule_k1")
@@ -63,16 +63,14 @@ def test_older_processors_compute_the_same(
     name: str, dtype: str, processor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without AVX-512, and without fused multiply-adds."""
-    here = llvm.get_process_triple()
+    here = host().triple
     if not here.startswith("x86_64"):
         pytest.skip("these are processors of another family")
-    if processor == "haswell" and not llvm.get_host_cpu_features().get("avx2"):
+    if processor == "haswell" and not host().has("avx2"):
         pytest.skip("this processor is older")
-    objects._machine()
-    older: Any = llvm.Target.from_triple(here).create_target_machine(
-        cpu=processor, features="", opt=3, reloc="pic", codemodel="default"
-    )
-    monkeypatch.setattr(objects, "_machine", lambda: older)
+    older = Processor(here, processor, "+avx,+avx2,+fma" if processor == "haswell" else "")
+    for module in (objects, translate):
+        monkeypatch.setattr(module, "host", lambda: older)
     x = every_exponent(dtype, 2)
     (came,) = load(native(name, dtype).program, Cache.open(tmp_path)).call(x)
     assert max(errors(came, truth(name, x))) <= ROWS[name].bound[FLOATS.index(dtype)]
