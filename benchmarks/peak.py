@@ -42,7 +42,7 @@ def measure(threads: int, dtype: Literal["float32", "float64"]) -> dict[str, Any
     """Operations a second, and bytes a second for each size of a copy."""
     return {
         "flops": flops_per_second(dtype, threads),
-        "bandwidth": {size: bandwidth(threads, size) for size in COPIED},
+        "bandwidth": {str(size): bandwidth(threads, size) for size in COPIED},
     }
 
 

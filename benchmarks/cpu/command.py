@@ -18,7 +18,7 @@ from . import curves, picture, report
 from .curves import CURVES
 from .measure import Settings, measure
 from .runners import OWN, RUNNERS
-from .workloads import WORKLOADS
+from .workloads import WORKLOADS, Workload
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -43,13 +43,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help=f"not the workloads, but how a step grows with {', '.join(CURVES)}; all by default",
     )
     parser.add_argument("--plot", metavar="FILE", help="draw what was measured")
-    parser.add_argument("--json", help="a file for the numbers")
+    parser.add_argument("--json", help="a file for the numbers, written after each workload")
+    parser.add_argument("--read", metavar="FILE", help="measure nothing; tell what is in the file")
     parser.add_argument("--markdown", action="store_true", help="print the tables in Markdown")
     parser.set_defaults(run=run, error=parser.error)
 
 
 def run(given: argparse.Namespace) -> None:
     """Measure and tell."""
+    found = read(given.read) if given.read else measured(given)
+    tell(found, given.markdown)
+    if given.plot:
+        picture.draw(found, given.plot)
+
+
+def measured(given: argparse.Namespace) -> Result:
+    """What is seen now; the file has what was seen so far."""
     for names, known in ((given.only, WORKLOADS), (given.curves, CURVES)):
         for name in names or ():
             if name not in known:
@@ -64,19 +73,30 @@ def run(given: argparse.Namespace) -> None:
         "peaks": {str(n): peak.measure(n, given.dtype) for n in settings.threads},
         "rows": [],
     }
-    if given.curves is not None:
-        found["curves"] = curves.draw(given.curves or list(CURVES), given.dtype, settings)
+    steps: list[tuple[list[Result], Result, Workload]]
+    if given.curves is None:
+        steps = [(found["rows"], {}, WORKLOADS[name]) for name in given.only or WORKLOADS]
     else:
-        for name in given.only or WORKLOADS:
-            print(name, file=sys.stderr)
-            workload = dataclasses.replace(WORKLOADS[name], dtype=given.dtype)
-            found["rows"] += measure(workload, settings)
-    found = json.loads(json.dumps(found))  # as it is in the file
-    if given.json:
-        Path(given.json).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    tell(found, given.markdown)
-    if given.plot:
-        picture.draw(found, given.plot)
+        found["curves"] = {name: [] for name in given.curves or CURVES}
+        steps = [
+            (rows, {"at": at}, workload)
+            for name, rows in found["curves"].items()
+            for at, workload in CURVES[name].items()
+        ]
+        settings = dataclasses.replace(settings, cold=False)
+    for rows, place, workload in steps:
+        print(workload.name, file=sys.stderr)
+        workload = dataclasses.replace(workload, dtype=given.dtype)
+        rows += [{**place, **row} for row in measure(workload, settings)]
+        if given.json:
+            Path(given.json).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return found
+
+
+def read(path: str) -> Result:
+    """What `--json` wrote."""
+    found: Result = json.loads(Path(path).read_text(encoding="utf-8"))
+    return found
 
 
 def tell(found: Result, markdown: bool) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-import sys
 from collections.abc import Sequence
 
 from ..processes import Result
-from .measure import Settings, measure
 from .report import best, digits, ratio, time
 from .runners import OWN
 from .workloads import Workload
@@ -52,19 +49,6 @@ CURVES: dict[str, dict[int, Workload]] = {
     "batch": {n: batched(n) for n in (1, 8, 64, 512, 4096)},
     "depth": {n: deep(n) for n in (1, 3, 10, 30, 100)},
 }
-
-
-def draw(names: Sequence[str], dtype: str, settings: Settings) -> Result:
-    """The rows of each curve, by what grows."""
-    settings = dataclasses.replace(settings, cold=False)
-    found: Result = {}
-    for name in names:
-        found[name] = []
-        for at, workload in CURVES[name].items():
-            print(workload.name, file=sys.stderr)
-            rows = measure(dataclasses.replace(workload, dtype=dtype), settings)
-            found[name] += [{"at": at, **row} for row in rows]
-    return found
 
 
 def table(name: str, rows: Sequence[Result]) -> list[list[str]]:

@@ -141,13 +141,23 @@ def test_curves_are_beside_the_best_peer(
     assert "net, jax-step, 1 threads: losses differ" in text
 
 
-def test_a_curve_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_curve_is_measured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     tiny: dict[int, Workload] = {3: TINY[0]}
     monkeypatch.setitem(curves.CURVES, "width", tiny)
-    (row,) = curves.draw(["width"], "float32", SETTINGS)["width"]
+    path = tmp_path / "seen.json"
+    given = "benchmarks cpu --curves width --peers --threads 1 --rounds 1 --seconds 0.01 --json"
+    monkeypatch.setattr(sys, "argv", [*given.split(), str(path)])
+    __main__.main()
+    text = capsys.readouterr().out
+    (row,) = json.loads(path.read_text())["curves"]["width"]
     assert row["at"] == 3
     assert row["runners"][OWN]["median"] > 0
     assert "cold" not in row["runners"][OWN]
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "cpu", "--read", str(path)])
+    __main__.main()
+    assert capsys.readouterr().out == text
 
 
 @pytest.mark.parametrize(

@@ -113,3 +113,14 @@ class Workload(ABC):
     def describe(self) -> dict[str, Any]:
         """The workload as plain data, for `workload` in another process."""
         return {"kind": type(self).__name__, **dataclasses.asdict(self)}
+
+
+def channels_second(sample: Sample) -> Sample:
+    """Images and windows with the axes that PyTorch has; in memory, channels stay last."""
+    weights = {
+        name: np.ascontiguousarray(w.transpose(3, 0, 1, 2)).transpose(0, 3, 1, 2)
+        if w.ndim == 4
+        else w
+        for name, w in sample.weights.items()
+    }
+    return dataclasses.replace(sample, weights=weights, x=sample.x.transpose(0, 3, 1, 2))

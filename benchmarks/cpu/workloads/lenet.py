@@ -5,14 +5,13 @@ Source: LeCun et al. 1998, "Gradient-based learning applied to document recognit
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .base import Sample, Workload
+from .base import Sample, Workload, channels_second
 from .losses import compiled, jax_crossentropy
 
 if TYPE_CHECKING:
@@ -98,18 +97,11 @@ class LeNet(Workload):
         for n, padding in ((1, 2), (2, 0)):
             x = torch.relu(functional.conv2d(x, w[f"W{n}"], w[f"b{n}"], padding=padding))
             x = functional.max_pool2d(x, 2)
-        x = x.flatten(1)
+        x = x.permute(0, 2, 3, 1).flatten(1)
         for n in (3, 4):
             x = torch.relu(torch.addmm(w[f"b{n}"], x, w[f"W{n}"]))
         return functional.cross_entropy(torch.addmm(w["b5"], x, w["W5"]), y)
 
     def for_torch(self, sample: Sample) -> Sample:
-        """Channels first, and so in what is flattened."""
-        weights = dict(sample.weights)
-        for name in ("W1", "W2"):
-            weights[name] = np.ascontiguousarray(weights[name].transpose(3, 2, 0, 1))
-        side = self.inner // 2
-        rows = weights["W3"].reshape(side, side, self.channels[1], -1)
-        weights["W3"] = rows.transpose(2, 0, 1, 3).reshape(weights["W3"].shape)
-        x = np.ascontiguousarray(sample.x.transpose(0, 3, 1, 2))
-        return dataclasses.replace(sample, weights=weights, x=x)
+        """Channels second, but last in memory, which is faster."""
+        return channels_second(sample)

@@ -6,14 +6,13 @@ shape changes has a projection, option B.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .base import Arrays, Sample, Workload
+from .base import Sample, Workload, channels_second
 from .losses import compiled, jax_crossentropy
 
 if TYPE_CHECKING:
@@ -147,10 +146,5 @@ class ResNet(Workload):
         return functional.cross_entropy(torch.addmm(w["b_scores"], h, w["W_scores"]), y)
 
     def for_torch(self, sample: Sample) -> Sample:
-        """Channels first."""
-        weights: Arrays = {
-            name: np.ascontiguousarray(w.transpose(3, 2, 0, 1)) if w.ndim == 4 else w
-            for name, w in sample.weights.items()
-        }
-        x = np.ascontiguousarray(sample.x.transpose(0, 3, 1, 2))
-        return dataclasses.replace(sample, weights=weights, x=x)
+        """Channels second, but last in memory, which is faster."""
+        return channels_second(sample)
