@@ -43,6 +43,8 @@ from .wholes import Core, Routine
 # of the second level, which a panel may fill.
 SMALL = 16 * 1024
 LARGE = 128 * 1024
+FAR = 1024 * 1024  # a matrix that the second-level cache does not hold
+USUAL = 256  # rows of a batch that is large
 SHORTEST = 256  # a row that is worth it without a product
 # Rows of a product: so many fill registers, and so many make good use of what is read for them.
 TILE = 8
@@ -229,8 +231,12 @@ def _count(core: Core | Routine, dim: Dim, size: int) -> int | None:
     if isinstance(dim, int) and dim * size <= SMALL:
         return None
     tile = 1 if core.batch else TILE // math.gcd(TILE, height)
-    most = ROWS if not isinstance(dim, int) else 2 * ROWS
-    count = min(max(most // height, tile), LARGE // size) // tile * tile
+    most, room = ROWS if not isinstance(dim, int) else 2 * ROWS, LARGE
+    other = product((core.k if isinstance(core.k, int) else USUAL, core.n))
+    if isinstance(other, int) and other * BYTES[core.node.dtype] >= FAR:
+        # The other matrix comes from far away for each panel.
+        most, room = 4 * ROWS, 4 * LARGE
+    count = min(max(most // height, tile), room // size) // tile * tile
     if not count or (isinstance(dim, int) and dim <= count):
         return None
     if isinstance(dim, int):
