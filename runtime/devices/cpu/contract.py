@@ -36,7 +36,7 @@ from .subscripts import (
     total,
     valued,
 )
-from .tiling import fixed, planned
+from .tiling import planned
 from .values import NONE, Array, Scalar, Text, Value, address, declared, element, room, size_of
 
 Offsets = tuple[Number, Number, Number]
@@ -116,6 +116,18 @@ def _once(position: Position, size: Scalar) -> bool:
     return size.constant == 1 if not position else len(position) == 1 and position[0][0] == 1
 
 
+def _part(builder: Any, axes: Sequence[Position], out: Array) -> Number:
+    """How many elements of the result go with each place along its first axis; 0 if places meet.
+
+    The turns of a loop along it then have parts of their own, which are all of the result together.
+    A loop along another axis may leave some between its turns, or go beyond the last.
+    """
+    first = next((i for i, size in enumerate(out.sizes) if size.constant != 1), 0)
+    if not _once(axes[first], out.sizes[first]):
+        return 0
+    return elements(builder, Array(out.dtype, out.data, out.sizes[first + 1 :]))
+
+
 # `contract(text, left, right, out)`: the sum of products that the text says, into `out`.
 contract = Intrinsic(4, _result, _lower)
 
@@ -144,9 +156,8 @@ class _Writer:
         self.data = tuple(address(builder, array) for array in given)
         self.elements = elements(builder, out)
         self.adds = repeated or bool(plan.again)
-        rest = [*plan.around[1:], *(x for x, _ in plan.rows)]
         self.apart = bool(plan.around) and (
-            not repeated or all(fixed(x.steps[2]) < fixed(plan.around[0].steps[2]) for x in rest)
+            not repeated or plan.around[0].steps[2] == _part(builder, axes[2], out)
         )
 
     def write(self) -> None:

@@ -164,6 +164,8 @@ OTHERS: dict[str, list[tuple[int, ...]]] = {
     "b c x+u, u c f -> b f x": [(2, 3, 9), (3, 3, 5), (2, 5, 7)],
     "b 2x 3y c, 0 0 c f -> b x y f": [(2, 5, 7, 3), (1, 1, 3, 5), (2, 3, 3, 5)],
     "b x y f, f 0 0 c -> b 2x 3y c": [(2, 3, 3, 5), (5, 1, 1, 3), (2, 6, 8, 3)],
+    "x y f, f c -> 3x 2y c": [(40, 30, 8), (8, 5), (121, 60, 5)],
+    "x y f, f u c -> 2x+u 2y c": [(9, 30, 8), (8, 5, 3), (22, 60, 3)],
     "b x+u, u f -> b x f": [(4, 40), (9, 3), (4, 32, 3)],
     "b x+u y, b x y -> u": [(3, 6, 33), (3, 5, 33), (2,)],
 }
@@ -173,6 +175,20 @@ OTHERS: dict[str, list[tuple[int, ...]]] = {
 @pytest.mark.parametrize("text", OTHERS)
 def test_other_contractions(text: str, known: bool | None) -> None:
     check(text, OTHERS[text], known=known)
+
+
+@pytest.mark.parametrize("known", [True, False, None])
+@pytest.mark.parametrize("rows", [118, 120, 121])
+def test_nothing_beyond_the_result_is_written(known: bool | None, rows: int) -> None:
+    """Rows of a result that windows leave out are zeros, and where the last one ends, it ends."""
+    a, b = np.ones((40, 30, 8), np.float32), np.ones((8, 5), np.float32)
+    room = np.full((rows + 6, 60, 5), 7, np.float32)
+    out = computed("x y f, f c -> 3x 2y c", a, b, room[3:-3], known)
+    want = np.zeros_like(out)
+    want[: 3 * 40 : 3, ::2] = 8
+    np.testing.assert_array_equal(out, want)
+    np.testing.assert_array_equal(room[:3], 7)
+    np.testing.assert_array_equal(room[-3:], 7)
 
 
 def test_sums_that_go_through_more_than_the_caches() -> None:
