@@ -182,7 +182,7 @@ class _Split:
 
     def panel(self, shared: Container[Node]) -> Panel | None:
         """The panel, if it is of any use; what is added up in it is then added up behind it."""
-        local = [x for x in self._alone(shared) if isinstance(_row(x, self.dim), int)]
+        local = self._local(shared)
         size = max(sum(map(self._bytes, local)), *map(self._bytes, self._rows), 0)
         if self.core is None:
             count = _count_of_loops(self.dim, size)
@@ -194,6 +194,15 @@ class _Split:
         parts = {m: _in_parts(m, panel.count) for m in statements(self.inside) if _total(m)}
         self.behind[:0] = [entry for pair in parts.items() for entry in _added(*pair)]
         return replace(panel, body=tuple(_replaced(entry, parts) for entry in self.inside))
+
+    def _local(self, shared: Container[Node]) -> list[Node]:
+        """Those of which a row is known and has room in a panel, beside the rows of the others."""
+        found, room = [], LARGE
+        for x in self._alone(shared):
+            if isinstance(_row(x, self.dim), int) and self._bytes(x) <= room:
+                found.append(x)
+                room -= self._bytes(x)
+        return found
 
     def _bytes(self, x: Node) -> int:
         """The size of a tensor's row, 0 where it is not known."""

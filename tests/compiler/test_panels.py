@@ -16,7 +16,7 @@ from chainrule.compiler.passes.loops import PARTS, Kernel, Panel, Schedule, stat
 from chainrule.compiler.passes.lower import Lower
 from chainrule.compiler.passes.schedule import schedule
 from chainrule.compiler.targets.cpu import TARGET
-from chainrule.compiler.types import TensorType, symbol
+from chainrule.compiler.types import BYTES, TensorType, symbol
 
 BATCH = symbol("batch")
 
@@ -145,6 +145,22 @@ def test_a_row_that_is_too_long_is_stored() -> None:
     (kernel,) = planned.kernels
     assert kernel.panel is None
     assert planned.stored
+
+
+@pytest.mark.parametrize(("columns", "local"), [(10_000, 1), (40_000, 0), (400_000, 0)])
+def test_rows_that_have_no_room_in_a_panel_are_stored(columns: int, local: int) -> None:
+    x = tensor("x", 16, columns)
+    _, panel = only(scheduled([make(reduce.SOFTMAX, (x,), axes=(1,))]))
+    assert len(panel.local) == local
+
+
+def test_rows_in_a_panel_have_room_together() -> None:
+    x, y = tensor("x", 16, 20_000), tensor("y", 16, 20_000)
+    once, other = (make(reduce.SOFTMAX, (z,), axes=(1,)) for z in (x, y))
+    _, panel = only(scheduled([once * make(reduce.SOFTMAX, (once + other,), axes=(1,))]))
+    rows = [x.type.size // 16 * BYTES[x.dtype] for x in panel.local]  # type: ignore[operator]
+    assert 20_000 * 4 in rows
+    assert sum(rows) <= panels.LARGE
 
 
 def test_what_the_product_reads_is_updated_behind_the_panels() -> None:
