@@ -105,8 +105,8 @@ class NativeExecutable(Executable):
         helpers = team()
         loops = helpers.loops
         with helpers.helping(count) as address:
-            self._team.value = address
             try:
+                self._team.value = address
                 start = time.perf_counter()
                 result = call()
                 seconds = time.perf_counter() - start

@@ -150,10 +150,6 @@ class Value:
         """How many digits `leading` leaves out."""
         return self.format.digits // 2 + 1
 
-    def is_nan(self) -> Any:
-        """Whether it is not a number."""
-        return self.builder.fcmp_unordered("uno", self.value, self.value)
-
 
 def polynomial(x: Value, coefficients: Sequence[float]) -> Value:
     """The sum of c[i] x^i, by Horner's rule."""

@@ -75,14 +75,15 @@ class Team:
                 yield 0
                 return
             self._words[THREADS] = count
-            self._words[SESSION] += 1
             try:
+                # Odd inside and even outside, wherever Ctrl-C came before.
+                self._words[SESSION] |= 1
                 for gate in self._gates[: count - 1]:
                     if gate.locked():
                         gate.release()
                 yield self.address
             finally:
-                self._words[SESSION] += 1
+                self._words[SESSION] = (self._words[SESSION] | 1) + 1
         finally:
             self._leading.release()
 

@@ -292,3 +292,18 @@ def test_threads_start_again_after_they_ended(
     team.go_on()
     assert np.array_equal(run.call(x)[0], before)
     assert len(team._threads) == 2
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_threads_take_part_after_ctrl_c_between_two_calls(
+    lost: int, with_threads: SetThreads
+) -> None:
+    with_threads(2)
+    team = pool.team()
+    with team.helping(2):
+        pass
+    team._words[SESSION] += lost  # who began to lead was stopped before it could end it
+    with team.helping(2) as address:
+        assert address == team.address
+        assert team._words[SESSION] % 2 == 1
+    assert team._words[SESSION] % 2 == 0
