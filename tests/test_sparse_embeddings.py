@@ -74,6 +74,22 @@ def test_rows_that_are_not_read_stay(name: str) -> None:
         np.testing.assert_allclose(native[array], ours[array], rtol=2e-4, atol=2e-6)
 
 
+@pytest.mark.parametrize("name", ["sgd", "adam", "clipped"])
+def test_a_table_of_one_row(name: str) -> None:
+    found = []
+    for target in TARGETS:
+        model = bags(OPTIMIZERS[name](), target, labels=1, sparse=True)
+        before = model.get_weights()[0]
+        model.fit(0 * X, T, batch_size=7, verbose=0, seed=1)
+        assert (model.get_weights()[0] != before).all()
+        assert "E1" in by_rows(model)
+        found.append(model.get_weights())
+    for ours, native in zip(*found, strict=True):
+        np.testing.assert_allclose(native, ours, rtol=2e-4, atol=2e-6)
+    with pytest.raises(IndexOutOfRange, match="outside its axis"):
+        model.train_on_batch(X, T)
+
+
 def test_threads_change_nothing() -> None:
     """A table whose rows are updated by several threads, and rows for more than one of them."""
     before, rows = cr.get_num_threads(), RANDOM.integers(0, 5000, (2048, LENGTH)).astype(np.int32)

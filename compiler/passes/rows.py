@@ -73,8 +73,10 @@ class Rows:
 
     def at(self, dims: Shape) -> tuple[Domain, Index]:
         """Loops over the elements of these rows, and where a tensor of all rows has them."""
-        domain, at = self._own(dims)
-        return domain, (load(self.rows, at[:1], self.rows.shape), *at[1:])
+        domain, (own, *rest) = self._own(dims)
+        # Along an axis of size 1 the position is 0 wherever elements are pulled.
+        row = number(0) if dims[0] == 1 else load(self.rows, (own,), self.rows.shape)
+        return domain, (row, *rest)
 
     def know(self, pull: Puller) -> None:
         """Elements of the sums are read where their rows lie."""
