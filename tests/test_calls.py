@@ -284,3 +284,14 @@ def test_settings_take_effect_in_the_next_step() -> None:
     model.train_on_batch(x, y)
     for name, array in arrays(model).items():
         np.testing.assert_array_equal(array, before[name])
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_masked_values_are_told_however_often_a_model_was_called(target: str) -> None:
+    model, x = classifier(target), rows(2)
+    masked = np.ma.masked_array(x, x > 0)
+    for call in (model, model.predict, lambda x: model.train_on_batch(x, np.array([1, 2]))):
+        call(x)
+        call(x)
+        with pytest.raises(DataError, match="masked values"):
+            call(masked)

@@ -141,8 +141,8 @@ class Binding:
         for given in self._passed:
             array = arrays[place]
             place += 1
-            if not isinstance(array, ndarray) or array.shape != given.shape:
-                return False
+            if type(array) is not ndarray or array.shape != given.shape:
+                return False  # a masked array too, which has to be looked at
             if array.dtype is not given.dtype and array.dtype != given.dtype:
                 return False
             if given.staged is not None:
