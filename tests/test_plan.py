@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import numpy as np
 import pytest
 
 import chainrule as cr
@@ -149,3 +150,31 @@ def test_a_plan_compiles_nothing_and_draws_nothing() -> None:
     model.plan(batch=2)
     assert not model._programs
     assert "W1" not in model._arrays
+
+
+@pytest.mark.parametrize("what", ["plan", "loops"])
+@pytest.mark.parametrize("wrong", [-1, 1.5, True, "2", None])
+def test_a_size_that_is_none(what: str, wrong: Any) -> None:
+    x = cr.tensor("x", ("n", 4))
+    for owner, name in ((recurrent(), "batch"), (cr.function(x, cr.exp(x)), "n")):
+        with pytest.raises(UsageError) as error:
+            getattr(owner, what)(**{name: wrong})
+        expected = [f"a size cannot be {wrong!r}", f"expected {name} of 0 or more"]
+        for line, part in zip(str(error.value).splitlines(), expected, strict=False):
+            assert part in line
+        assert "test_plan.py" in str(error.value)
+
+
+@pytest.mark.parametrize("what", ["plan", "loops"])
+def test_a_size_of_another_name(what: str) -> None:
+    with pytest.raises(UnknownNameError, match="no size 'bach'") as error:
+        getattr(recurrent(), what)(bach=3)
+    assert str(error.value).endswith("did you mean 'batch'?")
+    x = cr.tensor("x", (3,))
+    with pytest.raises(UnknownNameError, match="no size 'n'"):
+        getattr(cr.function(x, x + 1), what)(n=3)
+
+
+def test_a_size_may_be_an_integer_of_numpy() -> None:
+    size: Any = np.int32(24)
+    assert str(dense().plan(batch=size)) == str(dense().plan(batch=24))

@@ -15,6 +15,7 @@ from ..types import BYTES, Dim, FloorDiv, TensorType, Where, add, floordiv, mul,
 from .formulas import display_names, text
 from .notation import Text
 from .printer import Printer
+from .sizes import checked
 
 FORMULA, CONSTANT = 60, 16  # how long they are at most
 
@@ -134,6 +135,7 @@ def loops(graph: Graph, sizes: Mapping[str, int]) -> Loops:
         graph: with all gradients taken.
         sizes: numbers for sizes; others stay symbols.
     """
+    sizes = checked(graph, sizes)
     graph = Merge()(graph)
     return Loops(graph.name, _found(graph.nodes(), display_names(graph)), sizes)
 

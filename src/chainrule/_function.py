@@ -166,7 +166,8 @@ class Function:
             is stored or computed again, and what decided. It prints as text.
 
         Raises:
-            UsageError: it is compiled for another target than "cpu".
+            UsageError: it is compiled for another target than "cpu", or a size is negative.
+            UnknownNameError: there is no size of a name.
 
         Example:
             >>> import chainrule as cr

@@ -135,7 +135,8 @@ class Readable(ABC):
             them; what is stored or computed again, and what decided. It prints as text.
 
         Raises:
-            UsageError: the model is compiled for another target than "cpu".
+            UsageError: the model is compiled for another target than "cpu", or a size is negative.
+            UnknownNameError: there is no size of a name.
 
         Example:
             >>> import chainrule as cr

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from ...explain.formulas import text
 from ...explain.loops import shortened
 from ...explain.plan import Choice, Held, Plan, Scratch, Tensor
+from ...explain.sizes import checked
 from ...ir import Graph, Node
 from ...passes.loops import Schedule
 from ...passes.memory import larger, lives
@@ -21,6 +22,7 @@ def plan_of(graph: Graph, sizes: Mapping[str, int]) -> Plan:
         graph: in ops that the target spells.
         sizes: numbers for sizes; others stay symbols.
     """
+    sizes = checked(graph, sizes)
     program, modules = layouts(graph)
     tensors: dict[str, list[Tensor]] = {}
     choices: list[Choice] = []
