@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 
@@ -126,6 +127,32 @@ class Model(Trained):
             self._network, Objective(losses, weights, chosen), find_optimizer(optimizer)
         )
         self._install(Compiled.of(built, target))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A model that is trained on its own: the same graphs, copies of all arrays."""
+        from chainrule.runtime.memory import filled
+
+        made = object.__new__(type(self))
+        memo[id(self)] = made
+        vars(made).update(vars(self))
+        made._arrays = {
+            name: filled(array, array.shape, array.dtype) for name, array in self._arrays.items()
+        }
+        made._programs, made._fixed, made._steps = {}, None, None
+        made.history = copy.deepcopy(self.history, memo)
+        return made
+
+    def __copy__(self) -> Self:
+        """As a deep copy: what of two models with the same arrays is trained would be both."""
+        return copy.deepcopy(self)
+
+    def __reduce__(self) -> NoReturn:
+        """Formulas are functions, which no other process finds by their names."""
+        raise UsageError(
+            f"{self.name} cannot be pickled",
+            "a model is kept in a file, which holds no code",
+            "model.save(path) writes it and cr.load_model(path) reads it",
+        )
 
     def save(self, path: Any) -> None:
         """Write the model to one file: graphs, weights, the optimizer's state. No pickle.
