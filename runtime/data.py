@@ -196,6 +196,14 @@ def check_epochs(epochs: int, initial_epoch: int = 0) -> tuple[int, int]:
     )
 
 
+def check_shuffle(shuffle: object) -> None:
+    """UsageError for what is neither true nor false."""
+    if not isinstance(shuffle, bool | np.bool_):
+        raise UsageError(
+            f"shuffle={shuffle!r}", "expected True or False", "rows are shuffled one by one"
+        )
+
+
 def check_batch_size(batch_size: int | None, rows: int) -> int:
     """The rows of a batch to train on: what was asked for, or 32 or all rows if those are fewer."""
     if batch_size is None:

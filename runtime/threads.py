@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import sys
 
@@ -62,9 +63,13 @@ def set_num_threads(n: int) -> None:
         >>> cr.set_num_threads(before)
     """
     global _chosen, known
-    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MOST:
+    try:
+        number = 0 if isinstance(n, bool) else operator.index(n)
+    except TypeError:
+        number = 0
+    if not 1 <= number <= MOST:
         raise _wrong("n", repr(n))
-    _chosen = known = n
+    _chosen = known = number
 
 
 def _looked_up() -> int:

@@ -184,6 +184,11 @@ def test_several_outputs() -> None:
     assert set(sweep.evaluate(X, [X[:, :2], X[:, :1]])) == {"loss", "y1_loss", "y2_loss"}
 
 
+def compiled_anew(sweep: cr.Sweep) -> cr.Sweep:
+    sweep.models[1].compile("mae", "sgd")
+    return sweep
+
+
 WRONG: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "no model": (lambda: cr.Sweep("model"), UsageError, "expected a compiled model"),  # type: ignore[arg-type]
     "not compiled": (
@@ -204,6 +209,23 @@ WRONG: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "range": (lambda: cr.Sweep(build(), beta_1=[1.5]), UsageError, "0 <= beta_1 < 1"),
     "negative": (lambda: cr.Sweep(build(), learning_rate=-1.0), UsageError, "numbers of 0 or more"),
     "seed": (lambda: cr.Sweep(build(), seeds=[-1]), UsageError, "seed"),
+    "no seeds": (lambda: cr.Sweep(build(), seeds=3), UsageError, "range(8)"),  # type: ignore[arg-type]
+    "huge": (lambda: cr.Sweep(build(), learning_rate=[10**400]), UsageError, "expected a number"),
+    "shuffle": (
+        lambda: cr.Sweep(build(), n=2).fit(X, T, shuffle="no", verbose=0),  # type: ignore[arg-type]
+        UsageError,
+        "expected True or False",
+    ),
+    "no callbacks": (
+        lambda: cr.Sweep(build(), n=2).fit(X, T, callbacks=lambda: None, verbose=0),  # type: ignore[arg-type,return-value]
+        UsageError,
+        "instances of Callback",
+    ),
+    "compiled anew": (
+        lambda: compiled_anew(cr.Sweep(build(), n=np.int64(2))).fit(X, T, verbose=0),  # type: ignore[arg-type]
+        UsageError,
+        "network 2 of the sweep",
+    ),
     "verbose": (lambda: cr.Sweep(build(), n=2).fit(X, T, verbose=2), UsageError, "expected 0 or 1"),
     "callbacks": (
         lambda: cr.Sweep(build(), n=2).fit(X, T, callbacks=[], verbose=0),  # type: ignore[arg-type]

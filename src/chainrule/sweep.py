@@ -94,7 +94,7 @@ class Sweep:
                 "expected a compiled model",
                 "cr.Sweep(model, learning_rate=[1e-3, 1e-2])",
             )
-        compiled = model._needed()
+        self._compiled = compiled = model._needed()
         if not model._draw and model._forward.params:
             raise UsageError(
                 "Sweep of a model from a file",
@@ -109,9 +109,7 @@ class Sweep:
                     nearest(name, list(compiled.settings)),
                 )
         given = {name: _numbers(name, value) for name, value in settings.items()}
-        from chainrule.runtime.data import check_seed
-
-        listed = None if seeds is None else [check_seed(seed) for seed in seeds]
+        listed = _seeds(seeds)
         count = _count(n, {**given, "seeds": listed})
         self.seeds = tuple(range(count)) if listed is None else tuple(listed)
         self.settings: dict[str, Array] = {
@@ -183,7 +181,7 @@ class Sweep:
             ShapeError: the data do not fit the model.
             KeyboardInterrupt: Ctrl-C; weights and histories are kept.
         """
-        from chainrule.runtime.data import check_epochs
+        from chainrule.runtime.data import check_epochs, check_shuffle
 
         if verbose not in (0, 1):
             raise UsageError(
@@ -196,6 +194,7 @@ class Sweep:
                 "callbacks=lambda: cr.EarlyStopping()",
             )
         epochs, initial_epoch = check_epochs(epochs, initial_epoch)
+        check_shuffle(shuffle)
         data = self._data(x, y, batch_size, validation_split, validation_data)
 
         validated = validation_data is not None or bool(validation_split)
@@ -206,7 +205,7 @@ class Sweep:
 
         def train(number: int) -> None:
             made = () if callbacks is None else callbacks()
-            own = [made] if isinstance(made, Callback) else list(made)
+            own = made if isinstance(made, list | tuple) else [made]
             try:
                 self.models[number]._trainer(*names).fit(
                     data(number),
@@ -371,6 +370,13 @@ class Sweep:
         from chainrule.runtime.threads import get_num_threads
 
         first, where = self.models[0], caller()
+        for number, network in enumerate(self.models):
+            if network._compiled is not self._compiled:
+                raise UsageError(
+                    f"network {number + 1} of the sweep has been compiled anew",
+                    "networks of a sweep share their programs",
+                    "train it alone, or make a sweep of a model that is compiled so",
+                )
         native = first._target() == "cpu"
         count = min(len(self), get_num_threads()) if native else 1
         while len(self._programs) < count:
@@ -422,6 +428,19 @@ class _Until(Callback):
             self.model.stop_training = True
 
 
+def _seeds(given: Any) -> list[int] | None:
+    """A seed for each network."""
+    from chainrule.runtime.data import check_seed
+
+    if given is None:
+        return None
+    if not np.iterable(given) or isinstance(given, str | Mapping):
+        raise UsageError(
+            f"Sweep: seeds={given!r:.60}", "expected a list with one for each network", "range(8)"
+        )
+    return [check_seed(seed) for seed in given]
+
+
 def _numbers(name: str, given: Any) -> float | list[float]:
     """A setting's number, or one for each network."""
     share = name in SHARES
@@ -429,7 +448,7 @@ def _numbers(name: str, given: Any) -> float | list[float]:
         listed = np.ndim(given) > 0
         numbers = [float(x) for x in (given if listed else [given])]
         fits = np.ndim(given) < 2 and all(map(math.isfinite, numbers))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         fits = False
     if not fits:
         raise UsageError(
@@ -450,9 +469,9 @@ def _count(n: int | None, given: Mapping[str, Any]) -> int:
     """How many networks there are."""
     sizes = {name: len(values) for name, values in given.items() if isinstance(values, list)}
     if n is not None:
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
             raise UsageError(f"Sweep: n={n!r}", "expected a positive integer", "n=32")
-        sizes = {"n": n, **sizes}
+        sizes = {"n": int(n), **sizes}
     if len(set(sizes.values())) > 1 or 0 in sizes.values():
         told = ", ".join(f"{name}: {size}" for name, size in sizes.items())
         raise UsageError(

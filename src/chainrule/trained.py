@@ -277,16 +277,13 @@ class Trained(Readable):
             DivergenceError: the loss became NaN or infinite; the weights are the last finite ones.
             KeyboardInterrupt: Ctrl-C; weights and `model.history` are kept.
         """
-        from chainrule.runtime.data import check_epochs, check_seed, training_data
+        from chainrule.runtime.data import check_epochs, check_seed, check_shuffle, training_data
         from chainrule.runtime.progress import check_verbose
 
         self._needed()
         check_verbose(verbose)
         check_epochs(epochs, initial_epoch)
-        if not isinstance(shuffle, bool | np.bool_):
-            raise UsageError(
-                f"shuffle={shuffle!r}", "expected True or False", "rows are shuffled one by one"
-            )
+        check_shuffle(shuffle)
         chosen = check_seed(seed)
         self._drawn(chosen)
         inputs, targets = self._slots("train")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 import chainrule as cr
@@ -29,6 +30,8 @@ def test_the_number_is_that_of_the_cores_unless_it_is_set(monkeypatch: pytest.Mo
     cr.set_num_threads(7)
     assert cr.get_num_threads() == threads.known == 7
     assert doctor.threads().startswith("7 of programs")
+    cr.set_num_threads(np.int64(2))  # type: ignore[arg-type]
+    assert type(cr.get_num_threads()) is int
 
 
 @pytest.mark.parametrize("wrong", [0, -1, 257, 1.0, True, "2", None])
