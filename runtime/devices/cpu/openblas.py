@@ -9,26 +9,61 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import importlib.util
+import os
+import threading
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+_change = threading.Lock()
+_inside = 0  # how many calls are in programs now
+_before = 1  # the threads that it had before the first of them
+
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Inside, it has one thread; where SciPy has another library, that does as it likes."""
+    """Inside, it has one thread; where SciPy has another library, that does as it likes.
+
+    Of calls at the same time, the last to end gives its threads back.
+    """
     library = _openblas()
-    threads = 1 if library is None else library.scipy_openblas_get_num_threads()
-    if threads == 1:
+    if library is None:
         yield
         return
-    assert library is not None
-    library.scipy_openblas_set_num_threads(1)
+    _enter(library)
     try:
         yield
     finally:
-        library.scipy_openblas_set_num_threads(threads)
+        _leave(library)
+
+
+def _enter(library: Any) -> None:
+    global _inside, _before
+    with _change:
+        if not _inside:
+            _before = library.scipy_openblas_get_num_threads()
+            if _before > 1:
+                library.scipy_openblas_set_num_threads(1)
+        _inside += 1
+
+
+def _leave(library: Any) -> None:
+    global _inside
+    with _change:
+        _inside -= 1
+        if not _inside and _before > 1:
+            library.scipy_openblas_set_num_threads(_before)
+
+
+def _in_child() -> None:
+    """In a child of a fork, nobody is in a call."""
+    global _change, _inside
+    _change, _inside = threading.Lock(), 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
 
 
 @cache

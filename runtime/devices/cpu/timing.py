@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from .binding import Binding
 from .choice import GAIN
 from .clock import TABLE, TICKS
 from .loader import NativeLibrary
+from .openblas import one_thread
 from .pool import team
 from .pool_code import TEAM
 
@@ -80,10 +82,11 @@ def timed(executable: Executable, arrays: Sequence[Array], cache: Cache) -> Timi
     binding = Binding(executable.program, sizes)
     if not binding.take(given):
         raise AssertionError("arrays that fit the program do not fit its binding")
-    alone = _timed(executable, binding, library, sites, 1)
-    if get_num_threads() == 1:
-        return alone
-    together = _timed(executable, binding, library, sites, get_num_threads())
+    with one_thread() if library.imports else nullcontext():
+        alone = _timed(executable, binding, library, sites, 1)
+        if get_num_threads() == 1:
+            return alone
+        together = _timed(executable, binding, library, sites, get_num_threads())
     return together if together.seconds < GAIN * alone.seconds else alone
 
 
