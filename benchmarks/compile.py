@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from . import peers, tables
+from .arguments import count, new_file
 from .cases import NAMES
 from .machine import machine
 from .processes import Processes, Result
@@ -103,9 +104,9 @@ def show(results: Sequence[Result], markdown: bool) -> None:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What the command line takes."""
     parser.add_argument("names", nargs="*", metavar="case", help=f"of {', '.join(NAMES)}")
-    parser.add_argument("--repeat", type=int, default=3, help="how often; medians are told")
+    parser.add_argument("--repeat", type=count, default=3, help="how often; medians are told")
     peers.add_option(parser)
-    parser.add_argument("--json", help="a file for the numbers")
+    parser.add_argument("--json", type=new_file, help="a file for the numbers")
     parser.add_argument("--markdown", action="store_true", help="print the table in Markdown")
     parser.set_defaults(run=run, error=parser.error)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import shutil
 import sys
 from collections.abc import Iterable
 
@@ -25,6 +26,8 @@ def _pair(given: str) -> tuple[str, str]:
     framework, sign, path = given.partition("=")
     if not sign:
         raise argparse.ArgumentTypeError(f"expected FRAMEWORK=PYTHON, came {given!r}")
+    if shutil.which(path) is None:
+        raise argparse.ArgumentTypeError(f"there is no interpreter {path!r}")
     return framework, path
 
 

@@ -22,6 +22,7 @@ from chainrule.runtime.devices.cpu.loader import NativeLibrary
 from chainrule.runtime.devices.cpu.objects import compile_text, translate
 from chainrule.runtime.devices.cpu.peak import flops_per_second
 
+from .arguments import duration
 from .tables import show
 
 ROUND = 2e-3  # seconds
@@ -211,7 +212,7 @@ def rows(dtype: Literal["float32", "float64"], seconds: float) -> Iterator[tuple
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
-    parser.add_argument("--seconds", type=float, default=1.0, help="for each product")
+    parser.add_argument("--seconds", type=duration, default=1.0, help="for each product")
     parser.add_argument("--markdown", action="store_true", help="print the table in Markdown")
     parser.set_defaults(run=run)
 

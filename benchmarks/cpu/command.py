@@ -12,6 +12,7 @@ from pathlib import Path
 import chainrule
 
 from .. import peak, peers, tables
+from ..arguments import count, duration, new_file, old_file
 from ..machine import cores, machine
 from ..processes import Result
 from . import curves, picture, report
@@ -31,9 +32,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help=f"of {', '.join(others)}, or a framework; all that there are by default",
     )
-    parser.add_argument("--threads", nargs="+", type=int, help="1 and all cores by default")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each; medians are told")
-    parser.add_argument("--seconds", type=float, default=0.2, help="about how long a turn takes")
+    parser.add_argument("--threads", nargs="+", type=count, help="1 and all cores by default")
+    parser.add_argument("--rounds", type=count, default=5, help="turns of each; medians are told")
+    parser.add_argument("--seconds", type=duration, default=0.2, help="about how long a turn takes")
     parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
     peers.add_option(parser)
     parser.add_argument(
@@ -42,9 +43,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="WHAT",
         help=f"not the workloads, but how a step grows with {', '.join(CURVES)}; all by default",
     )
-    parser.add_argument("--plot", metavar="FILE", help="draw what was measured")
-    parser.add_argument("--json", help="a file for the numbers, written after each workload")
-    parser.add_argument("--read", metavar="FILE", help="measure nothing; tell what is in the file")
+    parser.add_argument("--plot", type=new_file, metavar="FILE", help="draw what was measured")
+    parser.add_argument(
+        "--json", type=new_file, help="a file for the numbers, written after each workload"
+    )
+    parser.add_argument(
+        "--read",
+        type=old_file,
+        metavar="FILE",
+        help="measure nothing; tell what is in the file",
+    )
     parser.add_argument("--markdown", action="store_true", help="print the tables in Markdown")
     parser.set_defaults(run=run, error=parser.error)
 

@@ -172,6 +172,33 @@ def test_what_is_not_there(
     assert "'nothing'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        "--threads 0",
+        "--rounds -1",
+        "--rounds 1.5",
+        "--seconds nan",
+        "--seconds 0",
+        "--seconds soon",
+        "--json /nowhere/seen.json",
+        "--plot /",
+        "--read /nowhere",
+        "--peer jax=/nowhere",
+    ],
+)
+def test_an_option_that_is_wrong_is_told_at_once(
+    given: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "cpu", *given.split()])
+    with pytest.raises(SystemExit):
+        __main__.main()
+    told = capsys.readouterr().err.splitlines()[-1]
+    option, value = given.split()
+    assert f"argument {option}" in told
+    assert value.rpartition("=")[2] in told
+
+
 def test_copies_have_a_speed() -> None:
     assert 1e7 < peak.bandwidth(1, 1 << 15) < 1e13
     assert 1e7 < peak.bandwidth(2, 1 << 19) < 1e13
