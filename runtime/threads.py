@@ -36,6 +36,7 @@ def get_num_threads() -> int:
         UsageError: `CHAINRULE_NUM_THREADS` is not a number from 1 to 256.
 
     Example:
+        >>> import chainrule as cr
         >>> cr.get_num_threads() >= 1
         True
     """
@@ -56,6 +57,7 @@ def set_num_threads(n: int) -> None:
         UsageError: `n` is not such a number.
 
     Example:
+        >>> import chainrule as cr
         >>> before = cr.get_num_threads()
         >>> cr.set_num_threads(1)
         >>> cr.get_num_threads()

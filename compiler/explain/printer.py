@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence, Set
+from itertools import groupby
 from typing import NamedTuple
 
 from ..ir import CONST, Node, is_const, is_leaf
@@ -231,18 +232,22 @@ class Printer:
             return self.notation.number(dim)
         terms = []
         for atoms, factor in dim.terms:
-            pieces = [
-                self.notation.call(
-                    "floor", [self.notation.fraction(self.size(a.size), Piece(str(a.by)))]
-                )
-                if isinstance(a, FloorDiv)
-                else self.notation.name(a)
-                for a in atoms
-            ]
+            pieces = [self._factor(a, len([*same])) for a, same in groupby(atoms)]
             if abs(factor) != 1 or not pieces:
                 pieces.insert(0, self.notation.number(abs(factor)))
             terms.append((factor < 0, self.notation.product(pieces)))
         return terms[0][1] if len(terms) == 1 and not terms[0][0] else self.notation.total(terms)
+
+    def _factor(self, atom: str | FloorDiv, times: int) -> Piece:
+        """A symbol of a size or a rounded quotient, as often as it is a factor: `n²`."""
+        if isinstance(atom, FloorDiv):
+            quotient = self.notation.fraction(self.size(atom.size), Piece(str(atom.by)))
+            piece = self.notation.call("floor", [quotient])
+        else:
+            piece = self.notation.name(atom)
+        if times == 1:
+            return piece
+        return self.notation.power(piece, self.notation.number(times))
 
     def rows(self, indices: Sequence[Node]) -> str:
         """The rows of a tensor that indices name: `[t]`, and nothing where there are none."""

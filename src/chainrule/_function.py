@@ -132,7 +132,7 @@ class Function:
         """What the kernels of a call cost: time, operations, bytes, share of the machine's peak.
 
         The program is compiled once more, with a clock around the kernels' calls, and runs for a
-        third of a second.
+        quarter of a second, and as long again on all threads where there are several.
 
         Args:
             *arrays: as for a call.
