@@ -155,7 +155,7 @@ class _Split:
             any(isinstance(entry, Loop) and entry.axis is axis(0, self.dim) for entry in unit)
             and all(map(self._divides, members))
             and not across & (self._rows | written)
-            and not written & (self._across | across | self._read)
+            and not written & (self._across | across | self._read | self._written)
             and not read & (self._written | totals)
         ):
             self._rows |= written - totals
