@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -36,6 +37,8 @@ class Executable(ABC):
         self.program = program
         self.given = program.of("input", "setting", "param", "state")
         self.outputs = program.of("output")
+        self._scalars = sum(not buffer.type.shape for buffer in self.outputs)
+        self._fitted: _Fitted | None = None
 
     @abstractmethod
     def call(self, *arrays: Array) -> tuple[Array, ...]:
@@ -128,7 +131,10 @@ class Executable(ABC):
         arrays: Sequence[Array],
         totals: Array,
     ) -> dict[str, int]:
-        """Check what `epoch` is asked to do, and give the sizes, for a batch of full size."""
+        """Check what `epoch` is asked to do, and give the sizes, for a batch of full size.
+
+        As long as arrays look the same, the sizes are the same dictionary.
+        """
         program, batch = self.program, self.program.batch
         if batch is None:
             raise UsageError(
@@ -136,43 +142,73 @@ class Executable(ABC):
                 "no input has a first axis of a size named batch",
                 "call it as it is",
             )
-        scalars = sum(not buffer.type.shape for buffer in self.outputs)
         _check_vector(program, "order", order, "int64", "rows")
-        _check_vector(program, "totals", totals, "float64", scalars)
+        _check_vector(program, "totals", totals, "float64", self._scalars)
         if batch_size < 1 or not 0 <= first <= last <= -(-len(order) // batch_size):
             raise UsageError(
                 f"{program.name}: there are no such batches",
                 f"{first} to {last} of batch size {batch_size} in {len(order)} rows",
                 "batches count from 0; the last may be smaller",
             )
-        sizes = self.bind(arrays, {batch: batch_size})
+        sizes, lengths = self._fit(arrays, batch, batch_size)
         rows = order[first * batch_size : last * batch_size]
         if len(rows) % batch_size:
             check_bounds(program, {**sizes, batch: len(rows) % batch_size})
-        data = {
-            buffer.name: array
-            for buffer, array in zip(self.given, arrays, strict=True)
-            if is_batched(buffer, program)
-        }
-        if len({len(array) for array in data.values()}) > 1:
+        if len(set(lengths.values())) > 1:
             raise ShapeError(
                 f"{program.name}: the data differ in the number of rows",
-                ", ".join(f"{name} has {len(array)}" for name, array in data.items()),
+                ", ".join(f"{name} has {length}" for name, length in lengths.items()),
                 "each row of one array belongs to the same row of the others",
             )
-        for name, array in data.items():
-            if rows.size and not 0 <= rows.min() <= rows.max() < len(array):
+        if rows.size and lengths:
+            name, length = next(iter(lengths.items()))
+            if not 0 <= rows.min() <= rows.max() < length:
                 raise IndexOutOfRange(
                     f"{program.name}: order names rows that the data do not have",
-                    f"{rows.min()} to {rows.max()}; {name} has {len(array)} rows",
+                    f"{rows.min()} to {rows.max()}; {name} has {length} rows",
                     "rows count from 0",
                 )
         return sizes
+
+    def _fit(
+        self, arrays: Sequence[Array], batch: str, batch_size: int
+    ) -> tuple[dict[str, int], dict[str, int]]:
+        """The sizes, and the rows of each batched input, which layouts alone decide."""
+        layouts = tuple(
+            [(x.shape, x.dtype, x.flags.carray) for x in arrays if isinstance(x, np.ndarray)]
+        )
+        found = self._fitted
+        if found is None or (found.batch_size, found.layouts) != (batch_size, layouts):
+            sizes = self.bind(arrays, {batch: batch_size})
+            lengths = {
+                buffer.name: len(array)
+                for buffer, array in zip(self.given, arrays, strict=True)
+                if is_batched(buffer, self.program)
+            }
+            found = self._fitted = _Fitted(batch_size, layouts, sizes, lengths)
+        return found.sizes, found.lengths
 
     def fault(self, code: int, index: int, size: int) -> ChainruleError:
         """The error that a kernel reported by its number; an index with the size of its axis."""
         fault = self.program.faults[code - 1]
         return fault.error(position(index, size) if fault.kind == "index" else "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """What was found out about arrays of an epoch: others of the same layouts fit as well.
+
+    Attributes:
+        batch_size: rows of a batch.
+        layouts: of each array the shape and dtype, and whether it may be updated where it is.
+        sizes: the symbolic sizes.
+        lengths: the rows of each batched input.
+    """
+
+    batch_size: int
+    layouts: tuple[tuple[tuple[int, ...], np.dtype[Any], bool], ...]
+    sizes: dict[str, int]
+    lengths: dict[str, int]
 
 
 def is_batched(buffer: Buffer, program: Program) -> bool:

@@ -10,16 +10,14 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-import numpy as np
-
-from chainrule.compiler.errors import UsageError
 from chainrule.compiler.program import Program
 
 from ... import threads
 from ...cache import Cache
-from ..base import Array, Executable, shown
-from .binding import Binding, block, empty, words
+from ..base import Array, Executable
+from .binding import Binding
 from .choice import Choice
+from .epochs import EpochArguments
 from .key import object_key
 from .loader import NativeLibrary
 from .openblas import one_thread
@@ -50,7 +48,7 @@ class NativeExecutable(Executable):
         self._last: Binding | None = None
         self._team = ctypes.c_void_p.from_address(library.addresses[TEAM])
         self._choices: dict[tuple[int, ...], Choice] = {}
-        self._memory: tuple[tuple[int, ...], dict[str, Array]] = ((), {})
+        self._arguments: EpochArguments | None = None
 
     def call(self, *arrays: Array) -> tuple[Array, ...]:
         """One step; see `Executable.call`."""
@@ -143,39 +141,26 @@ class NativeExecutable(Executable):
         """Many batches in one native call; see `Executable.epoch`."""
         data = self.in_order(arrays)
         sizes = self.bind_epoch(first, last, batch_size, order, data, totals)
-        for buffer, array in zip(self.given, data, strict=True):
-            if not (array.flags.c_contiguous and array.flags.aligned):
-                raise UsageError(
-                    f"{self.program.name}: {buffer.name} is not contiguous",
-                    f"came as {shown(array)} with strides {array.strides}",
-                    f"pass a copy: numpy.ascontiguousarray({buffer.name})",
-                )
         key = tuple(sizes[name] for name in self.program.sizes)
         assert self._epoch is not None
         with self._lock:
-            if self._memory[0] != key or not self._memory[1]:
-                own = self.program.of("output", "scratch")
-                self._memory = key, {buffer.name: empty(buffer, sizes) for buffer in own}
-            present = self._memory[1] | {
-                buffer.name: array for buffer, array in zip(self.given, data, strict=True)
-            }
-            fault = np.zeros(3, np.int64)
-            contents = [first, last, batch_size, *words(order), *key, *words(totals)]
-            for buffer in self.program.buffers:
-                contents += words(present[buffer.name])
-            packed = block((*contents, *words(fault)))
+            arguments = self._arguments
+            if arguments is None or arguments.key != key:
+                arguments = self._arguments = EpochArguments(self.program, key, sizes)
+            arguments.take(data, sizes, batch_size, order, totals)
             done = 0
             choice = self._choice(key)
-            call = partial(self._epoch, ctypes.addressof(packed))
+            call = partial(self._epoch, arguments.address)
             while first < last:
                 count, steps = choice.next(last - first)
-                packed[0], packed[1] = first, first + steps
+                arguments.between(first, first + steps)
                 came = self._timed(choice, count, steps, call)
                 done, first = done + came, first + steps
                 if came < steps:
                     break
+            fault = arguments.cleared()
         if fault[0]:
-            raise self.fault(*fault.tolist())
+            raise self.fault(*fault)
         return done
 
     def _choice(self, key: tuple[int, ...]) -> Choice:
