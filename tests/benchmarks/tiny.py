@@ -11,6 +11,7 @@ from benchmarks.cpu.workloads.lenet import LeNet
 from benchmarks.cpu.workloads.lstm import LSTM
 from benchmarks.cpu.workloads.pinn import PINN
 from benchmarks.cpu.workloads.resnet import ResNet
+from benchmarks.cpu.workloads.sweep import Sweep
 
 TINY: tuple[Workload, ...] = (
     Dense(name="binary", widths=(3, 1), batch=4, batches=3),
@@ -25,5 +26,6 @@ TINY: tuple[Workload, ...] = (
     EmbeddingBag(
         name="rows", batch=4, batches=2, words=11, width=4, length=3, classes=3, sparse=("E1",)
     ),
+    Sweep(name="sweep", widths=(5, 4, 3), networks=3, batch=4, batches=3),
     Prediction(name="prediction", widths=(5, 4, 3), batch=1, batches=STEPS, activation="tanh"),
 )

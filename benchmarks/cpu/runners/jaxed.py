@@ -12,6 +12,7 @@ import numpy as np
 
 from ..workloads import Sample, Workload
 from ..workloads.base import BETA_1, BETA_2, EPSILON
+from ..workloads.sweep import Sweep
 from .base import Runner
 
 
@@ -37,6 +38,10 @@ class Jax(Runner):
 
     def step(self, state: Any, batch: Any) -> tuple[Any, Any]:
         """The state after a step, and the loss before it."""
+        return self.adam(state, batch, self.rate)
+
+    def adam(self, state: Any, batch: Any, rate: Any) -> tuple[Any, Any]:
+        """A step at this rate."""
         w, m, v, s, t = state
         x, y = batch
         tables = {name: [p[name] for p in (w, m, v)] for name in self.sparse}
@@ -46,7 +51,7 @@ class Jax(Runner):
             w, m, v = ({**p, name: p[name].at[rows].get(mode="clip")} for p in (w, m, v))
         (value, s), g = self.gradient(w, x, y, s)
         t = t + 1
-        alpha = self.rate * jnp.sqrt(1 - BETA_2**t) / (1 - BETA_1**t)
+        alpha = rate * jnp.sqrt(1 - BETA_2**t) / (1 - BETA_1**t)
         m = jax.tree.map(lambda m, g: m + (1 - BETA_1) * (g - m), m, g)
         v = jax.tree.map(lambda v, g: v + (1 - BETA_2) * (g**2 - v), v, g)
         w = jax.tree.map(lambda p, m, v: p - alpha * m / (jnp.sqrt(v) + EPSILON), w, m, v)
@@ -108,6 +113,23 @@ class JaxStep(Jax):
         for pair in self.pairs:
             self.state, _ = self.run(self.state, pair)
         jax.block_until_ready(self.state)
+
+
+class JaxSweep(JaxScan):
+    """The scan of a step that is mapped over the networks; `t` and the batch are theirs all."""
+
+    def __init__(self, workload: Workload, sample: Sample, loss: Callable[..., Any]) -> None:
+        """Map the step over the first axis of weights and means, and over the rates."""
+        super().__init__(workload, sample, loss)
+        assert isinstance(workload, Sweep)
+        self.rates = jnp.asarray(workload.rates, workload.dtype)
+        state = (0, 0, 0, 0, None)
+        self.mapped = jax.vmap(self.adam, in_axes=(state, None, 0), out_axes=(state, 0))
+
+    def step(self, state: Any, batch: Any) -> tuple[Any, Any]:
+        """A step of each network, and the sum of their losses."""
+        state, losses = self.mapped(state, batch, self.rates)
+        return state, losses.sum()
 
 
 class JaxPrediction(JaxStep):

@@ -9,9 +9,10 @@ from typing import Any
 import chainrule as cr
 
 from ..workloads import Sample, Workload
+from ..workloads.sweep import Sweep
 from .base import Runner
 
-for name in ("Adam", "Callback", "Dense", "Input", "Model", "Sequential"):
+for name in ("Adam", "Callback", "Dense", "Input", "Model", "Sequential", "Sweep"):
     getattr(cr, name)  # what the package names is imported when it is first used
 
 
@@ -89,3 +90,44 @@ class OwnPrediction(Own):
         model = self.model
         for x in self.samples:
             model(x)
+
+
+class OwnSweep(Runner):
+    """`fit` of a sweep: each network is trained from the first epoch to the last on its own."""
+
+    def __init__(self, workload: Workload, sample: Sample, loss: Callable[..., Any]) -> None:
+        """Make the networks and give them the weights."""
+        super().__init__(workload, sample, loss)
+        assert isinstance(workload, Sweep)
+        self.x, self.y = sample.x, sample.y
+        self.sweep = workload.sweep()
+        for number, model in enumerate(self.sweep.models):
+            model.set_weights([w[number] for w in sample.weights.values()])
+
+    def losses(self, first: int, count: int) -> list[float]:
+        """A `fit` for each batch, and the sum of the networks' losses."""
+        return [
+            float(self.fit(rows, 1)["loss"].sum())
+            for rows in map(self.rows, range(first, first + count))
+        ]
+
+    def epoch(self) -> None:
+        """One epoch of all networks."""
+        self.epochs(1)
+
+    def epochs(self, count: int) -> list[float]:
+        """All epochs in one `fit`, which have equal shares of its time: none ends by itself."""
+        begun = time.perf_counter()
+        self.fit(slice(None), count)
+        return [(time.perf_counter() - begun) / count] * count
+
+    def fit(self, rows: slice, epochs: int) -> dict[str, Any]:
+        """Train on these rows."""
+        return self.sweep.fit(
+            self.x[rows],
+            self.y[rows],
+            batch_size=self.batch,
+            epochs=epochs,
+            shuffle=False,
+            verbose=0,
+        )

@@ -13,12 +13,13 @@ from .lenet import LeNet
 from .lstm import LSTM
 from .pinn import PINN
 from .resnet import ResNet
+from .sweep import Sweep
 
 __all__ = ["KINDS", "WORKLOADS", "Sample", "Workload", "workload"]
 
 KINDS: dict[str, type[Workload]] = {
     kind.__name__: kind
-    for kind in (Dense, EmbeddingBag, GPT, LSTM, LeNet, PINN, Prediction, ResNet)
+    for kind in (Dense, EmbeddingBag, GPT, LSTM, LeNet, PINN, Prediction, ResNet, Sweep)
 }
 WORKLOADS: dict[str, Workload] = {
     given.name: given
@@ -31,6 +32,7 @@ WORKLOADS: dict[str, Workload] = {
         PINN(name="pinn", batch=256, batches=32),
         EmbeddingBag(name="embedding-bag", batch=128, batches=8),
         EmbeddingBag(name="embedding-bag-sparse", batch=128, batches=8, sparse=("E1",)),
+        Sweep(name="sweep-64-32-10", widths=(64, 32, 10), networks=32, batch=32, batches=64),
         *PREDICTIONS,
     )
 }

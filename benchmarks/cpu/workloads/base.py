@@ -65,10 +65,12 @@ class Workload(ABC):
         rate: Adam's; smaller for wide networks, in which rounding would soon grow.
         predicts: whether nothing is trained: a step is a prediction from Python, and no other
             waits.
+        sweeps: whether many networks are trained at once.
         sparse: the weights that are tables, of which a step updates the rows that the batch names.
     """
 
     predicts: ClassVar[bool] = False
+    sweeps: ClassVar[bool] = False
 
     name: str
     batch: int
