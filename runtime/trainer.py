@@ -140,7 +140,8 @@ class Trainer:
                 try:
                     calls.epoch_end(epoch, logs)
                 finally:
-                    history.append(epoch, logs)
+                    if run.done:  # else it was stopped before its first batch
+                        history.append(epoch, logs)
                     show.end(logs)
             calls.train_end(logs)
         return history

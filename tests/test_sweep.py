@@ -173,6 +173,18 @@ def test_control_c_ends_all(threads: int) -> None:
     assert np.isfinite(sweep.history["loss"][:, 0]).any()
 
 
+def test_epochs_that_are_stopped_before_they_begin_have_no_column(threads: int) -> None:
+    class Stops(cr.Callback):
+        def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            self.model.stop_training = epoch == 2
+
+    sweep = cr.Sweep(build(), n=2)
+    losses = sweep.fit(X, T, epochs=4, callbacks=Stops, verbose=0)["loss"]
+    assert np.isfinite(losses[:, :2]).all()
+    assert np.isnan(losses[:, 2:]).all()
+    assert all(model.history.epoch == [0, 1] for model in sweep.models if model.history)
+
+
 def test_several_outputs() -> None:
     x = cr.Input((5,))
     model = cr.Model(x, [cr.Dense(2)(x), cr.Dense(1)(x)])
