@@ -101,11 +101,11 @@ def compile_text(text: str, processor: Processor | None = None) -> tuple[bytes, 
 def optimize(machine: Any, module: Any) -> None:
     """LLVM's whole pipeline, once. Level 3 takes longer, and what it makes is no faster.
 
-    Short loops, such as those over few channels, are unrolled before loops become vector code: what
-    they leave side by side becomes vectors then.
+    No loops are unrolled but those whose code says so (`rolled.py`).
     """
     options = llvm.create_pipeline_tuning_options(speed_level=2)
     options.loop_vectorization = True
     options.slp_vectorization = True
+    options.loop_unrolling = False
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)

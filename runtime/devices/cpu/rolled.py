@@ -1,19 +1,25 @@
-"""Short loops that stay loops, so that they become vector code.
+"""Which loops are written out, iteration by iteration, before loops become vector code.
 
-LLVM writes out a loop of a dozen iterations before it looks for vectors, and what is written out
-stays scalar: with vectors a row of 10 classes takes a half to a quarter of the time. A loop that
-adds to the same few elements again and again is better written out: they stay in registers.
+Those of a few iterations are, such as the loops over a window or over few channels: what they leave
+side by side becomes vectors then. No others are: it takes LLVM a quarter of its time, and steps
+take as long.
+
+Of a dozen iterations what is written out stays scalar: with vectors a row of 10 classes takes a
+half to a quarter of the time. A loop that adds to the same few elements again and again is better
+written out: they stay in registers.
 """
 
 from __future__ import annotations
 
 import ast
+from math import inf
 from typing import Any
 
 from llvmlite import ir
 
 SHORT = range(5, 17)  # what takes a vector or two
 FOLDED = range(17, 32)  # only where something is summed up, or compared, element by element
+WRITTEN_OUT = 400  # at most so many instructions, as they are before LLVM's passes
 
 
 class LoopHint(ir.MDValue):  # type: ignore[misc]
@@ -30,9 +36,31 @@ class LoopHint(ir.MDValue):  # type: ignore[misc]
         buffer += (f"distinct !{{ {operands} }}", "\n")
 
 
-def keep_rolled(builder: Any, jump: Any) -> None:
-    """Let the loop that ends with this jump be a loop."""
-    jump.set_metadata("llvm.loop", LoopHint(builder.module, "llvm.loop.unroll.disable"))
+def hint(
+    builder: Any, jump: Any, node: ast.For, count: int | None, around: str | None, size: float
+) -> float:
+    """Tell LLVM whether a loop is written out.
+
+    Args:
+        builder: where the loop stands.
+        jump: ends the loop's body.
+        node: the loop in the source.
+        count: the number of iterations, if it is known.
+        around: what the loop around it counts, if there is one.
+        size: the instructions of one iteration; infinite if a loop in it stays one.
+
+    Returns:
+        The instructions that writing it out adds; infinity if it stays a loop.
+    """
+    if count is None:
+        return inf
+    if stays_rolled(node, count, around):
+        jump.set_metadata("llvm.loop", LoopHint(builder.module, "llvm.loop.unroll.disable"))
+        return inf
+    if count * size > WRITTEN_OUT or size == inf:
+        return inf
+    jump.set_metadata("llvm.loop", LoopHint(builder.module, "llvm.loop.unroll.full"))
+    return (count - 1) * size
 
 
 def stays_rolled(node: ast.For, iterations: int, around: str | None) -> bool:

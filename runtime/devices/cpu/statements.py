@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 from llvmlite import ir
@@ -12,7 +13,7 @@ from .expressions import Expressions, inner_scope
 from .first_fault import FirstFault
 from .kinds import INT64, INT64_TYPE, ArrayKind, Kind, Number, parts, promoted
 from .parallel import parallel
-from .rolled import keep_rolled, stays_rolled
+from .rolled import hint
 from .routines import assigned, prange
 from .values import NONE, Array, Scalar, Tuple, Value, cast, flatten, load, plus, room, store, times
 
@@ -31,6 +32,7 @@ class Statements(Expressions):
         self.returns = []
         self._loops: list[tuple[Any, Any]] = []
         self._around: str | None = None  # what the innermost loop counts
+        self._copied = 0.0  # instructions that loops add that are written out
         self._frames = [self.function.assigned]
         for name, value in given.items():
             self._let(self.function.definition, name, value)
@@ -144,7 +146,8 @@ class Statements(Expressions):
         builder = self.builder
         names = ("for", "for.body", "for.next", "for.end")
         head, body, latch, end = (builder.append_basic_block(name) for name in names)
-        before = builder.block
+        before, blocks = builder.block, len(builder.function.blocks)
+        copied, self._copied = self._copied, 0.0
         builder.branch(head)
         builder.position_at_end(head)
         place = builder.phi(INT64_TYPE)
@@ -159,9 +162,10 @@ class Statements(Expressions):
         builder.position_at_end(latch)
         place.add_incoming(builder.add(place, step, flags=("nsw",)), latch)
         jump = builder.branch(head)
+        written = (body, *builder.function.blocks[blocks:])
+        size = sum(len(block.instructions) for block in written) + self._copied
         count = _iterations(start, stop, step)
-        if count is not None and stays_rolled(node, count, self._around):
-            keep_rolled(builder, jump)
+        self._copied = copied + hint(builder, jump, node, count, self._around, size)
         builder.position_at_end(end)
 
     def _in_any_order(self, node: ast.For, name: str, start: Any, stop: Any, step: Any) -> None:
@@ -183,6 +187,7 @@ class Statements(Expressions):
         def iteration(builder: Any, number: Any, values: list[Value]) -> None:
             inside = type(self)(self.function, builder, self._call, self._constant)
             inside.returns, inside._loops, inside._around = [], [], name
+            inside._copied = 0.0
             inside._frames = [*self._frames, assigned(node.body)]
             inside.scope = dict(zip(outside, values, strict=False))
             start, step, *shared = values[len(outside) :]
@@ -214,6 +219,7 @@ class Statements(Expressions):
         builder.position_at_end(body)
         with inner_scope(self):
             self._loop_body(statements, end, head)
+        self._copied = inf
         builder.position_at_end(end)
 
     def _loop_body(self, statements: Sequence[ast.stmt], end: Any, again: Any) -> None:

@@ -177,6 +177,36 @@ def test_short_rows_are_vector_code() -> None:
     assert re.search(r"fdiv <\d+ x float>", text)
 
 
+WINDOWS = """
+for i in range(n):
+    total = x[i, 0]
+    for u in range({rows}):
+        for v in range({columns}):
+            total = maximum(total, x[i, u] * x[i, v])
+    y[i] = total
+"""
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "count"), [(3, 3, 2), (4, 4, 2), (4, 30, 0), (30, 4, 1)]
+)
+def test_how_many_loops_are_written_out(rows: int, columns: int, count: int) -> None:
+    """Both, the inner one, or none."""
+    body = WINDOWS.format(rows=rows, columns=columns)
+    made = program(body, x=("float64", (N, 40)), y=("float64", (N,)))
+    text = objects.translate(made, "file.py")
+    (option,) = re.findall(r'(!\d+) = !{ !"llvm.loop.unroll.full" }', text) or [""]
+    assert len(re.findall(rf"= distinct !{{ !\d+, {option} }}", text)) == count
+
+
+def test_what_is_written_out_is_vector_code() -> None:
+    """The loop around it has no loop inside then."""
+    text = optimized(
+        program(WINDOWS.format(rows=3, columns=3), x=("float64", (N, 9)), y=("float64", (N,)))
+    )
+    assert re.search(r"<\d+ x double>", text)
+
+
 def test_short_rows_give_what_long_ones_give() -> None:
     random = np.random.default_rng(0)
     for length in (3, 5, 8, 10, 16, 17, 20, 31, 32):
