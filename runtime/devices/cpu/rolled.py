@@ -1,8 +1,8 @@
 """Which loops are written out, iteration by iteration, before loops become vector code.
 
 Those of a few iterations are, such as the loops over a window or over few channels: what they leave
-side by side becomes vectors then. No others are: it takes LLVM a quarter of its time, and steps
-take as long.
+side by side becomes vectors then. No others are: LLVM would take up to a third longer, and steps
+would take as long.
 
 Of a dozen iterations what is written out stays scalar: with vectors a row of 10 classes takes a
 half to a quarter of the time. A loop that adds to the same few elements again and again is better
