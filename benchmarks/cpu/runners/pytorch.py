@@ -77,17 +77,17 @@ class TorchCompile(Torch):
 class TorchPrediction(Torch):
     """A call for each sample, in inference mode."""
 
-    @torch.inference_mode()
     def losses(self, first: int, count: int) -> list[float]:
         """What is compared: the outputs, squared and added up."""
         samples = [self.pairs[n % self.batches][0] for n in range(first, first + count)]
-        return [(self.loss(self.weights, x) ** 2).sum().item() for x in samples]
+        with torch.inference_mode():
+            return [(self.loss(self.weights, x) ** 2).sum().item() for x in samples]
 
-    @torch.inference_mode()
     def epoch(self) -> None:
         """A call for each sample."""
-        for x, _ in self.pairs:
-            self.loss(self.weights, x)
+        with torch.inference_mode():
+            for x, _ in self.pairs:
+                self.loss(self.weights, x)
 
 
 class TorchCompilePrediction(TorchCompile, TorchPrediction):
