@@ -16,8 +16,8 @@ from ..ir import Node
 from ..ops.convert import LITERAL
 from .loops import Entry, Finish, Kernel, Loop, Start, Statement, axis, in_place, positions
 from .nests import unforwarded, units
+from .own_rows import own_rows
 from .panels import in_panels
-from .row_by_row import row_by_row
 from .wholes import Whole
 
 Group: TypeAlias = "list[Statement]"
@@ -118,7 +118,7 @@ def fuse(
     fuser = _Fuser()
     for group in groups:
         fuser.add(group)
-    kernels = in_panels(row_by_row(_kernels(fuser.row.items()), outputs), outputs)
+    kernels = in_panels(own_rows(_kernels(fuser.row.items()), outputs), outputs)
     kept = dict.fromkeys(outputs)
     for kernel in kernels:
         own = (*kernel.own, *kernel.rows)

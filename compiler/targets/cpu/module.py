@@ -14,10 +14,10 @@ from ...ops.scan import noun
 from ...ops.shape import PAD, TRANSPOSE
 from ...ops.steps import bodies, with_steps
 from ...passes.alike import Pattern, passed, pattern
+from ...passes.independent_rows import rows_of
 from ...passes.loops import LETTERS, PARTS, Kernel as Nest, Schedule, given, in_place
 from ...passes.memory import plan
 from ...passes.nests import loops
-from ...passes.rowwise import rows_of
 from ...passes.schedule import schedule
 from ...passes.wholes import Part, Repeat, parts_of
 from ...passes.work import work

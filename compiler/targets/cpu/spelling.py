@@ -77,6 +77,7 @@ NOUNS = {
     "subtract": "difference",
     "multiply": "product",
     "divide": "ratio",
+    "floor_divide": "quotient",
     "negative": "minus",
     "square": "square",
     "sqrt": "root",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from .kinds import NOTHING, ArrayKind, Kind, Number
@@ -92,26 +93,24 @@ def transposed_part(
     called(builder, f"transposed.{dtype}", given, write, special=False)
 
 
+@dataclass(frozen=True, slots=True)
 class _Transposition:
     """Writes the function of a transposition, by square blocks in registers."""
 
-    def __init__(
-        self,
-        builder: Any,
-        dtype: Number,
-        source: Any,
-        source_row: Any,
-        target: Any,
-        target_row: Any,
-        rows: Any,
-        columns: Any,
-    ) -> None:
-        self.builder, self.dtype = builder, dtype
-        self.source, self.source_row = source, source_row
-        self.target, self.target_row = target, target_row
-        self.rows, self.columns = rows, columns
-        # Wider blocks take more shuffles for each number.
-        self.side = min(2 * LANE, processor_of(builder.module).vector_bytes) // dtype.size
+    builder: Any
+    dtype: Number
+    source: Any
+    source_row: Any
+    target: Any
+    target_row: Any
+    rows: Any
+    columns: Any
+
+    @property
+    def side(self) -> int:
+        """How many rows and columns a block has: wider ones take more shuffles for each number."""
+        bytes_of_vector = processor_of(self.builder.module).vector_bytes
+        return min(2 * LANE, bytes_of_vector) // self.dtype.size
 
     def write(self) -> None:
         """Blocks, the last of which reach back to others; a few rows or columns one by one."""

@@ -6,8 +6,8 @@ from typing import Any
 
 from .kinds import NOTHING, ArrayKind, ColumnsKind, Kind
 from .loops import whole
-from .panels import Axis, Operands, product
 from .routines import Intrinsic
+from .strided import Axis, Operands, product
 from .values import NONE, Array, Columns, Value, address
 
 

@@ -170,9 +170,9 @@ def k6_E1(
         begins_i = begins[i]
         begins_0 = begins[i + 1]
         for j in range(begins_i, begins_0):
-            floor_divide_ij = floor_divide(places[j], 6)
+            quotient_ij = floor_divide(places[j], 6)
             for k in range(4):
-                dL_dE1[k] = dL_dE1[k] + ratio[floor_divide_ij, 0, k]
+                dL_dE1[k] = dL_dE1[k] + ratio[quotient_ij, 0, k]
         touched_i = touched[i]
         for j in range(4):
             adam_m_E1_j = adam_m_E1[touched_i, j]

@@ -313,15 +313,15 @@ def k7_b1(batch, dL_dz2, W2_transposed, x_W1, p1, total_2, dL_dz1, dL_db1_parts,
             dL_db1_parts[panel, i] = f32(0.0)
         for i in range(first, last):
             for j in range(8):
-                floor_divide_ij = floor_divide(j, 2)
+                quotient_ij = floor_divide(j, 2)
                 for k in range(8):
-                    floor_divide_ijk = floor_divide(k, 2)
+                    quotient_ijk = floor_divide(k, 2)
                     for l in range(4):
                         z1_ijkl = x_W1[i, j, k, l] + b1[l]
-                        p1_il = p1[i, floor_divide_ij, floor_divide_ijk, l]
-                        dL_dp1_ijkl = overlap_add_view[i - first, floor_divide_ij, floor_divide_ijk, l]
-                        ratio_ijkl = dL_dp1_ijkl / total_2[i, floor_divide_ij, floor_divide_ijk, l]
-                        choice_ijkl = where(maximum(z1_ijkl, f32(0.0)) == p1_il, ratio_ijkl, f32(0.0))
+                        dL_dp1_ijkl = overlap_add_view[i - first, quotient_ij, quotient_ijk, l]
+                        test_ijkl = maximum(z1_ijkl, f32(0.0)) == p1[i, quotient_ij, quotient_ijk, l]
+                        ratio_ijkl = dL_dp1_ijkl / total_2[i, quotient_ij, quotient_ijk, l]
+                        choice_ijkl = where(test_ijkl, ratio_ijkl, f32(0.0))
                         dL_dz1_ijkl = where(z1_ijkl > f32(0.0), choice_ijkl, f32(0.0))
                         dL_dz1[i, j, k, l] = dL_dz1_ijkl
                         dL_db1_parts[panel, l] = dL_db1_parts[panel, l] + dL_dz1_ijkl

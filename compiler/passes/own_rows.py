@@ -23,7 +23,7 @@ from .loops import (
 LARGEST = 16 * 1024
 
 
-def row_by_row(kernels: Sequence[Kernel], outputs: Iterable[Node]) -> tuple[Kernel, ...]:
+def own_rows(kernels: Sequence[Kernel], outputs: Iterable[Node]) -> tuple[Kernel, ...]:
     """Kernels that know of which tensors there is only the row of an iteration.
 
     Args:
