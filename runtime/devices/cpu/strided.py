@@ -42,6 +42,7 @@ MANY = 64  # rows meet them
 FEW = 7  # rows below which they are computed two at a time, where columns are enough for it
 LARGE = 1 << 20  # multiply-adds from which a product is computed by parts: some 20 microseconds
 PART = (256, 128)  # rows and columns: whole panels of columns, whatever the vectors
+PARTS = 8  # fewer have fewer rows, but still LARGE products each
 USUAL = 256  # for a size that is not known, when it is decided whether a product may be large
 
 NO, ONE = whole(0), whole(1)
@@ -220,22 +221,28 @@ def _call(builder: Any, form: Form, given: Operands) -> None:
 def _by_parts(builder: Any, form: Form, given: Operands) -> None:
     """A product that several threads share, if it is large: each takes parts of the result."""
 
-    def parts(inside: Any, of: Operands) -> list[Any]:
-        """How many lie below and beside each other."""
-        return [
-            inside.udiv(inside.add(axis.size, whole(most - 1)), whole(most))
-            for axis, most in zip((of.rows, of.columns), PART, strict=True)
-        ]
+    def divided(inside: Any, x: Any, y: Any) -> Any:
+        """The quotient, rounded up."""
+        return inside.udiv(inside.add(x, inside.sub(y, ONE)), y)
+
+    def parts(inside: Any, of: Operands) -> tuple[Any, Any, Any]:
+        """How many lie below and beside each other, and the rows of each."""
+        (most, wide), height = PART, whole(form.height)
+        across = divided(inside, of.columns.size, whole(wide))
+        work = inside.mul(inside.mul(of.rows.size, of.columns.size), of.sums.size)
+        wanted = least(inside, inside.udiv(work, whole(LARGE)), whole(PARTS))
+        rows = divided(inside, inside.mul(of.rows.size, across), wanted)
+        rows = inside.mul(divided(inside, rows, height), height)
+        rows = least(inside, rows, whole(most))
+        return divided(inside, of.rows.size, rows), across, rows
 
     def part(inside: Any, number: Any, values: list[Value]) -> None:
         every = Operands.of([word for value in values for word in flatten(inside, value)])
-        _, across = parts(inside, every)
-        places = inside.udiv(number, across), inside.urem(number, across)
-        rows, columns = (
-            (inside.mul(place, whole(most)), whole(most))
-            for place, most in zip(places, PART, strict=True)
-        )
-        _call(inside, form, every.part(inside, form.dtype.size, rows, columns))
+        _, across, height = parts(inside, every)
+        row = inside.mul(inside.udiv(number, across), height)
+        column = inside.mul(inside.urem(number, across), whole(PART[1]))
+        places = (row, height), (column, whole(PART[1]))
+        _call(inside, form, every.part(inside, form.dtype.size, *places))
 
     work = builder.mul(builder.mul(given.rows.size, given.columns.size), given.sums.size)
     is_large = builder.icmp_signed(">=", work, whole(LARGE))
@@ -245,7 +252,8 @@ def _by_parts(builder: Any, form: Form, given: Operands) -> None:
                 Array(form.dtype, word, ()) if word.type == POINTER else Scalar(INT64, word)
                 for word in given.words
             ]
-            parallel(builder, builder.mul(*parts(builder, given)), captured, part)
+            below, across, _ = parts(builder, given)
+            parallel(builder, builder.mul(below, across), captured, part)
         with small:
             _call(builder, form, given)
 
