@@ -122,31 +122,21 @@ class _Series:
         if not moving:
             return None
         if all(not self._moves(share) for _, share in moving):  # linear
-            return self._along(moving, u, [self(x, k) for x, _ in moving])
+            return along(moving, u, [self(x, k) for x, _ in moving])
         if node.op is not CUSTOM:
             expanded = node.op.expand(node)
             if expanded is not None:
                 return self(expanded, k)
-            if _bilinear(node):
+            if bilinear(node):
                 return self._convolved(node, k)
         rates = []
         for x, _ in moving:
             rates.append(leaf("rate", x.type, "placeholder"))
             self.rates[rates[-1]] = x
             self.moving[rates[-1]] = True
-        rate = self._along(moving, u, rates)
+        rate = along(moving, u, rates)
         change = None if rate is None else self(rate, k - 1)
         return None if change is None else change / k
-
-    def _along(
-        self, moving: list[tuple[Node, Node]], u: Node, rates: Sequence[Node | None]
-    ) -> Node | None:
-        """The change of a node when its operands change by `rates`: its vjp, transposed."""
-        total: Node | None = None
-        for (_, share), rate in zip(moving, rates, strict=True):
-            if rate is not None:
-                total = _sum(total, backward(share, [u], rate).get(u))
-        return total
 
     def _convolved(self, node: Node, k: int) -> Node | None:
         a, b = node.operands
@@ -158,13 +148,28 @@ class _Series:
         return total
 
 
+def along(moving: list[tuple[Node, Node]], u: Node, rates: Sequence[Node | None]) -> Node | None:
+    """The change of a node when its operands change by `rates`: its vjp, transposed.
+
+    Args:
+        moving: the operands, each with its share of the gradient.
+        u: the gradient of the node, which the shares are made of.
+        rates: how each operand changes; None is 0.
+    """
+    total: Node | None = None
+    for (_, share), rate in zip(moving, rates, strict=True):
+        if rate is not None:
+            total = _sum(total, backward(share, [u], rate).get(u))
+    return total
+
+
 def _sum(total: Node | None, part: Node | None) -> Node | None:
     if total is None or part is None:
         return part if total is None else total
     return total + part
 
 
-def _bilinear(node: Node) -> bool:
+def bilinear(node: Node) -> bool:
     """Whether the op is linear in each of its two operands: the gradient for one is free of it."""
     if len(node.operands) != 2:
         return False

@@ -63,6 +63,20 @@ class Taylor(Op):
         return TensorType(y.dtype, (attrs["order"] + 1, *y.shape))
 
 
+class Laplacian(Op):
+    """The sum of the second derivatives of y for the elements of a leaf x.
+
+    operands: y, the leaf x, which begins with the axes of y, those of samples; and the value that x
+    stands for.
+    """
+
+    name = "laplacian"
+
+    def infer(self, operands: tuple[Node, ...], **attrs: Any) -> TensorType:
+        """The type of y."""
+        return operands[0].type
+
+
 class StopGradient(Op):
     """`x`, as a constant for every derivative."""
 
@@ -84,8 +98,9 @@ class StopGradient(Op):
 GRADIENT = register(Gradient())
 JACOBIAN = register(Jacobian())
 TAYLOR = register(Taylor())
+LAPLACIAN = register(Laplacian())
 # What is still to be taken.
-WANTED = frozenset({GRADIENT, JACOBIAN, TAYLOR})
+WANTED = frozenset({GRADIENT, JACOBIAN, TAYLOR, LAPLACIAN})
 # Layers are found by the nodes that they gave, which must live as long as what was made of them.
 _ORIGINALS: weakref.WeakKeyDictionary[Node, Node] = weakref.WeakKeyDictionary()
 STOP_GRADIENT = register(StopGradient())
@@ -122,6 +137,12 @@ def taylor(y: Node, x: Node, direction: Node, order: int) -> Node:
 def series(y: Node, variable: Node, direction: Node, value: Node, order: int) -> Node:
     """The same for a leaf `variable` that stands for a value."""
     return make(TAYLOR, (y, variable, direction, value), order=order)
+
+
+def laplacian(y: Node, x: Node) -> Node:
+    """The sum of the second derivatives of `y` for `x`, of each sample, to be found later."""
+    replaced, variable = stand_in(y, x)
+    return _of(y, make(LAPLACIAN, (replaced, variable, x)))
 
 
 def original(node: Node) -> Node | None:

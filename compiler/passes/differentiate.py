@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from ..autodiff import backward
 from ..ir import Graph, Node, is_const, is_leaf, leaf, substitute, transform, walk
 from ..jacobians import jacobian
+from ..laplacians import Name, laplacian
 from ..lifting import lifted
 from ..ops.broadcasting import zeros_like
 from ..ops.custom import CUSTOM, unruled
-from ..ops.gradient import JACOBIAN, TAYLOR, WANTED
+from ..ops.gradient import JACOBIAN, LAPLACIAN, TAYLOR, WANTED
 from ..ops.shape import broadcast_to
 from ..ops.steps import everywhere, throughout, with_steps
 from ..taylor import coefficients
@@ -20,7 +21,7 @@ from ..trace import Trace
 
 @dataclass(frozen=True, slots=True)
 class Differentiate:
-    """Replace every gradient node by the gradient, Jacobians by gradients, series by coefficients.
+    """Replace gradient nodes by gradients, Jacobians by gradients, series by coefficients.
 
     Gradients of one result share one sweep. Each gradient of a named node is named after both:
     `dL_dh1`. A result that does not depend on `x` has a gradient of zeros. Gradients for many
@@ -58,6 +59,9 @@ class Differentiate:
                 elif node.op is JACOBIAN:
                     y, x, value = node.operands
                     known[node] = _at(jacobian(y, x, node.attr("symmetric")), x, value)
+                elif node.op is LAPLACIAN:
+                    y, x, value = node.operands
+                    known[node] = _at(laplacian(y, x, _naming(x, names)), x, value)
                 else:
                     y, x, cotangent, _ = node.operands
                     sweeps[y, cotangent].append(node)
@@ -95,6 +99,19 @@ def _sweep(
         name_all(y, {n: known.get(n, g) for n, g in grads.items()}, names)
         trace.gradients.update({(y, x): grad for x, grad in grads.items()})
     return known
+
+
+def _naming(x: Node, names: dict[Node, str]) -> Name:
+    """Who calls the slopes and Laplacians of named nodes after them."""
+
+    def name(node: Node, slopes: Node | None, curvature: Node | None) -> None:
+        own = names.get(node)
+        if own is not None and slopes is not None:
+            names.setdefault(slopes, f"d{own}_d{x.attr('name')}")
+        if own is not None and curvature is not None:
+            names.setdefault(curvature, f"laplacian_{own}")
+
+    return name
 
 
 def _at(result: Node, x: Node, value: Node) -> Node:
