@@ -1,6 +1,8 @@
 """Panels: some rows of a product go through the loops behind it before the next are computed.
 
-Long loops without a product go by panels too, so that threads can share them.
+Long loops without a product go by panels too, so that threads can share them. Where they need all
+that was computed before them, as what is normalized over a batch needs its mean, they are another
+kernel.
 
 What only these loops read is never there as a whole: a panel's rows lie in memory of the function's
 own, where they are still in the cache when they are read. Panels need nothing of each other, so
@@ -14,6 +16,7 @@ import math
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeGuard
 
 from ..ir import CONST, Node, make
 from ..types import BYTES, FLOATS, Dim, Shape, divide, product
@@ -37,7 +40,7 @@ from .loops import (
     statements,
 )
 from .nests import unforwarded, units
-from .wholes import Core, Routine
+from .wholes import Core, Routine, Whole
 
 # Bytes: half of a first-level cache, which holds what a kernel has for itself at once, and a part
 # of the second level, which a panel may fill.
@@ -46,6 +49,7 @@ LARGE = 128 * 1024
 FAR = 1024 * 1024  # a matrix that the second-level cache does not hold
 USUAL = 256  # rows of a batch that is large
 SHORTEST = 256  # a row that is worth it without a product
+LONG = 4096  # a row of a batch that is worth a kernel of its own
 # Rows of a product: so many fill registers, and so many make good use of what is read for them.
 TILE = 8
 ROWS = 32
@@ -60,9 +64,34 @@ def in_panels(kernels: Sequence[Kernel], outputs: Iterable[Node]) -> tuple[Kerne
         kernels: in order.
         outputs: tensors that have to lie in memory.
     """
+    kernels = [part for kernel in kernels for part in _parts(kernel)]
     used = Counter(x for kernel in kernels for x in {**kernel.reads(), **kernel.writes()})
     shared = {*outputs, *(x for x, times in used.items() if times > 1)}
     return tuple(_flat(_paneled(kernel, shared)) for kernel in kernels)
+
+
+def _parts(kernel: Kernel) -> Iterator[Kernel]:
+    """The kernel, and one more for each long loop behind its panels, which has panels of its own."""
+    split = _split(kernel)
+    core, body = kernel.core, list[Entry]()
+    for unit in units(kernel.body):
+        inside = split is not None and split.add(unit)
+        if not inside and (body or core is not None) and not kernel.rows and _is_long(unit):
+            yield Kernel(core, tuple(body))
+            core, body = None, []
+            split = _split(Kernel(None, tuple(unit)))
+            assert split is not None
+            split.add(unit)
+        body.extend(unit)
+    yield replace(kernel, core=core, body=tuple(body))
+
+
+def _is_long(unit: Sequence[Entry]) -> bool:
+    """Whether a loop is worth a kernel with panels of its own."""
+    split = _split(Kernel(None, tuple(unit)))
+    if split is None or not split.add(unit) or split.panel(()) is None:
+        return False
+    return isinstance(split.dim, int) or split.size >= LONG
 
 
 def _flat(kernel: Kernel) -> Kernel:
@@ -76,12 +105,10 @@ def _flat(kernel: Kernel) -> Kernel:
 
 def _paneled(kernel: Kernel, shared: Container[Node]) -> Kernel:
     """The kernel in panels, if it can be, and what it keeps to itself."""
-    core = kernel.core
-    if not (core is None or isinstance(core, Core) or (isinstance(core, Routine) and core.rows)):
+    if not _can_be_parted(kernel.core):
         return kernel
-    dim = _rows_of(core, kernel.body)
-    if dim is not None:
-        split = _Split(core, dim)
+    split = _split(kernel)
+    if split is not None:
         for unit in units(kernel.body):
             split.add(unit)
         panel = split.panel(shared)
@@ -104,12 +131,23 @@ def _local(kernel: Kernel, shared: Container[Node]) -> list[Node]:
     return found
 
 
-def _rows_of(core: Core | Routine | None, body: Iterable[Entry]) -> Dim | None:
-    """How many rows a kernel has: the first axis of its product, or else of its first loop."""
-    if core is not None:
-        return next((dim for dim in core.node.shape if dim != 1), None)
-    loops = (entry for entry in body if isinstance(entry, Loop))
-    return next((x.axis.attr("dim") for x in loops if not x.axis.operands), None)
+def _split(kernel: Kernel) -> _Split | None:
+    """A kernel with nothing in panels so far; None if it has no rows.
+
+    They are the first axis of its product, or else of its first loop.
+    """
+    core = kernel.core
+    if core is None:
+        loops = (entry for entry in kernel.body if isinstance(entry, Loop))
+        dims = [x.axis.attr("dim") for x in loops if not x.axis.operands]
+    else:
+        dims = [dim for dim in core.node.shape if dim != 1]
+    return _Split(core, dims[0]) if dims and _can_be_parted(core) else None
+
+
+def _can_be_parted(core: Whole | None) -> TypeGuard[Core | Routine | None]:
+    """Whether some rows can be computed without the others."""
+    return core is None or isinstance(core, Core) or (isinstance(core, Routine) and bool(core.rows))
 
 
 @dataclass(slots=True)
@@ -129,6 +167,7 @@ class _Split:
     behind: list[Entry] = field(default_factory=list)
     _rows: set[Node] = field(init=False)  # written in panels, in the loop's own row
     _across: set[Node] = field(init=False)  # read in panels, in other rows too
+    _read_rows: set[Node] = field(default_factory=set)  # read in panels, in that row alone
     _written: set[Node] = field(default_factory=set)  # behind them
     _read: set[Node] = field(default_factory=set)  # behind them
 
@@ -143,8 +182,8 @@ class _Split:
         first = next((i for i, dim in enumerate(dims) if dim != 1), None)
         return first is not None and index[first] is axis(0, self.dim)
 
-    def add(self, unit: Sequence[Entry]) -> None:
-        """A loop with the starts and ends of its reductions, or something else."""
+    def add(self, unit: Sequence[Entry]) -> bool:
+        """A loop with the starts and ends of its reductions, or something else; is it in panels?"""
         members = list(statements(unit))
         written = {member.target for member in members}
         totals = {member.target for member in members if _total(member)}
@@ -160,12 +199,14 @@ class _Split:
         ):
             self._rows |= written - totals
             self._across |= across
+            self._read_rows |= read - across
             self._written |= totals
             self.inside.extend(unit)
-        else:
-            self._written |= written
-            self._read |= read
-            self.behind.extend(unit)
+            return True
+        self._written |= written
+        self._read |= read
+        self.behind.extend(unit)
+        return False
 
     def _divides(self, member: Statement) -> bool:
         """Whether a statement can be done row by row, or added up in parts."""
@@ -185,7 +226,7 @@ class _Split:
         local = self._local(shared)
         size = max(sum(map(self._bytes, local)), *map(self._bytes, self._rows), 0)
         if self.core is None:
-            count = _count_of_loops(self.dim, size)
+            count = _count_of_loops(self.dim, max(size, self.size))
         else:
             count = _count(self.core, self.dim, size)
         if not self.inside or count is None:
@@ -194,6 +235,11 @@ class _Split:
         parts = {m: _in_parts(m, panel.count) for m in statements(self.inside) if _total(m)}
         self.behind[:0] = [entry for pair in parts.items() for entry in _added(*pair)]
         return replace(panel, body=tuple(_replaced(entry, parts) for entry in self.inside))
+
+    @property
+    def size(self) -> int:
+        """The bytes of the longest row that is written or read."""
+        return max((self._bytes(x) for x in (*self._rows, *self._read_rows)), default=0)
 
     def _local(self, shared: Container[Node]) -> list[Node]:
         """Those of which a row is known and has room in a panel, beside the rows of the others."""

@@ -195,3 +195,31 @@ def test_long_loops_go_by_panels_without_a_product(dims: tuple[Any, ...], rows: 
 def test_a_large_matrix_is_read_for_many_rows_at_once() -> None:
     assert only(gradient_and_update(1024, 1024))[1].rows == 128
     assert only(gradient_and_update(1024, 512))[1].rows == 64
+
+
+def normalized(z: Node) -> Node:
+    """Over all rows and places, as batch normalization does."""
+    return tanh(z - reduce.sum(z, axes=(0, 1)) / 1000.0)
+
+
+@pytest.mark.parametrize(("columns", "count"), [(256, 2), (8, 1)])
+def test_long_loops_behind_panels_are_a_kernel_with_panels_of_its_own(
+    columns: int, count: int
+) -> None:
+    x, w = tensor("x", BATCH, 16, 7), tensor("w", 7, columns)
+    z = linear.contract(x, w, "bxk", "kf", "bxf")
+    kernels = scheduled([normalized(z)]).kernels
+    assert len(kernels) == count
+    assert all(kernel.panel is not None for kernel in kernels)
+    first = next(statements(kernels[0].body))
+    assert isinstance(kernels[0].core, Core)
+    assert first.combine == "sum"
+
+
+def test_a_loop_that_adds_up_long_rows_goes_by_panels() -> None:
+    x = tensor("x", BATCH, 100, 16)
+    kernel, panel = only(scheduled([reduce.sum(x * x, axes=(0, 1))]))
+    assert panel.rows == panels.LARGE // 4 // 6400
+    (part,) = statements(panel.body)
+    assert part.target.op is PARTS
+    assert kernel.core is None

@@ -31,6 +31,15 @@ def images() -> list[Any]:
     ]
 
 
+def normalized() -> list[Any]:
+    """Rows that are long enough for kernels of their own behind a convolution."""
+    return [
+        *(cr.Input((12, 12, 3)), cr.Conv2D(16, 3, padding="same"), cr.BatchNormalization()),
+        *(cr.Activation("relu"), cr.Conv2D(8, 3, padding="same"), cr.BatchNormalization()),
+        *(cr.GlobalAveragePooling2D(), cr.Dense(5)),
+    ]
+
+
 def words() -> list[Any]:
     return [
         *(cr.Input((9,), dtype="int32"), cr.Embedding(50, 12)),
@@ -38,12 +47,13 @@ def words() -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("network", [dense, wide, images, words])
+@pytest.mark.parametrize("network", [dense, wide, images, normalized, words])
 @pytest.mark.parametrize("rows", [131])
 def test_training_gives_the_same_bits(
     network: Callable[[], list[Any]], rows: int, with_threads: SetThreads
 ) -> None:
-    shape = {dense: (37,), wide: (300,), images: (12, 12, 1), words: (9,)}[network]
+    shapes: dict[Any, tuple[int, ...]] = {dense: (37,), wide: (300,), words: (9,)}
+    shape = shapes.get(network, (12, 12, 3 if network is normalized else 1))
     random = np.random.default_rng(0)
     drawn = random.integers(0, 50, (rows, *shape)) if network is words else None
     x = random.normal(size=(rows, *shape)).astype(np.float32) if drawn is None else drawn
