@@ -71,7 +71,7 @@ def in_panels(kernels: Sequence[Kernel], outputs: Iterable[Node]) -> tuple[Kerne
 
 
 def _parts(kernel: Kernel) -> Iterator[Kernel]:
-    """The kernel, and one more for each long loop behind its panels, which has panels of its own."""
+    """The kernel, and for each long loop behind its panels another one, with panels of its own."""
     split = _split(kernel)
     core, body = kernel.core, list[Entry]()
     for unit in units(kernel.body):
