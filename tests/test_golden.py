@@ -5,6 +5,8 @@ change that is meant, `pytest tests/test_golden.py --update-golden` rewrites the
 difference as code.
 """
 
+import ast
+import builtins
 import runpy
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -58,6 +60,22 @@ def test_the_graph_reads_back(graph: Graph) -> None:
 def test_source(case: str, graph: Graph, name: str, golden: Callable[[str, str], None]) -> None:
     program = target(name).emit(lower(graph, name), "0" * 32)
     golden(f"{case}/train.{name}.py", program.source)
+
+
+@pytest.mark.parametrize("name", ["numpy", "cpu"])
+def test_names_and_lines_are_a_readers(case: str, name: str) -> None:
+    """No variable takes the name of one of Python's functions, and no statement is too wide."""
+    source = (FOLDER / case / f"train.{name}.py").read_text(encoding="utf-8")
+    names = [x for x in ast.walk(ast.parse(source)) if isinstance(x, ast.Name | ast.arg)]
+    bound = {
+        x.arg if isinstance(x, ast.arg) else x.id
+        for x in names
+        if isinstance(x, ast.arg) or isinstance(x.ctx, ast.Store)
+    }
+    assert bound
+    assert not bound & set(dir(builtins))
+    code = [line.split("  #")[0] for line in source.split('"""')[2].splitlines()]
+    assert max(len(line) for line in code if not line.lstrip().startswith("#")) <= 100
 
 
 def values(leaf: Node, sizes: Mapping[str, int], seed: int) -> Any:

@@ -112,7 +112,7 @@ class _Reverse:
         for share in shares.values():
             self.emitted.setdefault(share, leaf("slopes", stacked(share, length), "placeholder"))
         sums_carried = list(self.carried)
-        accumulators = [leaf("sum", x.type, "placeholder") for x in sums_carried]
+        accumulators = [leaf("total", x.type, "placeholder") for x in sums_carried]
         results = [
             *before,
             *(a + x for a, x in zip(accumulators, sums_carried, strict=True)),
@@ -178,7 +178,7 @@ class _Reverse:
         return self._carry(share)
 
     def _carry(self, share: Node) -> Node:
-        return self.carried.setdefault(share, leaf("sum", share.type, "placeholder"))
+        return self.carried.setdefault(share, leaf("total", share.type, "placeholder"))
 
     def _contraction(self, share: Node) -> Node:
         """The sum over the steps of a contraction: one contraction over one letter more."""

@@ -10,6 +10,7 @@ from ...passes.wholes import Branches, Core, Part, Repeat, Routine
 from ...types import Dim, product
 from .expressions import Expressions
 from .row_panel import ROWS, RowPanel
+from .spelling import call_text
 
 MARGIN = "    "
 
@@ -140,7 +141,7 @@ class Calls(Expressions):
             given += ["fault", str(routine.code)]
         if routine.text:
             given.insert(0, f'"{routine.text}"')
-        self.lines.append(f"{margin}{routine.kind}({', '.join(given)})")
+        self.lines.append(call_text(f"{margin}{routine.kind}", given, ""))
 
     def _part(self, tensor: Node) -> str:
         """The panel's rows of an array, each of which is one of the panel's."""
@@ -158,8 +159,9 @@ class Calls(Expressions):
         left = (core.k, core.m) if core.left_transposed else (core.m, core.k)
         right = (core.n, core.k) if core.right_transposed else (core.k, core.n)
         batch = (product(core.batch),) if core.batch else ()
+        found = self.whole if batch else self.seen
         given = [
-            self.whole(tensor, (*batch, *dims))
+            found(tensor, (*batch, *dims))
             for tensor, dims in (
                 (core.left, left),
                 (core.right, right),
@@ -176,7 +178,7 @@ class Calls(Expressions):
                     given[2] += f"[{part}]"
                 elif not self.panel.whole:
                     given[2] += f"[0 : {stop} - {start}]"
-            self.lines.append(f"{margin}{name}({', '.join(given)})")
+            self.lines.append(call_text(f"{margin}{name}", given, ""))
             return
         for i, (text, role) in enumerate(zip(given, ("left", "right", "out"), strict=True)):
             if not text.isidentifier():

@@ -15,6 +15,10 @@ from ...passes.loops import Kernel, in_place
 from ..spelling import docstring
 
 Line = tuple[Node, str]
+PANELS = (
+    "The turns of a prange, a panel of rows or a row each, go in any order. What is added up over",
+    "all rows is added up in each panel, in arrays called _parts, and then over the panels.",
+)
 LIKEWISE = 3  # further uses of a kernel that are told one by one
 
 
@@ -34,13 +38,15 @@ class Comments:
         self._printer = Printer(self.names, Text(), words=self._words)
         self._said: set[Node] = set()
 
-    def title(self) -> str:
-        """The module's docstring: what it is, and the formulas of the outputs."""
+    def title(self, panels: bool) -> str:
+        """The module's docstring: what it is, the formulas of the outputs, and what panels are."""
         wanted = [*forward(self.graph), *(node for _, node in self.graph.outputs)]
         named = [x for x in dict.fromkeys(wanted) if x in self.names and not is_leaf(x)]
         lines = located([(node, self._equation(node)) for node in named])
-        title = f"{self.graph.name}. Target cpu."
-        return docstring("\n".join([title, "", *lines, ""]) if lines else title)
+        told = [f"{self.graph.name}. Target cpu."]
+        for paragraph in (lines, PANELS if panels else ()):
+            told += ["", *paragraph] if paragraph else []
+        return docstring("\n".join([*told, ""] if len(told) > 1 else told))
 
     def kernel(self, nest: Kernel, arrays: Mapping[Node, str]) -> list[Line]:
         """What a kernel computes."""

@@ -31,6 +31,7 @@ from .spelling import (
     NOUNS,
     SUM,
     TABLE,
+    WIDTH,
     Square,
     number,
     row,
@@ -38,8 +39,9 @@ from .spelling import (
 )
 
 Piece = tuple[str, int]
-# A longer expression is cut: what is in it gets names.
+# A longer expression is cut: what is in it gets names. Sooner where lines begin far to the right.
 LONGEST = 72
+NAME = 20  # what is left of an expression takes as much, about
 SHORT_ENOUGH = 16
 ATOMS = (CONST, AXIS, SIZE, TURN)
 
@@ -277,8 +279,17 @@ class Expressions:
             return f"{self.arrays[node.operands[0]]}_{''.join(at) or 0}"
         if node.op is CAST and node.operands[0].op is LOAD and not letters:
             return f"{self.arrays[node.operands[0].operands[0]]}_{SHORT[node.dtype]}"
-        noun = NOUNS.get(node.op.name, node.op.name)
-        return f"{noun}_{letters}" if letters else noun
+        return f"{self.called(node)}_{letters}" if letters else self.called(node)
+
+    def called(self, node: Node) -> str:
+        """A word for a value: its own name, its array's, or what it is."""
+        while node.op is CAST and node not in self.labels:
+            (node,) = node.operands
+        if node in self.labels:
+            return self.labels[node]
+        if node.op is LOAD:
+            return self.arrays[node.operands[0]]
+        return NOUNS.get(node.op.name, node.op.name)
 
     def bind(
         self,
@@ -290,10 +301,11 @@ class Expressions:
         known: dict[Node, Piece],
     ) -> None:
         """Give names, in this scope, to values that are needed more than once or are long."""
+        longest = min(LONGEST, WIDTH - NAME - len(margin))
         for node in self.order(roots, scope):
             piece = self.render(node, scope, known)
             parts = sorted(inner(node), key=lambda x: -len(self.render(x, scope, known)[0]))
-            while len(piece[0]) > LONGEST and parts:
+            while len(piece[0]) > longest and parts:
                 part = parts.pop(0)
                 if part in scope.names or len(known[part][0]) <= SHORT_ENOUGH:
                     break

@@ -11,6 +11,7 @@ from ...passes.loops import (
     AXIS,
     LETTERS,
     LOAD,
+    PARTS,
     TURN,
     Entry,
     Finish,
@@ -29,10 +30,9 @@ from ...passes.wholes import Branches, Core, Repeat, Routine
 from ...types import FLOATS, SHORT, Dim
 from .calls import MARGIN, Call, Calls
 from .expressions import ATOMS, Piece, Scope
-from .spelling import ATOM, PRODUCT, SUM, UNARY, within
+from .spelling import ATOM, PRODUCT, SUM, UNARY, WIDTH, within
 
 AHEAD = 8  # iterations, in which a row comes from memory
-WIDTH = 100
 # What is there before the first value, by dtype.
 LOWEST = {"int32": -(2**31), "int64": -(2**63), "float32": float("-inf"), "float64": float("-inf")}
 HIGHEST = {"int32": 2**31 - 1, "int64": 2**63 - 1, "float32": float("inf"), "float64": float("inf")}
@@ -52,8 +52,8 @@ TOTALS = {
     "min": "smallest",
     "any": "found",
     "all": "holds",
-    "argmax": "largest",
-    "argmin": "smallest",
+    "argmax": "highest",
+    "argmin": "lowest",
 }
 
 
@@ -251,7 +251,10 @@ class KernelWriter(Calls):
                 value = self._let(statement.value, None, value[0], scope, margin)
             if target in self.stored or updated:
                 index = [self.render(x, scope, known)[0] for x in statement.index]
-                line = f"{margin}{self.element(target, index, statement.shape)} = {value[0]}"
+                head = f"{margin}{self.element(target, index, statement.shape)} = "
+                if len(head + value[0]) > WIDTH and statement.value not in scope.names:
+                    value = self._let(statement.value, None, value[0], scope, margin)
+                line = head + value[0]
                 (late if updated else self.lines).append(line)
         self.lines.extend(late)
 
@@ -264,14 +267,20 @@ class KernelWriter(Calls):
 
     def _start(self, statement: Statement, margin: str) -> None:
         dtype = self._accumulator(statement)
+        if statement.value.op is LOAD and statement.value.operands[0].op is PARTS:
+            parts = self.arrays[statement.value.operands[0]]
+            self.lines.append(f"{margin}# The {parts} of all panels, added up.")
         if not statement.local:
             self._zeros(statement, margin)
             return
-        name = self._totals[statement] = self.identifiers.new(TOTALS[statement.combine])
+        called = TOTALS[statement.combine]
+        if statement.combine not in ("argmax", "argmin"):
+            called = f"{called}_{self.called(statement.value)}"
+        name = self._totals[statement] = self.identifiers.new(called)
         start = self.number(EMPTY[statement.combine](dtype), dtype)[0]
         self.lines.append(f"{margin}{name} = {start}")
         if statement.combine in ("argmax", "argmin"):
-            self._places[statement] = self.identifiers.new("place")
+            self._places[statement] = self.identifiers.new(f"place_of_{called}")
             self.lines.append(f"{margin}{self._places[statement]} = 0")
 
     def _zeros(self, statement: Statement, margin: str) -> None:
@@ -308,8 +317,11 @@ class KernelWriter(Calls):
                     self._let(x, None, self.render(x, scope, known)[0], scope, margin)
             index = [self.render(x, scope, known)[0] for x in statement.index]
             target = self.element(statement.target, index)
-            new = value[0] if statement.combine == "put" else f"{target} + {within(value, PRODUCT)}"
-            self.lines.append(f"{margin}{target} = {new}")
+            adds = "" if statement.combine == "put" else f"{target} + "
+            head = f"{margin}{target} = {adds}"
+            if len(head + value[0]) > WIDTH and statement.value not in scope.names:
+                value = self._let(statement.value, None, value[0], scope, margin)
+            self.lines.append(f"{head}{within(value, PRODUCT) if adds else value[0]}")
             return
         total = self._totals[statement]
         if statement not in self._places:

@@ -7,15 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ...errors import UsageError
-from ...ir import Graph, Node, is_leaf
+from ...ir import Graph, Node
 from ...ops.convert import LITERAL
-from ...ops.linear import CONTRACT
-from ...ops.scan import noun
-from ...ops.shape import PAD, TRANSPOSE
-from ...ops.steps import bodies, with_steps
+from ...ops.steps import with_steps
 from ...passes.alike import Pattern, passed, pattern
 from ...passes.independent_rows import rows_of
-from ...passes.loops import LETTERS, PARTS, Kernel as Nest, Schedule, given, in_place
+from ...passes.loops import LETTERS, Kernel as Nest, Schedule, given, in_place
 from ...passes.memory import plan
 from ...passes.nests import loops
 from ...passes.schedule import schedule
@@ -27,8 +24,9 @@ from ..spelling import Identifiers, comment
 from .comments import Comments, Line, above, located
 from .expressions import shape_text
 from .kernel import KernelWriter
+from .names import wanted
 from .row_panel import RowPanel, panels
-from .spelling import CALLS, NOUNS, WIDTH, call_text
+from .spelling import CALLS, WIDTH, call_text
 
 LIBRARY = "chainrule.runtime.devices.cpu.library"
 RESERVED = {
@@ -183,7 +181,7 @@ class _Module:
                 self.gathered[x] = self._scratch(f"{x.attr('name')}_batch", x.type)
         inner = [x for x in self.schedule.stored if x not in self.schedule.outputs]
         for x in inner:
-            self.arrays[x] = self.identifiers.new(self._wanted(x))
+            self.arrays[x] = self.identifiers.new(wanted(x, self.names, self.arrays))
         for number, slot in enumerate(plan(self.schedule.kernels, inner), 1):
             text = self._scratch(f"scratch_{number}", TensorType(slot.dtype, (slot.size,)))
             self.views.update(dict.fromkeys(slot.tensors, text))
@@ -191,38 +189,7 @@ class _Module:
         for nest in self.schedule.kernels:
             for x in nest.writes():
                 if x not in self.arrays:
-                    self.arrays[x] = self.identifiers.new(self._wanted(x))
-
-    def _wanted(self, node: Node) -> str:
-        """What a tensor is called: its own name, or that of what it is made of."""
-        if node in self.names:
-            return self.names[node]
-        if is_leaf(node):
-            return str(node.attr("name"))
-        if node.op is PARTS:
-            return f"{self._wanted(node.operands[0])}_parts"
-        if bodies(node):
-            return noun(node)
-        if node.op in (PAD, TRANSPOSE) and (of := self._base(node.operands[0])):
-            return f"{of}_{'padded' if node.op is PAD else 'transposed'}"
-        if node.op is CONTRACT:
-            parts = [self._base(x) for x in node.operands]
-            if all(parts):
-                return "_".join(map(str, parts))
-            return "product"
-        return NOUNS.get(node.op.name, node.op.name)
-
-    def _base(self, node: Node) -> str | None:
-        while node not in self.names and node.op.name in (
-            "transpose",
-            "reshape",
-            "cast",
-            "pad",
-            "windows",
-        ):
-            (node,) = node.operands
-        name = self.names.get(node) or self.arrays.get(node)
-        return name if name is not None and len(name) <= 12 else None
+                    self.arrays[x] = self.identifiers.new(wanted(x, self.names, self.arrays))
 
     # Text
 
@@ -231,7 +198,7 @@ class _Module:
         parts, kernels, constants = self._parts()
         if self.batch is not None:
             parts.append(self._epoch())
-        head = [f'"""{self.comments.title()}"""', "", self._imports()]
+        head = [f'"""{self.comments.title("prange" in self.library)}"""', "", self._imports()]
         if constants:
             head += ["", "\n".join(constants)]
         source = "\n".join(head) + "\n\n\n" + "\n\n\n".join(parts) + "\n"

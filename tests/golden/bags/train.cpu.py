@@ -3,6 +3,9 @@
             e1 = sum_axis1 E1[x] / 6
 net.py:8    y = e1 W2 + b2
 net.py:10   L = -sum((y - max_axis1 y - log(sum_axis1 exp(y - max_axis1 y)))[t]) / batch
+
+The turns of a prange, a panel of rows or a row each, go in any order. What is added up over
+all rows is added up in each panel, in arrays called _parts, and then over the panels.
 """
 
 from chainrule.runtime.devices.cpu.library import (
@@ -34,12 +37,12 @@ from chainrule.runtime.devices.cpu.library import (
 )
 
 
-# net.py:10   number_2 = learning_rate * √(1 - beta_2^(adam_step + 1)) / (1 - beta_1^(adam_step + 1))
+# net.py:10   ratio = learning_rate * √(1 - beta_2^(adam_step + 1)) / (1 - beta_1^(adam_step + 1))
 @kernel
-def k1_number_2(learning_rate, beta_2, adam_step, beta_1, number_2):
-    number_3 = f64(adam_step[0] + 1)
-    product = learning_rate[0] * sqrt(f64(1.0) - pow(beta_2[0], number_3))
-    number_2[0] = f32(product / (f64(1.0) - pow(beta_1[0], number_3)))
+def k1_ratio(learning_rate, beta_2, adam_step, beta_1, ratio):
+    plus = f64(adam_step[0] + 1)
+    product = learning_rate[0] * sqrt(f64(1.0) - pow(beta_2[0], plus))
+    ratio[0] = f32(product / (f64(1.0) - pow(beta_1[0], plus)))
 
 
 # net.py:10   adam_step <- adam_step + 1
@@ -78,7 +81,7 @@ def k4_touched(batch, x, count, places, begins, slots, touched, fault):
 # net.py:10   b2 <- b2 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_b2 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_b2 + epsilon))
 @kernel
 def k5_loss(
-    batch, e1, W2, t, dL_dy, total_parts, dL_db2_parts, number_2, beta_1, beta_2, epsilon, b2,
+    batch, e1, W2, t, dL_dy, total_parts, dL_db2_parts, ratio, beta_1, beta_2, epsilon, b2,
     adam_m_b2, adam_v_b2, loss, fault,
 ):
     dL_db2 = local_array((3,), f32)
@@ -88,49 +91,51 @@ def k5_loss(
         e1_W2 = local_array((32, 3), f32)
         exponential = local_array((32, 3), f32)
         matmul(e1[first:last], W2, e1_W2[0 : last - first])
-        sum = f64(0.0)
+        sum_difference = f64(0.0)
         for i in range(3):
             dL_db2_parts[panel, i] = f32(0.0)
         for i in range(first, last):
-            largest_2 = f32(-inf)
+            largest_y = f32(-inf)
             for j in range(3):
-                largest_2 = maximum(largest_2, e1_W2[i - first, j] + b2[j])
-            sum_2 = f64(0.0)
+                largest_y = maximum(largest_y, e1_W2[i - first, j] + b2[j])
+            sum_exponential = f64(0.0)
             for j in range(3):
-                exponential_ij = exp(e1_W2[i - first, j] + b2[j] - largest_2)
+                exponential_ij = exp(e1_W2[i - first, j] + b2[j] - largest_y)
                 exponential[i - first, j] = exponential_ij
-                sum_2 = accumulate(sum_2, f64(exponential_ij))
-            total_2_i = f32(sum_2)
+                sum_exponential = accumulate(sum_exponential, f64(exponential_ij))
+            total_2_i = f32(sum_exponential)
             place_i = checked(i64(t[i]), 3, fault, 2)
-            difference_i = e1_W2[i - first, place_i] + b2[place_i] - largest_2 - log(total_2_i)
-            sum = accumulate(sum, f64(difference_i))
+            difference_i = e1_W2[i - first, place_i] + b2[place_i] - largest_y - log(total_2_i)
+            sum_difference = accumulate(sum_difference, f64(difference_i))
             t_i = t[i]
             for j in range(3):
                 difference_ij = exponential[i - first, j] / total_2_i - f32(i32(j) == t_i)
                 dL_dy_ij = difference_ij / f32(batch)
                 dL_dy[i, j] = dL_dy_ij
                 dL_db2_parts[panel, j] = dL_db2_parts[panel, j] + dL_dy_ij
-        total_parts[panel] = sum
-    sum_3 = f64(0.0)
+        total_parts[panel] = sum_difference
+    # The total_parts of all panels, added up.
+    sum_total_parts = f64(0.0)
     for i in range((batch + 31) // 32):
-        sum_3 = accumulate(sum_3, total_parts[i])
-    total_3_0 = f32(sum_3)
+        sum_total_parts = accumulate(sum_total_parts, total_parts[i])
+    total_3_0 = f32(sum_total_parts)
+    # The dL_db2_parts of all panels, added up.
     for i in range(3):
         dL_db2[i] = f32(0.0)
     for i in range((batch + 31) // 32):
         for j in range(3):
             dL_db2[j] = dL_db2[j] + dL_db2_parts[i, j]
-    number_3 = f32(f64(1.0) - beta_1[0])
-    number_2_0 = number_2[0]
-    number_4 = f32(f64(1.0) - beta_2[0])
+    difference = f32(f64(1.0) - beta_1[0])
+    ratio_0 = ratio[0]
+    difference_2 = f32(f64(1.0) - beta_2[0])
     epsilon_f32 = f32(epsilon[0])
     for i in range(3):
         adam_m_b2_i = adam_m_b2[i]
         dL_db2_i = dL_db2[i]
-        new_adam_m_b2 = adam_m_b2_i + number_3 * (dL_db2_i - adam_m_b2_i)
+        new_adam_m_b2 = adam_m_b2_i + difference * (dL_db2_i - adam_m_b2_i)
         adam_v_b2_i = adam_v_b2[i]
-        new_adam_v_b2 = adam_v_b2_i + number_4 * (dL_db2_i * dL_db2_i - adam_v_b2_i)
-        new_b2 = b2[i] - number_2_0 * new_adam_m_b2 / (sqrt(new_adam_v_b2) + epsilon_f32)
+        new_adam_v_b2 = adam_v_b2_i + difference_2 * (dL_db2_i * dL_db2_i - adam_v_b2_i)
+        new_b2 = b2[i] - ratio_0 * new_adam_m_b2 / (sqrt(new_adam_v_b2) + epsilon_f32)
         b2[i] = new_b2
         adam_m_b2[i] = new_adam_m_b2
         adam_v_b2[i] = new_adam_v_b2
@@ -144,7 +149,7 @@ def k5_loss(
 # net.py:10   E1[x] <- E1 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_E1 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_E1 + epsilon))
 @kernel
 def k6_E1(
-    batch, dL_dy, W2, count, begins, places, ratio, touched, number_2, beta_1, beta_2, epsilon, E1,
+    batch, dL_dy, W2, count, begins, places, ratio_2, touched, ratio, beta_1, beta_2, epsilon, E1,
     adam_m_E1, adam_v_E1,
 ):
     for first in prange(0, batch, 32):
@@ -153,11 +158,11 @@ def k6_E1(
         matmul_nt(dL_dy[first:last], W2, dL_de1[0 : last - first])
         for i in range(first, last):
             for j in range(4):
-                ratio[i, 0, j] = dL_de1[i - first, j] / f32(6.0)
+                ratio_2[i, 0, j] = dL_de1[i - first, j] / f32(6.0)
     count_0 = count[0]
-    number_3 = f32(f64(1.0) - beta_1[0])
-    number_2_0 = number_2[0]
-    number_4 = f32(f64(1.0) - beta_2[0])
+    difference = f32(f64(1.0) - beta_1[0])
+    ratio_0 = ratio[0]
+    difference_2 = f32(f64(1.0) - beta_2[0])
     epsilon_f32 = f32(epsilon[0])
     for i in prange(count_0):
         dL_dE1 = local_array((4,), f32)
@@ -172,15 +177,15 @@ def k6_E1(
         for j in range(begins_i, begins_0):
             quotient_ij = floor_divide(places[j], 6)
             for k in range(4):
-                dL_dE1[k] = dL_dE1[k] + ratio[quotient_ij, 0, k]
+                dL_dE1[k] = dL_dE1[k] + ratio_2[quotient_ij, 0, k]
         touched_i = touched[i]
         for j in range(4):
             adam_m_E1_j = adam_m_E1[touched_i, j]
             dL_dE1_ij = dL_dE1[j]
-            new_adam_m_E1 = adam_m_E1_j + number_3 * (dL_dE1_ij - adam_m_E1_j)
+            new_adam_m_E1 = adam_m_E1_j + difference * (dL_dE1_ij - adam_m_E1_j)
             adam_v_E1_j = adam_v_E1[touched_i, j]
-            new_adam_v_E1 = adam_v_E1_j + number_4 * (dL_dE1_ij * dL_dE1_ij - adam_v_E1_j)
-            ratio_ij = number_2_0 * new_adam_m_E1 / (sqrt(new_adam_v_E1) + epsilon_f32)
+            new_adam_v_E1 = adam_v_E1_j + difference_2 * (dL_dE1_ij * dL_dE1_ij - adam_v_E1_j)
+            ratio_ij = ratio_0 * new_adam_m_E1 / (sqrt(new_adam_v_E1) + epsilon_f32)
             new_E1 = E1[touched_i, j] - ratio_ij
             E1[touched_i, j] = new_E1
             adam_m_E1[touched_i, j] = new_adam_m_E1
@@ -192,24 +197,24 @@ def k6_E1(
 # net.py:10   adam_v_W2 <- adam_v_W2 + (1 - beta_2) * ((dL/dW2)² - adam_v_W2)
 # net.py:10   W2 <- W2 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_W2 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_W2 + epsilon))
 @kernel
-def k7_W2(e1, dL_dy, number_2, beta_1, beta_2, epsilon, W2, adam_m_W2, adam_v_W2):
+def k7_W2(e1, dL_dy, ratio, beta_1, beta_2, epsilon, W2, adam_m_W2, adam_v_W2):
     dL_dW2 = local_array((4, 3), f32)
     W2_flat = view(W2, (12,))
     adam_m_W2_flat = view(adam_m_W2, (12,))
     dL_dW2_flat = view(dL_dW2, (12,))
     adam_v_W2_flat = view(adam_v_W2, (12,))
     matmul_tn(e1, dL_dy, dL_dW2)
-    number_3 = f32(f64(1.0) - beta_1[0])
-    number_2_0 = number_2[0]
-    number_4 = f32(f64(1.0) - beta_2[0])
+    difference = f32(f64(1.0) - beta_1[0])
+    ratio_0 = ratio[0]
+    difference_2 = f32(f64(1.0) - beta_2[0])
     epsilon_f32 = f32(epsilon[0])
     for i in range(12):
         adam_m_W2_i = adam_m_W2_flat[i]
         dL_dW2_i = dL_dW2_flat[i]
-        new_adam_m_W2 = adam_m_W2_i + number_3 * (dL_dW2_i - adam_m_W2_i)
+        new_adam_m_W2 = adam_m_W2_i + difference * (dL_dW2_i - adam_m_W2_i)
         adam_v_W2_i = adam_v_W2_flat[i]
-        new_adam_v_W2 = adam_v_W2_i + number_4 * (dL_dW2_i * dL_dW2_i - adam_v_W2_i)
-        ratio_i = number_2_0 * new_adam_m_W2 / (sqrt(new_adam_v_W2) + epsilon_f32)
+        new_adam_v_W2 = adam_v_W2_i + difference_2 * (dL_dW2_i * dL_dW2_i - adam_v_W2_i)
+        ratio_i = ratio_0 * new_adam_m_W2 / (sqrt(new_adam_v_W2) + epsilon_f32)
         new_W2 = W2_flat[i] - ratio_i
         W2_flat[i] = new_W2
         adam_m_W2_flat[i] = new_adam_m_W2
@@ -223,7 +228,7 @@ def step(
     scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, scratch_8, scratch_9,
     scratch_10, scratch_11, fault,
 ):
-    number_2 = view(scratch_1, (1,))
+    ratio = view(scratch_1, (1,))
     total = view(scratch_2, (batch, 4))
     dL_dy = view(scratch_2, (batch, 3))
     e1 = view(scratch_3, (batch, 4))
@@ -234,20 +239,20 @@ def step(
     slots = view(scratch_8, (1000,))
     total_parts = view(scratch_9, ((batch + 31) // 32,))
     dL_db2_parts = view(scratch_10, ((batch + 31) // 32, 3))
-    ratio = view(scratch_11, (batch, 1, 4))
-    k1_number_2(learning_rate, beta_2, adam_step, beta_1, number_2)
+    ratio_2 = view(scratch_11, (batch, 1, 4))
+    k1_ratio(learning_rate, beta_2, adam_step, beta_1, ratio)
     k2_adam_step(adam_step)
     k3_e1(batch, x, E1, total, e1, fault)
     k4_touched(batch, x, count, places, begins, slots, touched, fault)
     k5_loss(
-        batch, e1, W2, t, dL_dy, total_parts, dL_db2_parts, number_2, beta_1, beta_2, epsilon, b2,
+        batch, e1, W2, t, dL_dy, total_parts, dL_db2_parts, ratio, beta_1, beta_2, epsilon, b2,
         adam_m_b2, adam_v_b2, loss, fault,
     )
     k6_E1(
-        batch, dL_dy, W2, count, begins, places, ratio, touched, number_2, beta_1, beta_2, epsilon,
+        batch, dL_dy, W2, count, begins, places, ratio_2, touched, ratio, beta_1, beta_2, epsilon,
         E1, adam_m_E1, adam_v_E1,
     )
-    k7_W2(e1, dL_dy, number_2, beta_1, beta_2, epsilon, W2, adam_m_W2, adam_v_W2)
+    k7_W2(e1, dL_dy, ratio, beta_1, beta_2, epsilon, W2, adam_m_W2, adam_v_W2)
 
 
 @program

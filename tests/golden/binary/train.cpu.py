@@ -4,6 +4,9 @@ net.py:9    z1 = x W1 + b1
 net.py:5    h1 = z1 * sigmoid(z1)
 net.py:10   y = h1 W2 + b2
             L = sum(max(y, 0) + log1p(exp(-|y|)) - t * y) / batch
+
+The turns of a prange, a panel of rows or a row each, go in any order. What is added up over
+all rows is added up in each panel, in arrays called _parts, and then over the panels.
 """
 
 from chainrule.runtime.devices.cpu.library import (
@@ -58,25 +61,26 @@ def k1_loss(
         logistic = local_array((32, 5), f32)
         h1 = local_array((32, 5), f32)
         matmul(x[first:last], W1, x_W1[0 : last - first])
-        sum = f64(0.0)
+        sum_difference = f64(0.0)
         for i in range(5):
             dL_db1_parts[panel, i] = f32(0.0)
         for i in range(5):
             dL_dW2_parts[panel, i, 0] = f32(0.0)
-        sum_2 = f64(0.0)
+        sum_dL_dy = f64(0.0)
         for i in range(first, last):
-            sum_3 = f64(0.0)
+            sum_product = f64(0.0)
             for j in range(5):
                 z1_ij = x_W1[i - first, j] + b1[j]
                 logistic_ij = sigmoid(z1_ij)
                 logistic[i - first, j] = logistic_ij
                 h1_ij = z1_ij * logistic_ij
                 h1[i - first, j] = h1_ij
-                sum_3 = accumulate(sum_3, f64(h1_ij * W2[j, 0]))
-            h1_W2_i = f32(sum_3)
+                sum_product = accumulate(sum_product, f64(h1_ij * W2[j, 0]))
+            h1_W2_i = f32(sum_product)
             y_i = h1_W2_i + b2_0
             t_i = t[i, 0]
-            sum = accumulate(sum, f64(maximum(y_i, f32(0.0)) + log1p(exp(-abs(y_i))) - t_i * y_i))
+            difference_i = maximum(y_i, f32(0.0)) + log1p(exp(-abs(y_i))) - t_i * y_i
+            sum_difference = accumulate(sum_difference, f64(difference_i))
             dL_dy_i = (sigmoid(y_i) - t_i) / f32(batch)
             for j in range(5):
                 z1_ij = x_W1[i - first, j] + b1[j]
@@ -86,27 +90,31 @@ def k1_loss(
                 dL_dz1[i, j] = dL_dz1_ij
                 dL_db1_parts[panel, j] = dL_db1_parts[panel, j] + dL_dz1_ij
                 dL_dW2_parts[panel, j, 0] = dL_dW2_parts[panel, j, 0] + h1[i - first, j] * dL_dy_i
-            sum_2 = accumulate(sum_2, f64(dL_dy_i))
-        dL_db2_parts[panel, 0] = sum_2
-        total_parts[panel] = sum
-    sum_4 = f64(0.0)
+            sum_dL_dy = accumulate(sum_dL_dy, f64(dL_dy_i))
+        dL_db2_parts[panel, 0] = sum_dL_dy
+        total_parts[panel] = sum_difference
+    # The total_parts of all panels, added up.
+    sum_total_parts = f64(0.0)
     for i in range((batch + 31) // 32):
-        sum_4 = accumulate(sum_4, total_parts[i])
-    total_0 = f32(sum_4)
+        sum_total_parts = accumulate(sum_total_parts, total_parts[i])
+    total_0 = f32(sum_total_parts)
+    # The dL_db1_parts of all panels, added up.
     for i in range(5):
         dL_db1[i] = f32(0.0)
     for i in range((batch + 31) // 32):
         for j in range(5):
             dL_db1[j] = dL_db1[j] + dL_db1_parts[i, j]
+    # The dL_dW2_parts of all panels, added up.
     for i in range(5):
         dL_dW2[i, 0] = f32(0.0)
     for i in range((batch + 31) // 32):
         for j in range(5):
             dL_dW2[j, 0] = dL_dW2[j, 0] + dL_dW2_parts[i, j, 0]
-    sum_5 = f64(0.0)
+    # The dL_db2_parts of all panels, added up.
+    sum_dL_db2_parts = f64(0.0)
     for i in range((batch + 31) // 32):
-        sum_5 = accumulate(sum_5, dL_db2_parts[i, 0])
-    dL_db2_0 = f32(sum_5)
+        sum_dL_db2_parts = accumulate(sum_dL_db2_parts, dL_db2_parts[i, 0])
+    dL_db2_0 = f32(sum_dL_db2_parts)
     new_sgd_v_b2 = f32(momentum[0]) * sgd_v_b2[0] - f32(learning_rate[0]) * dL_db2_0
     new_b2 = b2_0 + new_sgd_v_b2
     b2[0] = new_b2

@@ -5,6 +5,9 @@ net.py:7    z1 = x W1 + b1
 net.py:8    y = h1 W2 + b2
 net.py:10   L = -sum((y - max_axis1 y - log(sum_axis1 exp(y - max_axis1 y)))[t]) / batch
             accuracy = sum([argmax(y) == t]) / batch
+
+The turns of a prange, a panel of rows or a row each, go in any order. What is added up over
+all rows is added up in each panel, in arrays called _parts, and then over the panels.
 """
 
 from chainrule.runtime.devices.cpu.library import (
@@ -35,12 +38,12 @@ from chainrule.runtime.devices.cpu.library import (
 )
 
 
-# net.py:10   number_2 = learning_rate * √(1 - beta_2^(adam_step + 1)) / (1 - beta_1^(adam_step + 1))
+# net.py:10   ratio = learning_rate * √(1 - beta_2^(adam_step + 1)) / (1 - beta_1^(adam_step + 1))
 @kernel
-def k1_number_2(learning_rate, beta_2, adam_step, beta_1, number_2):
-    number_3 = f64(adam_step[0] + 1)
-    product = learning_rate[0] * sqrt(f64(1.0) - pow(beta_2[0], number_3))
-    number_2[0] = f32(product / (f64(1.0) - pow(beta_1[0], number_3)))
+def k1_ratio(learning_rate, beta_2, adam_step, beta_1, ratio):
+    plus = f64(adam_step[0] + 1)
+    product = learning_rate[0] * sqrt(f64(1.0) - pow(beta_2[0], plus))
+    ratio[0] = f32(product / (f64(1.0) - pow(beta_1[0], plus)))
 
 
 # net.py:10   adam_step <- adam_step + 1
@@ -71,7 +74,7 @@ def k3_h1(batch, x, W1, x_W1, b1, h1):
 # net.py:10   b2 <- b2 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_b2 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_b2 + epsilon))
 @kernel
 def k4_loss(
-    batch, h1, W2, t, dL_dy, total_parts, total_parts_2, dL_db2_parts, number_2, beta_1, beta_2,
+    batch, h1, W2, t, dL_dy, total_parts, total_parts_2, dL_db2_parts, ratio, beta_1, beta_2,
     epsilon, b2, adam_m_b2, adam_v_b2, accuracy, loss, fault,
 ):
     dL_db2 = local_array((3,), f32)
@@ -81,61 +84,65 @@ def k4_loss(
         h1_W2 = local_array((32, 3), f32)
         exponential = local_array((32, 3), f32)
         matmul(h1[first:last], W2, h1_W2[0 : last - first])
-        sum = f64(0.0)
-        sum_2 = f64(0.0)
+        sum_difference = f64(0.0)
+        sum_test = f64(0.0)
         for i in range(3):
             dL_db2_parts[panel, i] = f32(0.0)
         for i in range(first, last):
-            largest_2 = f32(-inf)
-            largest_3 = f32(-inf)
-            place = 0
+            largest_y = f32(-inf)
+            highest = f32(-inf)
+            place_of_highest = 0
             for j in range(3):
                 y_ij = h1_W2[i - first, j] + b2[j]
-                largest_2 = maximum(largest_2, y_ij)
-                if y_ij > largest_3 or (isnan(y_ij) and not isnan(largest_3)):
-                    largest_3 = y_ij
-                    place = j
-            sum_3 = f64(0.0)
+                largest_y = maximum(largest_y, y_ij)
+                if y_ij > highest or (isnan(y_ij) and not isnan(highest)):
+                    highest = y_ij
+                    place_of_highest = j
+            sum_exponential = f64(0.0)
             for j in range(3):
-                exponential_ij = exp(h1_W2[i - first, j] + b2[j] - largest_2)
+                exponential_ij = exp(h1_W2[i - first, j] + b2[j] - largest_y)
                 exponential[i - first, j] = exponential_ij
-                sum_3 = accumulate(sum_3, f64(exponential_ij))
-            total_i = f32(sum_3)
+                sum_exponential = accumulate(sum_exponential, f64(exponential_ij))
+            total_i = f32(sum_exponential)
             t_i = t[i]
             place_i = checked(i64(t_i), 3, fault, 1)
-            difference_i = h1_W2[i - first, place_i] + b2[place_i] - largest_2 - log(total_i)
-            sum = accumulate(sum, f64(difference_i))
-            sum_2 = accumulate(sum_2, f64(f32(f32(place) == f32(t_i))))
+            difference_i = h1_W2[i - first, place_i] + b2[place_i] - largest_y - log(total_i)
+            sum_difference = accumulate(sum_difference, f64(difference_i))
+            sum_test = accumulate(sum_test, f64(f32(f32(place_of_highest) == f32(t_i))))
             for j in range(3):
-                dL_dy_ij = (exponential[i - first, j] / total_i - f32(i32(j) == t_i)) / f32(batch)
+                difference_ij = exponential[i - first, j] / total_i - f32(i32(j) == t_i)
+                dL_dy_ij = difference_ij / f32(batch)
                 dL_dy[i, j] = dL_dy_ij
                 dL_db2_parts[panel, j] = dL_db2_parts[panel, j] + dL_dy_ij
-        total_parts_2[panel] = sum_2
-        total_parts[panel] = sum
-    sum_4 = f64(0.0)
+        total_parts_2[panel] = sum_test
+        total_parts[panel] = sum_difference
+    # The total_parts of all panels, added up.
+    sum_total_parts = f64(0.0)
     for i in range((batch + 31) // 32):
-        sum_4 = accumulate(sum_4, total_parts[i])
-    total_2_0 = f32(sum_4)
-    sum_5 = f64(0.0)
+        sum_total_parts = accumulate(sum_total_parts, total_parts[i])
+    total_2_0 = f32(sum_total_parts)
+    # The total_parts_2 of all panels, added up.
+    sum_total_parts_2 = f64(0.0)
     for i in range((batch + 31) // 32):
-        sum_5 = accumulate(sum_5, total_parts_2[i])
-    total_3_0 = f32(sum_5)
+        sum_total_parts_2 = accumulate(sum_total_parts_2, total_parts_2[i])
+    total_3_0 = f32(sum_total_parts_2)
+    # The dL_db2_parts of all panels, added up.
     for i in range(3):
         dL_db2[i] = f32(0.0)
     for i in range((batch + 31) // 32):
         for j in range(3):
             dL_db2[j] = dL_db2[j] + dL_db2_parts[i, j]
-    number_3 = f32(f64(1.0) - beta_1[0])
-    number_2_0 = number_2[0]
-    number_4 = f32(f64(1.0) - beta_2[0])
+    difference = f32(f64(1.0) - beta_1[0])
+    ratio_0 = ratio[0]
+    difference_2 = f32(f64(1.0) - beta_2[0])
     epsilon_f32 = f32(epsilon[0])
     for i in range(3):
         adam_m_b2_i = adam_m_b2[i]
         dL_db2_i = dL_db2[i]
-        new_adam_m_b2 = adam_m_b2_i + number_3 * (dL_db2_i - adam_m_b2_i)
+        new_adam_m_b2 = adam_m_b2_i + difference * (dL_db2_i - adam_m_b2_i)
         adam_v_b2_i = adam_v_b2[i]
-        new_adam_v_b2 = adam_v_b2_i + number_4 * (dL_db2_i * dL_db2_i - adam_v_b2_i)
-        new_b2 = b2[i] - number_2_0 * new_adam_m_b2 / (sqrt(new_adam_v_b2) + epsilon_f32)
+        new_adam_v_b2 = adam_v_b2_i + difference_2 * (dL_db2_i * dL_db2_i - adam_v_b2_i)
+        new_b2 = b2[i] - ratio_0 * new_adam_m_b2 / (sqrt(new_adam_v_b2) + epsilon_f32)
         b2[i] = new_b2
         adam_m_b2[i] = new_adam_m_b2
         adam_v_b2[i] = new_adam_v_b2
@@ -151,7 +158,7 @@ def k4_loss(
 # net.py:10   b1 <- b1 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_b1 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_b1 + epsilon))
 @kernel
 def k5_b1(
-    batch, dL_dy, W2, x_W1, dL_dz1, dL_db1_parts, number_2, beta_1, beta_2, epsilon, b1, adam_m_b1,
+    batch, dL_dy, W2, x_W1, dL_dz1, dL_db1_parts, ratio, beta_1, beta_2, epsilon, b1, adam_m_b1,
     adam_v_b1,
 ):
     dL_db1 = local_array((8,), f32)
@@ -164,25 +171,27 @@ def k5_b1(
             dL_db1_parts[panel, i] = f32(0.0)
         for i in range(first, last):
             for j in range(8):
-                dL_dz1_ij = where(x_W1[i, j] + b1[j] > f32(0.0), dL_dh1[i - first, j], f32(0.0))
+                test_ij = x_W1[i, j] + b1[j] > f32(0.0)
+                dL_dz1_ij = where(test_ij, dL_dh1[i - first, j], f32(0.0))
                 dL_dz1[i, j] = dL_dz1_ij
                 dL_db1_parts[panel, j] = dL_db1_parts[panel, j] + dL_dz1_ij
+    # The dL_db1_parts of all panels, added up.
     for i in range(8):
         dL_db1[i] = f32(0.0)
     for i in range((batch + 31) // 32):
         for j in range(8):
             dL_db1[j] = dL_db1[j] + dL_db1_parts[i, j]
-    number_3 = f32(f64(1.0) - beta_1[0])
-    number_2_0 = number_2[0]
-    number_4 = f32(f64(1.0) - beta_2[0])
+    difference = f32(f64(1.0) - beta_1[0])
+    ratio_0 = ratio[0]
+    difference_2 = f32(f64(1.0) - beta_2[0])
     epsilon_f32 = f32(epsilon[0])
     for i in range(8):
         adam_m_b1_i = adam_m_b1[i]
         dL_db1_i = dL_db1[i]
-        new_adam_m_b1 = adam_m_b1_i + number_3 * (dL_db1_i - adam_m_b1_i)
+        new_adam_m_b1 = adam_m_b1_i + difference * (dL_db1_i - adam_m_b1_i)
         adam_v_b1_i = adam_v_b1[i]
-        new_adam_v_b1 = adam_v_b1_i + number_4 * (dL_db1_i * dL_db1_i - adam_v_b1_i)
-        new_b1 = b1[i] - number_2_0 * new_adam_m_b1 / (sqrt(new_adam_v_b1) + epsilon_f32)
+        new_adam_v_b1 = adam_v_b1_i + difference_2 * (dL_db1_i * dL_db1_i - adam_v_b1_i)
+        new_b1 = b1[i] - ratio_0 * new_adam_m_b1 / (sqrt(new_adam_v_b1) + epsilon_f32)
         b1[i] = new_b1
         adam_m_b1[i] = new_adam_m_b1
         adam_v_b1[i] = new_adam_v_b1
@@ -193,24 +202,24 @@ def k5_b1(
 # net.py:10   adam_v_W1 <- adam_v_W1 + (1 - beta_2) * ((dL/dW1)² - adam_v_W1)
 # net.py:10   W1 <- W1 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_W1 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_W1 + epsilon))
 @kernel
-def k6_W1(x, dL_dz1, number_2, beta_1, beta_2, epsilon, W1, adam_m_W1, adam_v_W1):
+def k6_W1(x, dL_dz1, ratio, beta_1, beta_2, epsilon, W1, adam_m_W1, adam_v_W1):
     dL_dW1 = local_array((6, 8), f32)
     W1_flat = view(W1, (48,))
     adam_m_W1_flat = view(adam_m_W1, (48,))
     dL_dW1_flat = view(dL_dW1, (48,))
     adam_v_W1_flat = view(adam_v_W1, (48,))
     matmul_tn(x, dL_dz1, dL_dW1)
-    number_3 = f32(f64(1.0) - beta_1[0])
-    number_2_0 = number_2[0]
-    number_4 = f32(f64(1.0) - beta_2[0])
+    difference = f32(f64(1.0) - beta_1[0])
+    ratio_0 = ratio[0]
+    difference_2 = f32(f64(1.0) - beta_2[0])
     epsilon_f32 = f32(epsilon[0])
     for i in range(48):
         adam_m_W1_i = adam_m_W1_flat[i]
         dL_dW1_i = dL_dW1_flat[i]
-        new_adam_m_W1 = adam_m_W1_i + number_3 * (dL_dW1_i - adam_m_W1_i)
+        new_adam_m_W1 = adam_m_W1_i + difference * (dL_dW1_i - adam_m_W1_i)
         adam_v_W1_i = adam_v_W1_flat[i]
-        new_adam_v_W1 = adam_v_W1_i + number_4 * (dL_dW1_i * dL_dW1_i - adam_v_W1_i)
-        ratio_i = number_2_0 * new_adam_m_W1 / (sqrt(new_adam_v_W1) + epsilon_f32)
+        new_adam_v_W1 = adam_v_W1_i + difference_2 * (dL_dW1_i * dL_dW1_i - adam_v_W1_i)
+        ratio_i = ratio_0 * new_adam_m_W1 / (sqrt(new_adam_v_W1) + epsilon_f32)
         new_W1 = W1_flat[i] - ratio_i
         W1_flat[i] = new_W1
         adam_m_W1_flat[i] = new_adam_m_W1
@@ -222,24 +231,24 @@ def k6_W1(x, dL_dz1, number_2, beta_1, beta_2, epsilon, W1, adam_m_W1, adam_v_W1
 # net.py:10   adam_v_W2 <- adam_v_W2 + (1 - beta_2) * ((dL/dW2)² - adam_v_W2)
 # net.py:10   W2 <- W2 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_W2 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_W2 + epsilon))
 @kernel
-def k7_W2(h1, dL_dy, number_2, beta_1, beta_2, epsilon, W2, adam_m_W2, adam_v_W2):
+def k7_W2(h1, dL_dy, ratio, beta_1, beta_2, epsilon, W2, adam_m_W2, adam_v_W2):
     dL_dW2 = local_array((8, 3), f32)
     W2_flat = view(W2, (24,))
     adam_m_W2_flat = view(adam_m_W2, (24,))
     dL_dW2_flat = view(dL_dW2, (24,))
     adam_v_W2_flat = view(adam_v_W2, (24,))
     matmul_tn(h1, dL_dy, dL_dW2)
-    number_3 = f32(f64(1.0) - beta_1[0])
-    number_2_0 = number_2[0]
-    number_4 = f32(f64(1.0) - beta_2[0])
+    difference = f32(f64(1.0) - beta_1[0])
+    ratio_0 = ratio[0]
+    difference_2 = f32(f64(1.0) - beta_2[0])
     epsilon_f32 = f32(epsilon[0])
     for i in range(24):
         adam_m_W2_i = adam_m_W2_flat[i]
         dL_dW2_i = dL_dW2_flat[i]
-        new_adam_m_W2 = adam_m_W2_i + number_3 * (dL_dW2_i - adam_m_W2_i)
+        new_adam_m_W2 = adam_m_W2_i + difference * (dL_dW2_i - adam_m_W2_i)
         adam_v_W2_i = adam_v_W2_flat[i]
-        new_adam_v_W2 = adam_v_W2_i + number_4 * (dL_dW2_i * dL_dW2_i - adam_v_W2_i)
-        ratio_i = number_2_0 * new_adam_m_W2 / (sqrt(new_adam_v_W2) + epsilon_f32)
+        new_adam_v_W2 = adam_v_W2_i + difference_2 * (dL_dW2_i * dL_dW2_i - adam_v_W2_i)
+        ratio_i = ratio_0 * new_adam_m_W2 / (sqrt(new_adam_v_W2) + epsilon_f32)
         new_W2 = W2_flat[i] - ratio_i
         W2_flat[i] = new_W2
         adam_m_W2_flat[i] = new_adam_m_W2
@@ -253,7 +262,7 @@ def step(
     x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7,
     scratch_8, fault,
 ):
-    number_2 = view(scratch_1, (1,))
+    ratio = view(scratch_1, (1,))
     x_W1 = view(scratch_2, (batch, 8))
     h1 = view(scratch_3, (batch, 8))
     total_parts = view(scratch_4, ((batch + 31) // 32,))
@@ -262,19 +271,19 @@ def step(
     dL_db1_parts = view(scratch_6, ((batch + 31) // 32, 8))
     dL_dy = view(scratch_7, (batch, 3))
     dL_dz1 = view(scratch_8, (batch, 8))
-    k1_number_2(learning_rate, beta_2, adam_step, beta_1, number_2)
+    k1_ratio(learning_rate, beta_2, adam_step, beta_1, ratio)
     k2_adam_step(adam_step)
     k3_h1(batch, x, W1, x_W1, b1, h1)
     k4_loss(
-        batch, h1, W2, t, dL_dy, total_parts, total_parts_2, dL_db2_parts, number_2, beta_1, beta_2,
+        batch, h1, W2, t, dL_dy, total_parts, total_parts_2, dL_db2_parts, ratio, beta_1, beta_2,
         epsilon, b2, adam_m_b2, adam_v_b2, accuracy, loss, fault,
     )
     k5_b1(
-        batch, dL_dy, W2, x_W1, dL_dz1, dL_db1_parts, number_2, beta_1, beta_2, epsilon, b1,
-        adam_m_b1, adam_v_b1,
+        batch, dL_dy, W2, x_W1, dL_dz1, dL_db1_parts, ratio, beta_1, beta_2, epsilon, b1, adam_m_b1,
+        adam_v_b1,
     )
-    k6_W1(x, dL_dz1, number_2, beta_1, beta_2, epsilon, W1, adam_m_W1, adam_v_W1)
-    k7_W2(h1, dL_dy, number_2, beta_1, beta_2, epsilon, W2, adam_m_W2, adam_v_W2)
+    k6_W1(x, dL_dz1, ratio, beta_1, beta_2, epsilon, W1, adam_m_W1, adam_v_W1)
+    k7_W2(h1, dL_dy, ratio, beta_1, beta_2, epsilon, W2, adam_m_W2, adam_v_W2)
 
 
 @program

@@ -91,11 +91,11 @@ def else_of_stacked_1(batch, k_4, result_1_2, fault):
 # net.py:10   stacked_2 = x · w
 @kernel
 def k1_stacked_2(x_2, w_2, stacked_2, test):
-    sum = f64(0.0)
+    sum_product = f64(0.0)
     for i in range(3):
-        sum = accumulate(sum, x_2[i] * w_2[i])
-    stacked_2[0] = sum
-    test[0] = sum > f64(0.0)
+        sum_product = accumulate(sum_product, x_2[i] * w_2[i])
+    stacked_2[0] = sum_product
+    test[0] = sum_product > f64(0.0)
 
 
 # net.py:11   stacked_1 = while(|r² - stacked_2| > 1e-09: r ← (r + stacked_2 / r) / 2, from stacked_2) if stacked_2 > 0 else expm1(stacked_2)
@@ -125,10 +125,10 @@ def step_of_r_steps(batch, k_7, r_5, stacked_1_3, fault):
     k1_r_2(k_7, r_5)
 
 
-# net.py:13   sum <- sum + d_r / (2 r)
+# net.py:13   total <- total + d_r / (2 r)
 @kernel
-def k1_sum_2(d_r_2, r_6, sum_2):
-    sum_2[0] = sum_2[0] + d_r_2[0] / f64(2.0) / r_6[0]
+def k1_total_3(d_r_2, r_6, total_3):
+    total_3[0] = total_3[0] + d_r_2[0] / f64(2.0) / r_6[0]
 
 
 # net.py:14   d_r <- d_r / 2 - k * d_r / (r * r * 2)
@@ -140,15 +140,15 @@ def k2_d_r_2(k_8, r_6, d_r_2):
 
 
 @program
-def step_of_sum(batch, r_6, k_8, d_r_2, sum_2, fault):
-    k1_sum_2(d_r_2, r_6, sum_2)
+def step_of_total_2(batch, r_6, k_8, d_r_2, total_3, fault):
+    k1_total_3(d_r_2, r_6, total_3)
     k2_d_r_2(k_8, r_6, d_r_2)
 
 
-# sum = 0
+# total_2 = 0
 @kernel
-def k1_sum(sum):
-    sum[0] = f64(0.0)
+def k1_total_2(total_2):
+    total_2[0] = f64(0.0)
 
 
 # net.py:13   r_steps = r in each step of while(|r² - k| > 1e-09: r ← (r + k / r) / 2, from k)
@@ -168,13 +168,13 @@ def k2_r_steps(batch, k_5, goes_on_3, steps, r_3, r_steps, fault):
         r_steps[i] = f64(0.0)
 
 
-# net.py:13   result_1 = (d_r of scan(d_r ← d_r / 2 - k * d_r / (r * r * 2), sum ← sum + d_r / (2 r), from slope, 0, for r in …)) + (sum of scan(d_r ← d_r / 2 - k * d_r / (r * r * 2), sum ← sum + d_r / (2 r), from slope, 0, for r in …))
+# net.py:13   result_1 = (d_r of scan(d_r ← d_r / 2 - k * d_r / (r * r * 2), total ← total + d_r / (2 r), from slope, 0, for r in …)) + (total of scan(d_r ← d_r / 2 - k * d_r / (r * r * 2), total ← total + d_r / (2 r), from slope, 0, for r in …))
 @kernel
-def k3_result_1_3(batch, r_steps, k_5, steps, d_r, sum, result_1_3, fault):
+def k3_result_1_3(batch, r_steps, k_5, steps, d_r, total_2, result_1_3, fault):
     taken = max(0, min(steps[0], 50))
     for turn in range(taken - 1, -1, -1):
-        step_of_sum(batch, r_steps[turn:turn + 1], k_5, d_r, sum, fault)
-    result_1_3[0] = d_r[0] + sum[0]
+        step_of_total_2(batch, r_steps[turn:turn + 1], k_5, d_r, total_2, fault)
+    result_1_3[0] = d_r[0] + total_2[0]
 
 
 @program
@@ -182,17 +182,17 @@ def then_of_stacked_1_2(
     batch, k_5, slope, result_1_3, scratch_1_5, scratch_2_2, scratch_3_2, scratch_4, scratch_5,
     scratch_6, fault,
 ):
-    sum = view(scratch_1_5, (1,))
+    total_2 = view(scratch_1_5, (1,))
     d_r = view(scratch_2_2, (1,))
     r_3 = view(scratch_3_2, (1,))
     r_steps = view(scratch_4, (50,))
     goes_on_3 = view(scratch_5, (1,))
     steps = view(scratch_6, (1,))
-    k1_sum(sum)
+    k1_total_2(total_2)
     k1_result_1(slope, d_r)
     k1_result_1(k_5, r_3)
     k2_r_steps(batch, k_5, goes_on_3, steps, r_3, r_steps, fault)
-    k3_result_1_3(batch, r_steps, k_5, steps, d_r, sum, result_1_3, fault)
+    k3_result_1_3(batch, r_steps, k_5, steps, d_r, total_2, result_1_3, fault)
 
 
 # net.py:16   result_1 = slope * exp(k)
@@ -212,7 +212,7 @@ def k1_test_2(contract_2, test_2):
     test_2[0] = contract_2[0] > f64(0.0)
 
 
-# net.py:11   stacked_1 = (d_r of scan(d_r ← d_r / 2 - contract * d_r / (r * r * 2), sum ← sum + d_r / (2 r), from d_y, 0, for r in …)) + (sum of scan(d_r ← d_r / 2 - contract * d_r / (r * r * 2), sum ← sum + d_r / (2 r), from d_y, 0, for r in …)) if contract > 0 else d_y * exp(contract)
+# net.py:11   stacked_1 = (d_r of scan(d_r ← d_r / 2 - contract * d_r / (r * r * 2), total ← total + d_r / (2 r), from d_y, 0, for r in …)) + (total of scan(d_r ← d_r / 2 - contract * d_r / (r * r * 2), total ← total + d_r / (2 r), from d_y, 0, for r in …)) if contract > 0 else d_y * exp(contract)
 @kernel
 def k2_stacked_1_2(
     batch, test_2, contract_2, d_y, stacked_1_2, scratch_1_5, scratch_2_2, scratch_3_2, scratch_4,
@@ -248,12 +248,12 @@ def k1_y(batch, x, w, cond_steps, contract_steps, ratio, y, scratch_1_2, scratch
             batch, x[turn], w, cond_steps[turn:turn + 1], contract_steps[turn:turn + 1],
             scratch_1_2, scratch_1_3, fault,
         )
-    sum = f64(0.0)
+    sum_square = f64(0.0)
     for i in range(batch):
         cond_steps_i = cond_steps[i]
-        sum = accumulate(sum, cond_steps_i * cond_steps_i)
+        sum_square = accumulate(sum_square, cond_steps_i * cond_steps_i)
         ratio[i] = f64(2.0) * cond_steps_i / f64(batch)
-    y[0] = sum / f64(batch)
+    y[0] = sum_square / f64(batch)
 
 
 # net.py:20   dy/dw = (… in each step of scan(for d_y in 2 scan(x, w) / batch, contract in …)) x

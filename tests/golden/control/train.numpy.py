@@ -45,12 +45,14 @@ def rooted(x, w):
                 r_2 = (r_2 + contract / r_2) / 2
                 steps += 1
             d_r = d_y
-            sum = np.float64(0)
+            total = np.float64(0)
             for t_4 in reversed(range(steps)):
                 r_3 = r_steps[t_4]
                 ratio_d_r = d_r / 2  # ratio_d_r = d_r / 2
-                d_r, sum = ratio_d_r - contract / r_3 / r_3 * ratio_d_r, sum + ratio_d_r / r_3
-            chosen_2 = d_r + sum
+                difference = ratio_d_r - contract / r_3 / r_3 * ratio_d_r
+                total_2 = total + ratio_d_r / r_3  # total_2 = total + ratio_d_r / r_3
+                d_r, total = difference, total_2
+            chosen_2 = d_r + total
         else:
             chosen_2 = d_y * np.exp(contract)
         cond_steps_2[t_3] = chosen_2

@@ -27,21 +27,21 @@ from chainrule.runtime.devices.cpu.library import (
 #            y = sum(max(x w, 0) + log1p(exp(-|x w|))) / batch
 @kernel
 def k1_y(batch, x, w, v, dy_dw, gradient_w, y):
-    sum = f64(0.0)
+    sum_plus = f64(0.0)
     for i in range(3):
         dy_dw[i] = f32(0.0)
     for i in range(3):
         gradient_w[i] = f32(0.0)
     for i in range(batch):
-        sum_2 = f64(0.0)
-        sum_3 = f64(0.0)
+        sum_product = f64(0.0)
+        sum_product_2 = f64(0.0)
         for j in range(3):
             x_ij = x[i, j]
-            sum_2 = accumulate(sum_2, f64(x_ij * w[j]))
-            sum_3 = accumulate(sum_3, f64(x_ij * v[j]))
-        x_v_i = f32(sum_3)
-        x_w_i = f32(sum_2)
-        sum = accumulate(sum, f64(maximum(x_w_i, f32(0.0)) + log1p(exp(-abs(x_w_i)))))
+            sum_product = accumulate(sum_product, f64(x_ij * w[j]))
+            sum_product_2 = accumulate(sum_product_2, f64(x_ij * v[j]))
+        x_v_i = f32(sum_product_2)
+        x_w_i = f32(sum_product)
+        sum_plus = accumulate(sum_plus, f64(maximum(x_w_i, f32(0.0)) + log1p(exp(-abs(x_w_i)))))
         logistic_i = sigmoid(x_w_i)
         ratio_i = logistic_i / f32(batch)
         for j in range(3):
@@ -49,7 +49,7 @@ def k1_y(batch, x, w, v, dy_dw, gradient_w, y):
         ratio_2_i = logistic_i * sigmoid(-x_w_i) * x_v_i / f32(batch)
         for j in range(3):
             gradient_w[j] = gradient_w[j] + x[i, j] * ratio_2_i
-    total_0 = f32(sum)
+    total_0 = f32(sum_plus)
     y[0] = total_0 / f32(batch)
 
 

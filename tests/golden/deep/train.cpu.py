@@ -10,6 +10,9 @@ net.py:10   z4 = h3 W4 + b4
 net.py:10   h4 = tanh(z4)
 net.py:11   y = h4 W5 + b5
             L = sum((y - t)²) / (2 batch)
+
+The turns of a prange, a panel of rows or a row each, go in any order. What is added up over
+all rows is added up in each panel, in arrays called _parts, and then over the panels.
 """
 
 from chainrule.runtime.devices.cpu.library import (
@@ -75,21 +78,23 @@ def k3_loss(
         panel = first // 32
         h4_W5 = local_array((32, 2), f32)
         matmul(h4[first:last], W5, h4_W5[0 : last - first])
-        sum = f64(0.0)
+        sum_square = f64(0.0)
         for i in range(2):
             dL_db5_parts[panel, i] = f32(0.0)
         for i in range(first, last):
             for j in range(2):
                 difference_ij = h4_W5[i - first, j] + b5[j] - t[i, j]
-                sum = accumulate(sum, f64(difference_ij * difference_ij))
+                sum_square = accumulate(sum_square, f64(difference_ij * difference_ij))
                 dL_dy_ij = f32(2.0) * difference_ij / f32(2 * batch)
                 dL_dy[i, j] = dL_dy_ij
                 dL_db5_parts[panel, j] = dL_db5_parts[panel, j] + dL_dy_ij
-        total_parts[panel] = sum
-    sum_2 = f64(0.0)
+        total_parts[panel] = sum_square
+    # The total_parts of all panels, added up.
+    sum_total_parts = f64(0.0)
     for i in range((batch + 31) // 32):
-        sum_2 = accumulate(sum_2, total_parts[i])
-    total_0 = f32(sum_2)
+        sum_total_parts = accumulate(sum_total_parts, total_parts[i])
+    total_0 = f32(sum_total_parts)
+    # The dL_db5_parts of all panels, added up.
     for i in range(2):
         dL_db5[i] = f32(0.0)
     for i in range((batch + 31) // 32):
@@ -126,6 +131,7 @@ def k4_b4(batch, dL_dy, W5, h4, dL_dz4, dL_db4_parts, momentum, learning_rate, b
                 dL_dz4_ij = dL_dh4[i - first, j] * (f32(1.0) - h4_ij * h4_ij)
                 dL_dz4[i, j] = dL_dz4_ij
                 dL_db4_parts[panel, j] = dL_db4_parts[panel, j] + dL_dz4_ij
+    # The dL_db4_parts of all panels, added up.
     for i in range(8):
         dL_db4[i] = f32(0.0)
     for i in range((batch + 31) // 32):
@@ -164,6 +170,7 @@ def k5_b3(batch, dL_dz4, W4, h3, dL_dz3, dL_db3_parts, momentum, learning_rate, 
                 dL_dz3_ij = dL_dh3[i - first, j] * (f32(1.0) - h3_ij * h3_ij)
                 dL_dz3[i, j] = dL_dz3_ij
                 dL_db3_parts[panel, j] = dL_db3_parts[panel, j] + dL_dz3_ij
+    # The dL_db3_parts of all panels, added up.
     for i in range(8):
         dL_db3[i] = f32(0.0)
     for i in range((batch + 31) // 32):

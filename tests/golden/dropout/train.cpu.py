@@ -5,6 +5,9 @@ net.py:7   z1 = x W1 + b1
            h1_2 = [uniform(seed, draws) ≥ 0.5] * h1 / 0.5
 net.py:9   y = h1_2 W2 + b2
            L = sum((y - t)²) / (2 batch)
+
+The turns of a prange, a panel of rows or a row each, go in any order. What is added up over
+all rows is added up in each panel, in arrays called _parts, and then over the panels.
 """
 
 from chainrule.runtime.devices.cpu.library import (
@@ -40,9 +43,9 @@ def k1_h1_2(batch, x, W1, seed, draws, x_W1, b1, h1_2):
         for i in range(first, last):
             product_i = i * 6
             for j in range(6):
-                test_ij = philox_uniform_f32(seed_0, draws_0, 0, product_i + j) >= f32(0.5)
+                random_ij = philox_uniform_f32(seed_0, draws_0, 0, product_i + j)
                 ratio_ij = maximum(x_W1[i, j] + b1[j], f32(0.0)) / f32(0.5)
-                h1_2[i, j] = where(test_ij, ratio_ij, f32(0.0))
+                h1_2[i, j] = where(random_ij >= f32(0.5), ratio_ij, f32(0.0))
 
 
 # net.py:9    y = h1_2 W2 + b2
@@ -58,21 +61,23 @@ def k2_loss(batch, h1_2, W2, t, dL_dy, total_parts, dL_db2_parts, learning_rate,
         panel = first // 32
         h1_2_W2 = local_array((32, 2), f32)
         matmul(h1_2[first:last], W2, h1_2_W2[0 : last - first])
-        sum = f64(0.0)
+        sum_square = f64(0.0)
         for i in range(2):
             dL_db2_parts[panel, i] = f32(0.0)
         for i in range(first, last):
             for j in range(2):
                 difference_ij = h1_2_W2[i - first, j] + b2[j] - t[i, j]
-                sum = accumulate(sum, f64(difference_ij * difference_ij))
+                sum_square = accumulate(sum_square, f64(difference_ij * difference_ij))
                 dL_dy_ij = f32(2.0) * difference_ij / f32(2 * batch)
                 dL_dy[i, j] = dL_dy_ij
                 dL_db2_parts[panel, j] = dL_db2_parts[panel, j] + dL_dy_ij
-        total_parts[panel] = sum
-    sum_2 = f64(0.0)
+        total_parts[panel] = sum_square
+    # The total_parts of all panels, added up.
+    sum_total_parts = f64(0.0)
     for i in range((batch + 31) // 32):
-        sum_2 = accumulate(sum_2, total_parts[i])
-    total_0 = f32(sum_2)
+        sum_total_parts = accumulate(sum_total_parts, total_parts[i])
+    total_0 = f32(sum_total_parts)
+    # The dL_db2_parts of all panels, added up.
     for i in range(2):
         dL_db2[i] = f32(0.0)
     for i in range((batch + 31) // 32):
@@ -102,11 +107,13 @@ def k3_dL_db1(batch, dL_dy, W2, x_W1, b1, seed, draws, dL_dz1, dL_db1_parts, dL_
         for i in range(first, last):
             product_i = i * 6
             for j in range(6):
-                test_ij = philox_uniform_f32(seed_0, draws_0, 0, product_i + j) >= f32(0.5)
-                dL_dh1_ij = where(test_ij, dL_dh1_2[i - first, j] / f32(0.5), f32(0.0))
+                random_ij = philox_uniform_f32(seed_0, draws_0, 0, product_i + j)
+                ratio_ij = dL_dh1_2[i - first, j] / f32(0.5)
+                dL_dh1_ij = where(random_ij >= f32(0.5), ratio_ij, f32(0.0))
                 dL_dz1_ij = where(x_W1[i, j] + b1[j] > f32(0.0), dL_dh1_ij, f32(0.0))
                 dL_dz1[i, j] = dL_dz1_ij
                 dL_db1_parts[panel, j] = dL_db1_parts[panel, j] + dL_dz1_ij
+    # The dL_db1_parts of all panels, added up.
     for i in range(6):
         dL_db1[i] = f32(0.0)
     for i in range((batch + 31) // 32):

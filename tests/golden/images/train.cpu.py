@@ -10,6 +10,9 @@ net.py:9    h3 = n3 * gamma3 + beta3
             p3 = sum_axis1_axis2 h3_2 / 4
 net.py:12   y = p3 W4 + b4
 net.py:15   L = -sum((y - max_axis1 y - log(sum_axis1 exp(y - max_axis1 y)))[t]) / batch
+
+The turns of a prange, a panel of rows or a row each, go in any order. What is added up over
+all rows is added up in each panel, in arrays called _parts, and then over the panels.
 """
 
 from chainrule.runtime.devices.cpu.library import (
@@ -75,21 +78,23 @@ def k3_p1(batch, x_padded, W1, x_W1, b1, p1, total_2):
     W1_view = view(W1, (3, 3, 4))
     for first in prange(0, batch, 8):
         last = min(first + 8, batch)
-        contract("b x+u y+v, u v f -> b x y f", x_padded_view[first:last], W1_view, x_W1[first:last])
+        contract(
+            "b x+u y+v, u v f -> b x y f", x_padded_view[first:last], W1_view, x_W1[first:last],
+        )
         for i in range(first, last):
             for j in range(4):
                 product_ij = j * 2
                 for k in range(4):
                     product_ijk = k * 2
                     for l in range(4):
-                        largest_2 = f32(-inf)
+                        largest_h1 = f32(-inf)
                         b1_l = b1[l]
                         for m in range(2):
                             plus_ijklm = product_ij + m
                             for n in range(2):
-                                h1_ijklmn = maximum(x_W1[i, plus_ijklm, product_ijk + n, l] + b1_l, f32(0.0))
-                                largest_2 = maximum(largest_2, h1_ijklmn)
-                        p1[i, j, k, l] = largest_2
+                                z1_ijklmn = x_W1[i, plus_ijklm, product_ijk + n, l] + b1_l
+                                largest_h1 = maximum(largest_h1, maximum(z1_ijklmn, f32(0.0)))
+                        p1[i, j, k, l] = largest_h1
                     for l in range(4):
                         total_2[i, j, k, l] = f32(0.0)
                     for l in range(2):
@@ -97,8 +102,9 @@ def k3_p1(batch, x_padded, W1, x_W1, b1, p1, total_2):
                         for m in range(2):
                             plus_ijklm_2 = product_ijk + m
                             for n in range(4):
-                                h1_ijklmn_2 = maximum(x_W1[i, plus_ijkl, plus_ijklm_2, n] + b1[n], f32(0.0))
-                                total_2[i, j, k, n] = total_2[i, j, k, n] + f32(h1_ijklmn_2 == p1[i, j, k, n])
+                                z1_ijklmn_2 = x_W1[i, plus_ijkl, plus_ijklm_2, n] + b1[n]
+                                test_ijklmn = maximum(z1_ijklmn_2, f32(0.0)) == p1[i, j, k, n]
+                                total_2[i, j, k, n] = total_2[i, j, k, n] + f32(test_ijklmn)
 
 
 #            z2 = einsum(abcde,def→abcf, windows(reshape(p1, [batch, 4, 16])), reshape(W2, [3, 12, 6]))
@@ -115,7 +121,7 @@ def k4_p3(
 ):
     total_3 = local_array((6,), f32)
     total_4 = local_array((6,), f32)
-    reshape = local_array((1, 1, 1, 6), f32)
+    root_2 = local_array((1, 1, 1, 6), f32)
     p1_view = view(p1, (batch, 4, 16))
     W2_view = view(W2, (3, 12, 6))
     for first in prange(0, batch, 8):
@@ -129,6 +135,7 @@ def k4_p3(
                 for k in range(2):
                     for l in range(6):
                         total_parts[panel, l] = total_parts[panel, l] + z2[i, j, k, l]
+    # The total_parts of all panels, added up.
     for i in range(6):
         total_3[i] = f32(0.0)
     for i in range((batch + 7) // 8):
@@ -148,7 +155,7 @@ def k4_p3(
         ratio_i = total_4[i] / f32(4 * batch)
         root_i = sqrt(ratio_i + f32(0.001))
         root[i] = root_i
-        reshape[0, 0, 0, i] = root_i
+        root_2[0, 0, 0, i] = root_i
         moving_variance3[i] = f32(0.99) * moving_variance3[i] + f32(0.01) * ratio_i
     for i in range(batch):
         for j in range(6):
@@ -156,7 +163,8 @@ def k4_p3(
         for j in range(2):
             for k in range(2):
                 for l in range(6):
-                    n3_ijkl = (z2[i, j, k, l] - total_3[l] / f32(4 * batch)) / reshape[0, 0, 0, l]
+                    difference_ijkl = z2[i, j, k, l] - total_3[l] / f32(4 * batch)
+                    n3_ijkl = difference_ijkl / root_2[0, 0, 0, l]
                     n3[i, j, k, l] = n3_ijkl
                     h3_ijkl = n3_ijkl * gamma3[l] + beta3[l]
                     total[i, l] = total[i, l] + maximum(h3_ijkl, f32(0.0))
@@ -179,33 +187,35 @@ def k5_loss(batch, p3, W4, t, dL_dy, total_parts_2, dL_db4_parts, learning_rate,
         p3_W4 = local_array((32, 3), f32)
         exponential = local_array((32, 3), f32)
         matmul(p3[first:last], W4, p3_W4[0 : last - first])
-        sum = f64(0.0)
+        sum_difference = f64(0.0)
         for i in range(3):
             dL_db4_parts[panel, i] = f32(0.0)
         for i in range(first, last):
-            largest_2 = f32(-inf)
+            largest_y = f32(-inf)
             for j in range(3):
-                largest_2 = maximum(largest_2, p3_W4[i - first, j] + b4[j])
-            sum_2 = f64(0.0)
+                largest_y = maximum(largest_y, p3_W4[i - first, j] + b4[j])
+            sum_exponential = f64(0.0)
             for j in range(3):
-                exponential_ij = exp(p3_W4[i - first, j] + b4[j] - largest_2)
+                exponential_ij = exp(p3_W4[i - first, j] + b4[j] - largest_y)
                 exponential[i - first, j] = exponential_ij
-                sum_2 = accumulate(sum_2, f64(exponential_ij))
-            total_5_i = f32(sum_2)
+                sum_exponential = accumulate(sum_exponential, f64(exponential_ij))
+            total_5_i = f32(sum_exponential)
             place_i = checked(i64(t[i]), 3, fault, 1)
-            difference_i = p3_W4[i - first, place_i] + b4[place_i] - largest_2 - log(total_5_i)
-            sum = accumulate(sum, f64(difference_i))
+            difference_i = p3_W4[i - first, place_i] + b4[place_i] - largest_y - log(total_5_i)
+            sum_difference = accumulate(sum_difference, f64(difference_i))
             t_i = t[i]
             for j in range(3):
                 difference_ij = exponential[i - first, j] / total_5_i - f32(i32(j) == t_i)
                 dL_dy_ij = difference_ij / f32(batch)
                 dL_dy[i, j] = dL_dy_ij
                 dL_db4_parts[panel, j] = dL_db4_parts[panel, j] + dL_dy_ij
-        total_parts_2[panel] = sum
-    sum_3 = f64(0.0)
+        total_parts_2[panel] = sum_difference
+    # The total_parts_2 of all panels, added up.
+    sum_total_parts_2 = f64(0.0)
     for i in range((batch + 31) // 32):
-        sum_3 = accumulate(sum_3, total_parts_2[i])
-    total_6_0 = f32(sum_3)
+        sum_total_parts_2 = accumulate(sum_total_parts_2, total_parts_2[i])
+    total_6_0 = f32(sum_total_parts_2)
+    # The dL_db4_parts of all panels, added up.
     for i in range(3):
         dL_db4[i] = f32(0.0)
     for i in range((batch + 31) // 32):
@@ -258,24 +268,31 @@ def k6_gamma3(
                         dL_dn3[i, j, k, l] = dL_dn3_ijkl
                         total_parts_3[panel, l] = total_parts_3[panel, l] + dL_dn3_ijkl
                         n3_ijkl = n3[i, j, k, l]
-                        total_parts_4[panel, l] = total_parts_4[panel, l] + where(test_ijkl, product_ijkl * n3_ijkl, f32(0.0))
-                        dL_dgamma3_parts[panel, l] = dL_dgamma3_parts[panel, l] + where(test_ijkl, ratio_ijkl * n3_ijkl, f32(0.0))
-                        dL_dbeta3_parts[panel, l] = dL_dbeta3_parts[panel, l] + where(test_ijkl, ratio_ijkl, f32(0.0))
+                        choice_ijkl = where(test_ijkl, product_ijkl * n3_ijkl, f32(0.0))
+                        total_parts_4[panel, l] = total_parts_4[panel, l] + choice_ijkl
+                        choice_ijkl_2 = where(test_ijkl, ratio_ijkl * n3_ijkl, f32(0.0))
+                        dL_dgamma3_parts[panel, l] = dL_dgamma3_parts[panel, l] + choice_ijkl_2
+                        dL_dh3_ijkl = where(test_ijkl, ratio_ijkl, f32(0.0))
+                        dL_dbeta3_parts[panel, l] = dL_dbeta3_parts[panel, l] + dL_dh3_ijkl
+    # The total_parts_3 of all panels, added up.
     for i in range(6):
         total_7[i] = f32(0.0)
     for i in range((batch + 31) // 32):
         for j in range(6):
             total_7[j] = total_7[j] + total_parts_3[i, j]
+    # The total_parts_4 of all panels, added up.
     for i in range(6):
         total_8[i] = f32(0.0)
     for i in range((batch + 31) // 32):
         for j in range(6):
             total_8[j] = total_8[j] + total_parts_4[i, j]
+    # The dL_dgamma3_parts of all panels, added up.
     for i in range(6):
         dL_dgamma3[i] = f32(0.0)
     for i in range((batch + 31) // 32):
         for j in range(6):
             dL_dgamma3[j] = dL_dgamma3[j] + dL_dgamma3_parts[i, j]
+    # The dL_dbeta3_parts of all panels, added up.
     for i in range(6):
         dL_dbeta3[i] = f32(0.0)
     for i in range((batch + 31) // 32):
@@ -291,8 +308,8 @@ def k6_gamma3(
             for k in range(2):
                 for l in range(6):
                     difference_ijkl = dL_dn3[i, j, k, l] - total_7[l] / f32(4 * batch)
-                    difference_ijkl_2 = difference_ijkl - n3[i, j, k, l] * (total_8[l] / f32(4 * batch))
-                    dL_dz2[i, j, k, l] = difference_ijkl_2 / root[l]
+                    product_ijkl_2 = n3[i, j, k, l] * (total_8[l] / f32(4 * batch))
+                    dL_dz2[i, j, k, l] = (difference_ijkl - product_ijkl_2) / root[l]
 
 
 #             dL/dp1 = reshape(overlap_add(einsum(abcd,def→abcef, dL/dz2, permute(reshape(W2, [3, 12, 6]), (2, 0, 1)))), [batch, 4, 4, 4])
@@ -306,9 +323,12 @@ def k7_b1(batch, dL_dz2, W2_transposed, x_W1, p1, total_2, dL_dz1, dL_db1_parts,
     for first in prange(0, batch, 8):
         last = min(first + 8, batch)
         panel = first // 8
-        overlap_add = local_array((8, 4, 16), f32)
-        overlap_add_view = view(overlap_add, (8, 4, 4, 4))
-        contract("b x y f, f u v -> b x+u 4y+v", dL_dz2[first:last], W2_transposed, overlap_add[0 : last - first])
+        overlapped = local_array((8, 4, 16), f32)
+        overlapped_view = view(overlapped, (8, 4, 4, 4))
+        contract(
+            "b x y f, f u v -> b x+u 4y+v", dL_dz2[first:last], W2_transposed,
+            overlapped[0 : last - first],
+        )
         for i in range(4):
             dL_db1_parts[panel, i] = f32(0.0)
         for i in range(first, last):
@@ -318,13 +338,15 @@ def k7_b1(batch, dL_dz2, W2_transposed, x_W1, p1, total_2, dL_dz1, dL_db1_parts,
                     quotient_ijk = floor_divide(k, 2)
                     for l in range(4):
                         z1_ijkl = x_W1[i, j, k, l] + b1[l]
-                        dL_dp1_ijkl = overlap_add_view[i - first, quotient_ij, quotient_ijk, l]
-                        test_ijkl = maximum(z1_ijkl, f32(0.0)) == p1[i, quotient_ij, quotient_ijk, l]
+                        p1_il = p1[i, quotient_ij, quotient_ijk, l]
+                        dL_dp1_ijkl = overlapped_view[i - first, quotient_ij, quotient_ijk, l]
                         ratio_ijkl = dL_dp1_ijkl / total_2[i, quotient_ij, quotient_ijk, l]
+                        test_ijkl = maximum(z1_ijkl, f32(0.0)) == p1_il
                         choice_ijkl = where(test_ijkl, ratio_ijkl, f32(0.0))
                         dL_dz1_ijkl = where(z1_ijkl > f32(0.0), choice_ijkl, f32(0.0))
                         dL_dz1[i, j, k, l] = dL_dz1_ijkl
                         dL_db1_parts[panel, l] = dL_db1_parts[panel, l] + dL_dz1_ijkl
+    # The dL_db1_parts of all panels, added up.
     for i in range(4):
         dL_db1[i] = f32(0.0)
     for i in range((batch + 7) // 8):

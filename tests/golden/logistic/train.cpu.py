@@ -35,35 +35,35 @@ from chainrule.runtime.devices.cpu.library import (
 @kernel
 def k1_loss(batch, x, t, learning_rate, b1, W1, accuracy, loss):
     dL_dW1 = local_array((3, 1), f64)
-    sum = f64(0.0)
-    sum_2 = f64(0.0)
+    sum_plus = f64(0.0)
+    sum_test = f64(0.0)
     for i in range(3):
         dL_dW1[i, 0] = f64(0.0)
-    sum_3 = f64(0.0)
+    sum_dL_dz1 = f64(0.0)
     b1_0 = b1[0]
     for i in range(batch):
-        sum_4 = f64(0.0)
+        sum_product = f64(0.0)
         for j in range(3):
-            sum_4 = accumulate(sum_4, x[i, j] * W1[j, 0])
-        z1_i = sum_4 + b1_0
+            sum_product = accumulate(sum_product, x[i, j] * W1[j, 0])
+        z1_i = sum_product + b1_0
         minus_i = -z1_i
         t_i = t[i, 0]
         difference_i = f64(1.0) - t_i
         product_i = (maximum(z1_i, f64(0.0)) + log1p(exp(-abs(z1_i)))) * difference_i
         product_i_2 = (maximum(minus_i, f64(0.0)) + log1p(exp(-abs(minus_i)))) * t_i
-        sum = accumulate(sum, product_i_2 + product_i)
+        sum_plus = accumulate(sum_plus, product_i_2 + product_i)
         y_i = sigmoid(z1_i)
-        sum_2 = accumulate(sum_2, f64(f64(y_i > f64(0.5)) == t_i))
+        sum_test = accumulate(sum_test, f64(f64(y_i > f64(0.5)) == t_i))
         dL_dz1_i = difference_i / f64(batch) * y_i - sigmoid(minus_i) * t_i / f64(batch)
         for j in range(3):
             dL_dW1[j, 0] = dL_dW1[j, 0] + x[i, j] * dL_dz1_i
-        sum_3 = accumulate(sum_3, dL_dz1_i)
-    b1[0] = b1_0 - learning_rate[0] * sum_3
+        sum_dL_dz1 = accumulate(sum_dL_dz1, dL_dz1_i)
+    b1[0] = b1_0 - learning_rate[0] * sum_dL_dz1
     learning_rate_0 = learning_rate[0]
     for i in range(3):
         W1[i, 0] = W1[i, 0] - learning_rate_0 * dL_dW1[i, 0]
-    accuracy[0] = sum_2 / f64(batch)
-    loss[0] = sum / f64(batch)
+    accuracy[0] = sum_test / f64(batch)
+    loss[0] = sum_plus / f64(batch)
 
 
 @program

@@ -36,7 +36,7 @@ def k1_loss(batch, x, total, z1, t, learning_rate, b2, W2, gamma1, c1, loss):
     dL_dW2 = local_array((5, 1), f32)
     total_4 = local_array((5,), f32)
     total_3 = local_array((5, 3), f32)
-    sum = f64(0.0)
+    sum_square = f64(0.0)
     for i in range(5):
         for j in range(3):
             total_3[i, j] = f32(0.0)
@@ -44,34 +44,34 @@ def k1_loss(batch, x, total, z1, t, learning_rate, b2, W2, gamma1, c1, loss):
         total_4[i] = f32(0.0)
     for i in range(5):
         dL_dW2[i, 0] = f32(0.0)
-    sum_2 = f64(0.0)
+    sum_dL_dy = f64(0.0)
     b2_0 = b2[0]
     for i in range(batch):
-        sum_3 = f64(0.0)
+        sum_product = f64(0.0)
         for j in range(5):
-            sum_4 = f64(0.0)
+            sum_square_2 = f64(0.0)
             for k in range(3):
                 difference_ijk = x[i, k] - c1[k, j]
-                sum_4 = accumulate(sum_4, f64(difference_ijk * difference_ijk))
-            total_ij = f32(sum_4)
+                sum_square_2 = accumulate(sum_square_2, f64(difference_ijk * difference_ijk))
+            total_ij = f32(sum_square_2)
             total[i, j] = total_ij
             z1_ij = exp(-(gamma1[j] * total_ij))
             z1[i, j] = z1_ij
-            sum_3 = accumulate(sum_3, f64(z1_ij * W2[j, 0]))
-        z1_W2_i = f32(sum_3)
+            sum_product = accumulate(sum_product, f64(z1_ij * W2[j, 0]))
+        z1_W2_i = f32(sum_product)
         difference_i = z1_W2_i + b2_0 - t[i, 0]
-        sum = accumulate(sum, f64(difference_i * difference_i))
+        sum_square = accumulate(sum_square, f64(difference_i * difference_i))
         dL_dy_i = f32(2.0) * difference_i / f32(batch)
         for j in range(5):
             product_ij = dL_dy_i * W2[j, 0] * z1[i, j]
-            reshape_ij = product_ij * gamma1[j]
+            product_2_ij = product_ij * gamma1[j]
             for k in range(3):
-                total_3[j, k] = total_3[j, k] + f32(2.0) * (reshape_ij * (x[i, k] - c1[k, j]))
+                total_3[j, k] = total_3[j, k] + f32(2.0) * (product_2_ij * (x[i, k] - c1[k, j]))
             total_4[j] = total_4[j] + product_ij * total[i, j]
             dL_dW2[j, 0] = dL_dW2[j, 0] + z1[i, j] * dL_dy_i
-        sum_2 = accumulate(sum_2, f64(dL_dy_i))
-    dL_db2_0 = f32(sum_2)
-    total_2_0 = f32(sum)
+        sum_dL_dy = accumulate(sum_dL_dy, f64(dL_dy_i))
+    dL_db2_0 = f32(sum_dL_dy)
+    total_2_0 = f32(sum_square)
     b2[0] = b2_0 - f32(learning_rate[0]) * dL_db2_0
     learning_rate_f32 = f32(learning_rate[0])
     for i in range(5):

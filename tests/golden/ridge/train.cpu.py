@@ -20,11 +20,11 @@ from chainrule.runtime.devices.cpu.library import (
 # net.py:7   total = sum(W1²)
 @kernel
 def k1_total(W1, total):
-    sum = f64(0.0)
+    sum_square = f64(0.0)
     for i in range(3):
         W1_i = W1[i, 0]
-        sum = accumulate(sum, f64(W1_i * W1_i))
-    total[0] = f32(sum)
+        sum_square = accumulate(sum_square, f64(W1_i * W1_i))
+    total[0] = f32(sum_square)
 
 
 # net.py:7   y = x W1 + b1
@@ -37,24 +37,24 @@ def k1_total(W1, total):
 @kernel
 def k2_loss(batch, x, t, learning_rate, total, b1, W1, loss):
     x_dL_dy = local_array((3, 1), f32)
-    sum = f64(0.0)
+    sum_square = f64(0.0)
     for i in range(3):
         x_dL_dy[i, 0] = f32(0.0)
-    sum_2 = f64(0.0)
+    sum_dL_dy = f64(0.0)
     b1_0 = b1[0]
     for i in range(batch):
-        sum_3 = f64(0.0)
+        sum_product = f64(0.0)
         for j in range(3):
-            sum_3 = accumulate(sum_3, f64(x[i, j] * W1[j, 0]))
-        x_W1_i = f32(sum_3)
+            sum_product = accumulate(sum_product, f64(x[i, j] * W1[j, 0]))
+        x_W1_i = f32(sum_product)
         difference_i = x_W1_i + b1_0 - t[i, 0]
-        sum = accumulate(sum, f64(difference_i * difference_i))
+        sum_square = accumulate(sum_square, f64(difference_i * difference_i))
         dL_dy_i = f32(2.0) * difference_i / f32(batch)
         for j in range(3):
             x_dL_dy[j, 0] = x_dL_dy[j, 0] + x[i, j] * dL_dy_i
-        sum_2 = accumulate(sum_2, f64(dL_dy_i))
-    dL_db1_0 = f32(sum_2)
-    total_2_0 = f32(sum)
+        sum_dL_dy = accumulate(sum_dL_dy, f64(dL_dy_i))
+    dL_db1_0 = f32(sum_dL_dy)
+    total_2_0 = f32(sum_square)
     b1[0] = b1_0 - f32(learning_rate[0]) * dL_db1_0
     learning_rate_f32 = f32(learning_rate[0])
     for i in range(3):

@@ -4,6 +4,9 @@ net.py:7   z1 = x W1 + b1
            h1 = max(z1, 0) + log1p(exp(-|z1|))
 net.py:8   y = h1 W2 + b2
            L = sum(0.5 (t - y)² if |t - y| ≤ 1 else |t - y| - 0.5) / batch
+
+The turns of a prange, a panel of rows or a row each, go in any order. What is added up over
+all rows is added up in each panel, in arrays called _parts, and then over the panels.
 """
 
 from chainrule.runtime.devices.cpu.library import (
@@ -60,25 +63,25 @@ def k1_loss(
         x_W1 = local_array((32, 4), f32)
         h1 = local_array((32, 4), f32)
         matmul(x[first:last], W1, x_W1[0 : last - first])
-        sum = f64(0.0)
+        sum_choice = f64(0.0)
         for i in range(4):
             dL_db1_parts[panel, i] = f32(0.0)
         for i in range(4):
             dL_dW2_parts[panel, i, 0] = f32(0.0)
-        sum_2 = f64(0.0)
+        sum_dL_dy = f64(0.0)
         for i in range(first, last):
-            sum_3 = f64(0.0)
+            sum_product = f64(0.0)
             for j in range(4):
                 z1_ij = x_W1[i - first, j] + b1[j]
                 h1_ij = maximum(z1_ij, f32(0.0)) + log1p(exp(-abs(z1_ij)))
                 h1[i - first, j] = h1_ij
-                sum_3 = accumulate(sum_3, f64(h1_ij * W2[j, 0]))
-            h1_W2_i = f32(sum_3)
+                sum_product = accumulate(sum_product, f64(h1_ij * W2[j, 0]))
+            h1_W2_i = f32(sum_product)
             difference_i = t[i, 0] - (h1_W2_i + b2_0)
             size_i = abs(difference_i)
             test_i = size_i <= f32(1.0)
             product_i = f32(0.5) * (difference_i * difference_i)
-            sum = accumulate(sum, f64(where(test_i, product_i, size_i - f32(0.5))))
+            sum_choice = accumulate(sum_choice, f64(where(test_i, product_i, size_i - f32(0.5))))
             ratio_i = sign(difference_i) / f32(batch)
             dL_dy_i = -where(test_i, difference_i / f32(batch), ratio_i)
             for j in range(4):
@@ -86,27 +89,31 @@ def k1_loss(
                 dL_dz1[i, j] = dL_dz1_ij
                 dL_db1_parts[panel, j] = dL_db1_parts[panel, j] + dL_dz1_ij
                 dL_dW2_parts[panel, j, 0] = dL_dW2_parts[panel, j, 0] + h1[i - first, j] * dL_dy_i
-            sum_2 = accumulate(sum_2, f64(dL_dy_i))
-        dL_db2_parts[panel, 0] = sum_2
-        total_parts[panel] = sum
-    sum_4 = f64(0.0)
+            sum_dL_dy = accumulate(sum_dL_dy, f64(dL_dy_i))
+        dL_db2_parts[panel, 0] = sum_dL_dy
+        total_parts[panel] = sum_choice
+    # The total_parts of all panels, added up.
+    sum_total_parts = f64(0.0)
     for i in range((batch + 31) // 32):
-        sum_4 = accumulate(sum_4, total_parts[i])
-    total_0 = f32(sum_4)
+        sum_total_parts = accumulate(sum_total_parts, total_parts[i])
+    total_0 = f32(sum_total_parts)
+    # The dL_db1_parts of all panels, added up.
     for i in range(4):
         dL_db1[i] = f32(0.0)
     for i in range((batch + 31) // 32):
         for j in range(4):
             dL_db1[j] = dL_db1[j] + dL_db1_parts[i, j]
+    # The dL_dW2_parts of all panels, added up.
     for i in range(4):
         dL_dW2[i, 0] = f32(0.0)
     for i in range((batch + 31) // 32):
         for j in range(4):
             dL_dW2[j, 0] = dL_dW2[j, 0] + dL_dW2_parts[i, j, 0]
-    sum_5 = f64(0.0)
+    # The dL_db2_parts of all panels, added up.
+    sum_dL_db2_parts = f64(0.0)
     for i in range((batch + 31) // 32):
-        sum_5 = accumulate(sum_5, dL_db2_parts[i, 0])
-    dL_db2_0 = f32(sum_5)
+        sum_dL_db2_parts = accumulate(sum_dL_db2_parts, dL_db2_parts[i, 0])
+    dL_db2_0 = f32(sum_dL_db2_parts)
     rho_0 = rho[0]
     product = f32(f64(1.0) - rho_0) * (dL_db2_0 * dL_db2_0)
     new_rmsprop_v_b2 = f32(rho_0) * rmsprop_v_b2[0] + product
@@ -116,18 +123,18 @@ def k1_loss(
     rmsprop_v_b2[0] = new_rmsprop_v_b2
     learning_rate_f32 = f32(learning_rate[0])
     rho_f32 = f32(rho_0)
-    number_2 = f32(f64(1.0) - rho_0)
+    difference = f32(f64(1.0) - rho_0)
     epsilon_f32 = f32(epsilon[0])
     for i in range(4):
         dL_dW2_i = dL_dW2[i, 0]
-        new_rmsprop_v_W2 = rho_f32 * rmsprop_v_W2[i, 0] + number_2 * (dL_dW2_i * dL_dW2_i)
+        new_rmsprop_v_W2 = rho_f32 * rmsprop_v_W2[i, 0] + difference * (dL_dW2_i * dL_dW2_i)
         ratio_i_2 = learning_rate_f32 * dL_dW2_i / sqrt(new_rmsprop_v_W2 + epsilon_f32)
         new_W2 = W2[i, 0] - ratio_i_2
         W2[i, 0] = new_W2
         rmsprop_v_W2[i, 0] = new_rmsprop_v_W2
     for i in range(4):
         dL_db1_i = dL_db1[i]
-        new_rmsprop_v_b1 = rho_f32 * rmsprop_v_b1[i] + number_2 * (dL_db1_i * dL_db1_i)
+        new_rmsprop_v_b1 = rho_f32 * rmsprop_v_b1[i] + difference * (dL_db1_i * dL_db1_i)
         ratio_i_3 = learning_rate_f32 * dL_db1_i / sqrt(new_rmsprop_v_b1 + epsilon_f32)
         new_b1 = b1[i] - ratio_i_3
         b1[i] = new_b1
@@ -148,11 +155,11 @@ def k2_W1(x, dL_dz1, learning_rate, rho, epsilon, W1, rmsprop_v_W1):
     learning_rate_f32 = f32(learning_rate[0])
     rho_0 = rho[0]
     rho_f32 = f32(rho_0)
-    number_2 = f32(f64(1.0) - rho_0)
+    difference = f32(f64(1.0) - rho_0)
     epsilon_f32 = f32(epsilon[0])
     for i in range(12):
         dL_dW1_i = dL_dW1_flat[i]
-        new_rmsprop_v_W1 = rho_f32 * rmsprop_v_W1_flat[i] + number_2 * (dL_dW1_i * dL_dW1_i)
+        new_rmsprop_v_W1 = rho_f32 * rmsprop_v_W1_flat[i] + difference * (dL_dW1_i * dL_dW1_i)
         ratio_i = learning_rate_f32 * dL_dW1_i / sqrt(new_rmsprop_v_W1 + epsilon_f32)
         new_W1 = W1_flat[i] - ratio_i
         W1_flat[i] = new_W1

@@ -7,6 +7,9 @@ net.py:8    kind = h1 W_kind + b_kind
 net.py:11   L = size_loss - sum((kind - max_axis1 kind - log(sum_axis1 exp(kind - max_axis1 kind)))[t_kind]) / batch
             size_loss = sum((size - t_size)²) / batch
 net.py:11   kind_loss = -sum((kind - max_axis1 kind - log(sum_axis1 exp(kind - max_axis1 kind)))[t_kind]) / batch
+
+The turns of a prange, a panel of rows or a row each, go in any order. What is added up over
+all rows is added up in each panel, in arrays called _parts, and then over the panels.
 """
 
 from chainrule.runtime.devices.cpu.library import (
@@ -52,39 +55,43 @@ def k1_size_loss(
         panel = first // 32
         x_W1 = local_array((32, 5), f32)
         matmul(x[first:last], W1, x_W1[0 : last - first])
-        sum = f64(0.0)
+        sum_square = f64(0.0)
         for i in range(5):
             dL_dW_size_parts[panel, i, 0] = f32(0.0)
-        sum_2 = f64(0.0)
+        sum_dL_dsize = f64(0.0)
         for i in range(first, last):
-            sum_3 = f64(0.0)
+            sum_product = f64(0.0)
             for j in range(5):
                 h1_ij = tanh(x_W1[i - first, j] + b1[j])
                 h1[i, j] = h1_ij
-                sum_3 = accumulate(sum_3, f64(h1_ij * W_size[j, 0]))
-            h1_W_size_i = f32(sum_3)
+                sum_product = accumulate(sum_product, f64(h1_ij * W_size[j, 0]))
+            h1_W_size_i = f32(sum_product)
             h1_W_size[i, 0] = h1_W_size_i
             difference_i = h1_W_size_i + b_size_0 - t_size[i, 0]
-            sum = accumulate(sum, f64(difference_i * difference_i))
+            sum_square = accumulate(sum_square, f64(difference_i * difference_i))
             dL_dsize_i = f32(2.0) * difference_i / f32(batch)
             for j in range(5):
-                dL_dW_size_parts[panel, j, 0] = dL_dW_size_parts[panel, j, 0] + h1[i, j] * dL_dsize_i
-            sum_2 = accumulate(sum_2, f64(dL_dsize_i))
-        dL_db_size_parts[panel, 0] = sum_2
-        total_parts[panel] = sum
-    sum_4 = f64(0.0)
+                product_ij = h1[i, j] * dL_dsize_i
+                dL_dW_size_parts[panel, j, 0] = dL_dW_size_parts[panel, j, 0] + product_ij
+            sum_dL_dsize = accumulate(sum_dL_dsize, f64(dL_dsize_i))
+        dL_db_size_parts[panel, 0] = sum_dL_dsize
+        total_parts[panel] = sum_square
+    # The total_parts of all panels, added up.
+    sum_total_parts = f64(0.0)
     for i in range((batch + 31) // 32):
-        sum_4 = accumulate(sum_4, total_parts[i])
-    total_0 = f32(sum_4)
+        sum_total_parts = accumulate(sum_total_parts, total_parts[i])
+    total_0 = f32(sum_total_parts)
+    # The dL_dW_size_parts of all panels, added up.
     for i in range(5):
         dL_dW_size[i, 0] = f32(0.0)
     for i in range((batch + 31) // 32):
         for j in range(5):
             dL_dW_size[j, 0] = dL_dW_size[j, 0] + dL_dW_size_parts[i, j, 0]
-    sum_5 = f64(0.0)
+    # The dL_db_size_parts of all panels, added up.
+    sum_dL_db_size_parts = f64(0.0)
     for i in range((batch + 31) // 32):
-        sum_5 = accumulate(sum_5, dL_db_size_parts[i, 0])
-    dL_db_size[0] = f32(sum_5)
+        sum_dL_db_size_parts = accumulate(sum_dL_db_size_parts, dL_db_size_parts[i, 0])
+    dL_db_size[0] = f32(sum_dL_db_size_parts)
     size_loss[0] = total_0 / f32(batch)
 
 
@@ -106,33 +113,35 @@ def k2_loss(
         h1_W_kind = local_array((32, 3), f32)
         exponential = local_array((32, 3), f32)
         matmul(h1[first:last], W_kind, h1_W_kind[0 : last - first])
-        sum = f64(0.0)
+        sum_difference = f64(0.0)
         for i in range(3):
             dL_db_kind_parts[panel, i] = f32(0.0)
         for i in range(first, last):
-            largest_2 = f32(-inf)
+            largest_kind = f32(-inf)
             for j in range(3):
-                largest_2 = maximum(largest_2, h1_W_kind[i - first, j] + b_kind[j])
-            sum_2 = f64(0.0)
+                largest_kind = maximum(largest_kind, h1_W_kind[i - first, j] + b_kind[j])
+            sum_exponential = f64(0.0)
             for j in range(3):
-                exponential_ij = exp(h1_W_kind[i - first, j] + b_kind[j] - largest_2)
+                exponential_ij = exp(h1_W_kind[i - first, j] + b_kind[j] - largest_kind)
                 exponential[i - first, j] = exponential_ij
-                sum_2 = accumulate(sum_2, f64(exponential_ij))
-            total_2_i = f32(sum_2)
+                sum_exponential = accumulate(sum_exponential, f64(exponential_ij))
+            total_2_i = f32(sum_exponential)
             place_i = checked(i64(t_kind[i]), 3, fault, 1)
-            difference_i = h1_W_kind[i - first, place_i] + b_kind[place_i] - largest_2
-            sum = accumulate(sum, f64(difference_i - log(total_2_i)))
+            difference_i = h1_W_kind[i - first, place_i] + b_kind[place_i] - largest_kind
+            sum_difference = accumulate(sum_difference, f64(difference_i - log(total_2_i)))
             t_kind_i = t_kind[i]
             for j in range(3):
                 difference_ij = exponential[i - first, j] / total_2_i - f32(i32(j) == t_kind_i)
                 dL_dkind_ij = difference_ij / f32(batch)
                 dL_dkind[i, j] = dL_dkind_ij
                 dL_db_kind_parts[panel, j] = dL_db_kind_parts[panel, j] + dL_dkind_ij
-        total_parts_2[panel] = sum
-    sum_3 = f64(0.0)
+        total_parts_2[panel] = sum_difference
+    # The total_parts_2 of all panels, added up.
+    sum_total_parts_2 = f64(0.0)
     for i in range((batch + 31) // 32):
-        sum_3 = accumulate(sum_3, total_parts_2[i])
-    total_3_0 = f32(sum_3)
+        sum_total_parts_2 = accumulate(sum_total_parts_2, total_parts_2[i])
+    total_3_0 = f32(sum_total_parts_2)
+    # The dL_db_kind_parts of all panels, added up.
     for i in range(3):
         dL_db_kind[i] = f32(0.0)
     for i in range((batch + 31) // 32):
@@ -169,6 +178,7 @@ def k3_dL_db1(
                 dL_dz1_ij = dL_dh1_ij * (f32(1.0) - h1_ij * h1_ij)
                 dL_dz1[i, j] = dL_dz1_ij
                 dL_db1_parts[panel, j] = dL_db1_parts[panel, j] + dL_dz1_ij
+    # The dL_db1_parts of all panels, added up.
     for i in range(5):
         dL_db1[i] = f32(0.0)
     for i in range((batch + 31) // 32):

@@ -1,0 +1,58 @@
+"""What tensors are called that lie in memory: their own names, or what they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...ir import Node, is_leaf
+from ...ops.convert import CAST
+from ...ops.linear import CONTRACT
+from ...ops.scan import noun
+from ...ops.shape import PAD, RESHAPE, TRANSPOSE
+from ...ops.steps import bodies
+from ...passes.loops import PARTS
+from .spelling import NOUNS
+
+LONGEST = 12  # of a name that others are made of
+
+
+def wanted(node: Node, names: Mapping[Node, str], arrays: Mapping[Node, str]) -> str:
+    """What a tensor is called: its own name, or that of what it is made of.
+
+    Args:
+        node: the tensor.
+        names: what the graph calls some of them.
+        arrays: names that tensors have in the text already.
+    """
+    if node in names:
+        return names[node]
+    if is_leaf(node):
+        return str(node.attr("name"))
+    if node.op is PARTS:
+        return f"{wanted(node.operands[0], names, arrays)}_parts"
+    if bodies(node):
+        return noun(node)
+    if node.op in (CAST, RESHAPE):
+        return wanted(node.operands[0], names, arrays)
+    if node.op in (PAD, TRANSPOSE):
+        (of,) = node.operands
+        made = _short(of, names, arrays) or wanted(of, names, arrays)
+        return f"{made}_{'padded' if node.op is PAD else 'transposed'}"
+    if node.op is CONTRACT:
+        parts = [_short(x, names, arrays) for x in node.operands]
+        return "_".join(map(str, parts)) if all(parts) else "product"
+    return NOUNS.get(node.op.name, node.op.name)
+
+
+def _short(node: Node, names: Mapping[Node, str], arrays: Mapping[Node, str]) -> str | None:
+    """The name of what an operand shows in some other form, if it is a short one."""
+    while node not in names and node.op.name in (
+        "transpose",
+        "reshape",
+        "cast",
+        "pad",
+        "windows",
+    ):
+        (node,) = node.operands
+    name = names.get(node) or arrays.get(node)
+    return name if name is not None and len(name) <= LONGEST else None
