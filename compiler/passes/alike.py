@@ -129,7 +129,7 @@ class _Pattern:
         if s in self.numbers:
             return self.numbers[s]
         value, index = self._value(s.value), tuple(map(self._value, s.index))
-        how = (s.domain, s.ready, s.combine, s.local, s.shape)
+        how = (s.domain, s.ready, s.combine, s.local, s.shape, s.panel)
         return self._number(s, (self._tensor(s.target), index, value, how))
 
     def _core(self, core: Whole) -> Hashable:

@@ -252,7 +252,8 @@ def _kernels(entries: Sequence[_Item]) -> tuple[Kernel, ...]:
             written = {*first.work, first.node}
             continue
         needs, makes = _traffic(unit)
-        if not kernels or not needs & written:
+        of_panels = isinstance(first, Start) and first.statement.panel
+        if not kernels or not needs & written or of_panels:
             kernels.append((None, []))
             written = set()
         kernels[-1][1].extend(map(_frozen, unit))

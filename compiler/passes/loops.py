@@ -164,7 +164,9 @@ def depth(node: Node, known: dict[Node, int]) -> int:
     for x in scalars([node]):
         if x not in known:
             below = max((known[y] for y in inner(x)), default=0)
-            known[x] = max(below, x.attr("depth") + 1) if x.op is AXIS else below
+            if x.op is AXIS:
+                below = max(below, x.attr("depth") + 1)
+            known[x] = 1 if x.op is TURN else below  # panels are a loop as well
     return known[node]
 
 
@@ -188,6 +190,8 @@ class Statement:
         ready: how many of the loops an element needs around it; behind the others it is done.
         local: whether the partial result of a reduction is one number, not an array.
         shape: the shape in which `index` sees the target.
+        panel: how many rows of the target a panel has, if these loops stand in one and add up at
+            its rows alone; otherwise 0.
         loads: every element that is read.
     """
 
@@ -200,6 +204,7 @@ class Statement:
     combine: Combine = ""
     local: bool = False
     shape: Shape | None = None
+    panel: int = 0
     loads: tuple[Node, ...] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -134,10 +134,15 @@ def _local(kernel: Kernel, shared: Container[Node]) -> list[Node]:
 def _split(kernel: Kernel) -> _Split | None:
     """A kernel with nothing in panels so far; None if it has no rows.
 
-    They are the first axis of its product, or else of its first loop.
+    They are the first axis of its product, or else of its first loop, or of a table whose panels it
+    is about.
     """
     core = kernel.core
     if core is None:
+        tables = (entry.statement for entry in kernel.body[:1] if isinstance(entry, Start))
+        table = next((x.target.shape[0] for x in tables if x.panel), None)
+        if table is not None:
+            return _Split(None, table)
         loops = (entry for entry in kernel.body if isinstance(entry, Loop))
         dims = [x.axis.attr("dim") for x in loops if not x.axis.operands]
     else:
@@ -191,7 +196,7 @@ class _Split:
         read = {found.operands[0] for found in loads}
         across = {x.operands[0] for x in loads if not self._own(positions(x), x.attr("shape"))}
         if (
-            any(isinstance(entry, Loop) and entry.axis is axis(0, self.dim) for entry in unit)
+            any(self._goes_along(entry) for entry in unit)
             and all(map(self._divides, members))
             and not across & (self._rows | written)
             and not written & (self._across | across | self._read | self._written)
@@ -208,8 +213,16 @@ class _Split:
         self.behind.extend(unit)
         return False
 
+    def _goes_along(self, entry: Entry) -> bool:
+        """Whether a loop goes over the rows, or over what belongs to those of a panel."""
+        if not isinstance(entry, Loop):
+            return False
+        return entry.axis is axis(0, self.dim) or any(s.panel for s in statements([entry]))
+
     def _divides(self, member: Statement) -> bool:
         """Whether a statement can be done row by row, or added up in parts."""
+        if member.panel:
+            return True
         if not _total(member):
             return self._own(member.index, member.target.shape)
         if member.combine not in PARTED or in_place(member.target):
@@ -226,7 +239,8 @@ class _Split:
         local = self._local(shared)
         size = max(sum(map(self._bytes, local)), *map(self._bytes, self._rows), 0)
         if self.core is None:
-            count = _count_of_loops(self.dim, max(size, self.size))
+            table = max((x.panel for x in statements(self.inside)), default=0)
+            count = table or _count_of_loops(self.dim, max(size, self.size))
         else:
             count = _count(self.core, self.dim, size)
         if not self.inside or count is None:
@@ -314,7 +328,7 @@ def _count_of_loops(dim: Dim, size: int) -> int | None:
 
 def _total(member: Statement) -> bool:
     """Whether a statement combines the values of all rows."""
-    return bool(member.combine) and member.ready == 0
+    return bool(member.combine) and member.ready == 0 and not member.panel
 
 
 def _in_parts(member: Statement, count: Dim) -> Statement:

@@ -92,7 +92,7 @@ class Rows:
         begin, end = (load(self.first, (x,), self.first.shape) for x in (row, plus(row, number(1))))
         some = Span(begin, end, self.rows.type.size)
         place = load(self.places, (axis(1, some),), self.places.shape)
-        domain, rest = _further((self._every, some), node.shape[1:])
+        domain, rest = further((self._every, some), node.shape[1:])
         value = pull(grad, (*regrouped((place,), self.places.shape, at.shape), *rest))
         return Statement(self.sums[node], node, domain, (row, *rest), value, 1, "sum")
 
@@ -108,11 +108,11 @@ class Rows:
 
     def _own(self, dims: Shape) -> tuple[Domain, Index]:
         """The loops, and where a tensor of these rows alone has the elements."""
-        domain, rest = _further((self._every,), dims[1:])
+        domain, rest = further((self._every,), dims[1:])
         return domain, (axis(0, self._every), *rest)
 
 
-def _further(domain: Domain, dims: Shape) -> tuple[Domain, Index]:
+def further(domain: Domain, dims: Shape) -> tuple[Domain, Index]:
     """One more loop for each axis that is not of size 1, and the positions along all of them."""
     at: list[Node] = []
     for dim in dims:

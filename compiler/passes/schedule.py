@@ -39,6 +39,7 @@ from .pull import Index, Puller, aligned, factors, number, plus, scaled
 from .routines import ROUTINES, routine
 from .rows import grouped, settled
 from .sliding import all_sliding
+from .table_panels import in_table_panels
 from .updates import arranged
 from .wholes import Branches, Repeat, Whole
 
@@ -121,6 +122,8 @@ class _Scheduler:
                 self.cores[node] = routine(node, self.pull)
         self.rows = grouped(graph)
         self.sums = {node: rows for rows in self.rows for node in rows.sums}
+        self.tables = in_table_panels(node for node in self.nodes if node not in self.sums)
+        self.by_panel = {node: table for table in self.tables for node in table.sums}
         self.inside = {node for rows in self.rows for node in rows.inside}
         self.nested: dict[Node, Repeat | Branches] = {}
         inner = Nested(self.nodes, lambda graph: _planned(graph, faults), self.pull.fault)
@@ -137,9 +140,12 @@ class _Scheduler:
         for rows in self.rows:
             groups.append(rows.routine(self.pull))
             rows.know(self.pull)
+        groups += [table.routine(self.pull) for table in self.tables]
         for node in self.nodes:
             if node in self.sums:
                 groups.append([self.sums[node].sum(node, self.pull)])
+            elif node in self.by_panel:
+                groups.append([self.by_panel[node].sum(node, self.pull)])
             elif node in self.cores:
                 groups.append(self.cores[node])
             elif node in self.nested:
@@ -216,7 +222,8 @@ class _Scheduler:
                     (x,) = x.operands
                 if x.op is shape.PAD:
                     self.stored.add(x)
-        self.stored.update(rows.index for rows in self.rows if not given(rows.index))
+        indices = (*(x.index for x in self.rows), *(x.index for x in self.tables))
+        self.stored.update(x for x in indices if not given(x))
         self.stored.update(self.nested)
         for found in (*self.cores.values(), *self.nested.values()):
             self.stored.update(x for x in found.operands if not given(x))

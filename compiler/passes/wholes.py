@@ -80,7 +80,7 @@ class Routine:
     operands: tuple[Node, ...]
     views: tuple[Shape, ...]
     work: tuple[Node, ...] = ()
-    options: tuple[bool, ...] = ()
+    options: tuple[int, ...] = ()
     code: int = 0
     product: tuple[Dim, Dim, Dim] | None = None
     text: str = ""

@@ -126,7 +126,8 @@ class KernelWriter(Calls):
         self.lines.append(f"{MARGIN}for first in prange(0, {dim}, {rows}):")
         if not panel.whole:
             self.lines.append(f"{margin}last = min(first + {rows}, {dim})")
-        if any(x.op is TURN for s in statements(panel.body) for x in s.index):
+        inside = list(statements(panel.body))
+        if any(s.panel or any(x.op is TURN for x in s.index) for s in inside):
             self.lines.append(f"{margin}panel = first // {rows}")
         self.lines += self._memory(panel.local, margin)
         place = len(self.lines)
@@ -295,7 +296,8 @@ class KernelWriter(Calls):
                 index.append(LETTERS[x.attr("depth")])
             else:
                 index.append(LETTERS[level])
-                self._for(level, dim, margin)
+                first = statement.panel and not level
+                (self._for_rows if first else self._for)(level, dim, margin)
                 margin, level = margin + "    ", level + 1
         fill = statement.node.attr("value") if statement.combine == "put" else 0
         text = self.number(fill, statement.target.dtype)[0]

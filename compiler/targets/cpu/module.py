@@ -36,7 +36,7 @@ RESERVED = {
     *"matmul matmul_nt matmul_tn matmul_tt philox_uniform_f32 philox_uniform_f64".split(),
     *"range bool min max step epoch fault order totals first last batch_size".split(),
     *"rows start done number panel local_array prange prefetch".split(),
-    *"argsort cholesky group_rows pivots searchsorted solve solve_triangular".split(),
+    *"argsort cholesky group_rows pivots rows_by_panel searchsorted solve solve_triangular".split(),
 }
 BATCH = "batch"
 # A larger one is data, not text.

@@ -100,6 +100,7 @@ NOUNS = {
     **dict.fromkeys(("add_at", "add_along_axis", "scatter_add"), "scattered"),
     "replace_rows": "replaced",
     "distinct_rows": "touched",
+    "rows_by_panel": "named",
     "argsort": "order",
     "searchsorted": "place",
     "cholesky": "factor",

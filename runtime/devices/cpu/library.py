@@ -60,7 +60,7 @@ from .philox import philox, philox_uniform_f32, philox_uniform_f64
 from .prefetch import prefetch
 from .products import matmul, matmul_nt, matmul_tn, matmul_tt
 from .routines import kernel, local_array, prange, program
-from .rows import group_rows
+from .rows import group_rows, rows_by_panel
 from .special import digamma, zeta
 
 __all__ = [
@@ -124,6 +124,7 @@ __all__ = [
     "program",
     "remainder",
     "round",
+    "rows_by_panel",
     "searchsorted",
     "sigmoid",
     "sign",

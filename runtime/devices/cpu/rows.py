@@ -46,3 +46,33 @@ def group_rows(
         places[first[slot]] = place
     first[found] = index.shape[0]
     count[0] = found
+
+
+@kernel
+def rows_by_panel(
+    index: Any,
+    rows: Any,
+    places: Any,
+    first: Any,
+    size: Any,
+    count: Any,
+    fault: Any,
+    code: Any,
+) -> Any:
+    """The places of `index`, those first that name one of the first `count` of `size` rows.
+
+    Rows `count` * p and so on up to `count` * (p + 1) are named at `places[first[p]]` up to, and
+    without, `places[first[p + 1]]`, in increasing order, and `rows` says for each which one it is.
+    """
+    for panel in range(first.shape[0]):
+        first[panel] = 0
+    for place in range(index.shape[0]):
+        first[checked(i64(index[place]), size, fault, code) // count] += 1
+    for panel in range(1, first.shape[0]):
+        first[panel] += first[panel - 1]
+    for place in range(index.shape[0] - 1, -1, -1):
+        row = checked(i64(index[place]), size, fault, code)
+        first[row // count] -= 1
+        last = first[row // count]
+        places[last] = place
+        rows[last] = row

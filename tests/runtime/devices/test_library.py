@@ -254,6 +254,34 @@ def test_rows_that_are_named(n: int, dtype: str, buffer: MakeBuffer, piece: Make
         assert first[count[0]] == n
 
 
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 200])
+@pytest.mark.parametrize("count", [1, 8, 49, 64])
+def test_rows_by_panel(
+    n: int, dtype: str, count: int, buffer: MakeBuffer, piece: MakeExecutable
+) -> None:
+    """Places in order for each panel, and the rows that they name."""
+    panels = -(-50 // count)
+    function = piece(
+        "cpu",
+        f"rows_by_panel(index, rows, places, first, 50, {count}, fault, 1)",
+        buffer("index", "input", N, dtype=dtype),
+        buffer("rows", "output", N, dtype="int64"),
+        buffer("places", "output", N, dtype="int64"),
+        buffer("first", "output", panels + 1, dtype="int64"),
+        sizes=("n",),
+    )
+    random = np.random.default_rng(n)
+    for _ in range(3):
+        index = random.integers(0, 50, n).astype(dtype)
+        rows, places, first = function.call(index)
+        assert (first[0], first[-1]) == (0, n)
+        assert np.array_equal(rows, index[places])
+        for panel in range(panels):
+            own = np.flatnonzero(index // count == panel)
+            assert places[first[panel] : first[panel + 1]].tolist() == own.tolist()
+
+
 def test_a_row_that_is_not_there(buffer: MakeBuffer, piece: MakeExecutable) -> None:
     function = piece(
         "cpu",

@@ -47,16 +47,23 @@ def words() -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("network", [dense, wide, images, normalized, words])
+def vocabulary() -> list[Any]:
+    """A table that is updated a panel of rows after the other."""
+    return [cr.Input((9,), dtype="int32"), cr.Embedding(5000, 64), cr.Flatten(), cr.Dense(5)]
+
+
+@pytest.mark.parametrize("network", [dense, wide, images, normalized, words, vocabulary])
 @pytest.mark.parametrize("rows", [131])
 def test_training_gives_the_same_bits(
     network: Callable[[], list[Any]], rows: int, with_threads: SetThreads
 ) -> None:
-    shapes: dict[Any, tuple[int, ...]] = {dense: (37,), wide: (300,), words: (9,)}
+    shapes: dict[Any, tuple[int, ...]] = {dense: (37,), wide: (300,), words: (9,), vocabulary: (9,)}
     shape = shapes.get(network, (12, 12, 3 if network is normalized else 1))
     random = np.random.default_rng(0)
-    drawn = random.integers(0, 50, (rows, *shape)) if network is words else None
-    x = random.normal(size=(rows, *shape)).astype(np.float32) if drawn is None else drawn
+    if network in (words, vocabulary):
+        x = random.integers(0, 50, (rows, *shape))
+    else:
+        x = random.normal(size=(rows, *shape)).astype(np.float32)
     y = random.integers(0, 5, rows)
     results = []
     for count in (1, 2, 3):

@@ -59,6 +59,12 @@ def rows() -> tuple[Program, dict[str, Any]]:
     return step_of(cr.Sequential([cr.Input((5,), dtype="int32"), bag, cr.Dense(3)]))
 
 
+def panels_of_rows() -> tuple[Program, dict[str, Any]]:
+    """A step that adds up the gradient of a table a panel after the other."""
+    bag = cr.EmbeddingBag(5000, 53)
+    return step_of(cr.Sequential([cr.Input((5,), dtype="int32"), bag, cr.Dense(3)]))
+
+
 def step_of(model: cr.Model) -> tuple[Program, dict[str, Any]]:
     """A model's training step, and what it is called with."""
     model.compile("sparse_categorical_crossentropy_from_logits", cr.Adam(), metrics=["accuracy"])
@@ -103,7 +109,7 @@ def convolution() -> tuple[Program, dict[str, Any]]:
     return emitted(request), arrays
 
 
-@pytest.mark.parametrize("case", [training, rows, library_functions, convolution])
+@pytest.mark.parametrize("case", [training, rows, panels_of_rows, library_functions, convolution])
 def test_numba_computes_the_same(case: Callable[[], tuple[Program, dict[str, Any]]]) -> None:
     program, arrays = case()
     expected = by_numba(program, arrays)
