@@ -91,7 +91,8 @@ class _Pattern:
         if kernel.panel is not None:
             found = kernel.panel
             local = tuple(map(self._tensor, found.local))
-            panel = found.dim, found.rows, self._body(found.body), local
+            columns = tuple(map(self._tensor, found.columns))
+            panel = found.dim, found.rows, self._body(found.body), local, columns
         body = self._body(kernel.body)
         local = tuple(map(self._tensor, kernel.local))
         return (*self.rows, core, panel, body, local)

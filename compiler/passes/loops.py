@@ -113,8 +113,18 @@ class Parts(Op):
         return TensorType(attrs["dtype"], (attrs["count"], *operands[0].shape))
 
 
+class Places(Op):
+    """Checked positions of all rows. operands: that of a row. attrs: dim."""
+
+    name = "places"
+
+    def infer(self, operands: tuple[Node, ...], **attrs: Any) -> TensorType:
+        """Integers."""
+        return TensorType("int64", (attrs["dim"],))
+
+
 AXIS, LOAD, CHECKED, DRAW, TURN = Axis(), Load(), Checked(), Draw(), Turn()
-PARTS = Parts()
+PARTS, PLACES = Parts(), Places()
 
 
 def axis(depth: int, extent: Extent) -> Node:
@@ -262,12 +272,14 @@ class Panel:
         rows: how many of them a panel has; the last one may have fewer.
         body: loops over the rows.
         local: tensors of which there are only the rows of a panel.
+        columns: tensors that lie column by column in the loops, so that rows are side by side.
     """
 
     dim: Dim
     rows: int
     body: tuple[Entry, ...]
     local: tuple[Node, ...] = ()
+    columns: tuple[Node, ...] = ()
 
     @property
     def count(self) -> Dim:

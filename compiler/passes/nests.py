@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from ..ir import Node
@@ -41,6 +41,15 @@ def units(entries: Iterable[Item]) -> Iterator[list[Item]]:
         unit.append(entry)
     if unit:
         yield unit
+
+
+def replaced(entry: Entry, known: Mapping[Statement, Statement]) -> Entry:
+    """An entry with other statements."""
+    if isinstance(entry, Statement):
+        return known.get(entry, entry)
+    if isinstance(entry, Loop):
+        return Loop(entry.axis, tuple(replaced(x, known) for x in entry.body))
+    return type(entry)(known.get(entry.statement, entry.statement))
 
 
 def unforwarded(kernel: Kernel) -> dict[Node, None]:

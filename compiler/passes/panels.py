@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeGuard
 
@@ -39,7 +39,8 @@ from .loops import (
     positions,
     statements,
 )
-from .nests import unforwarded, units
+from .nests import replaced, unforwarded, units
+from .side_by_side import side_by_side
 from .wholes import Core, Routine, Whole
 
 # Bytes: half of a first-level cache, which holds what a kernel has for itself at once, and a part
@@ -67,7 +68,7 @@ def in_panels(kernels: Sequence[Kernel], outputs: Iterable[Node]) -> tuple[Kerne
     kernels = [part for kernel in kernels for part in _parts(kernel)]
     used = Counter(x for kernel in kernels for x in {**kernel.reads(), **kernel.writes()})
     shared = {*outputs, *(x for x, times in used.items() if times > 1)}
-    return tuple(_flat(_paneled(kernel, shared)) for kernel in kernels)
+    return tuple(side_by_side(_flat(_paneled(kernel, shared))) for kernel in kernels)
 
 
 def _parts(kernel: Kernel) -> Iterator[Kernel]:
@@ -248,7 +249,7 @@ class _Split:
         panel = Panel(self.dim, count, (), tuple(local))
         parts = {m: _in_parts(m, panel.count) for m in statements(self.inside) if _total(m)}
         self.behind[:0] = [entry for pair in parts.items() for entry in _added(*pair)]
-        return replace(panel, body=tuple(_replaced(entry, parts) for entry in self.inside))
+        return replace(panel, body=tuple(replaced(entry, parts) for entry in self.inside))
 
     @property
     def size(self) -> int:
@@ -356,12 +357,3 @@ def _added(member: Statement, part: Statement) -> Iterator[Entry]:
     yield entry
     if whole.local:
         yield Finish(whole)
-
-
-def _replaced(entry: Entry, known: Mapping[Statement, Statement]) -> Entry:
-    """An entry with other statements."""
-    if isinstance(entry, Statement):
-        return known.get(entry, entry)
-    if isinstance(entry, Loop):
-        return Loop(entry.axis, tuple(_replaced(x, known) for x in entry.body))
-    return type(entry)(known.get(entry.statement, entry.statement))

@@ -74,6 +74,7 @@ class Expressions:
         faults: whether it checks an index.
         rows: tensors of which there is one row at a time.
         panel: the panel that we are in.
+        columns: the arrays of tensors whose rows are side by side in it.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Expressions:
         self.rows: frozenset[Node] = frozenset()
         self.identifiers = Identifiers(reserved)
         self.panel: Panel | None = None
+        self.columns: dict[Node, str] = {}
         self._views: dict[tuple[Node, Shape], str] = {}
         self._locals: dict[Node, str] = {}
         self._depths: dict[Node, int] = {}
@@ -165,6 +167,7 @@ class Expressions:
         }
         self._locals.clear()
         self.panel = None
+        self.columns = {}
 
     def number(self, value: float, dtype: str) -> Piece:
         """A constant as text."""
@@ -183,6 +186,10 @@ class Expressions:
 
     def element(self, tensor: Node, index: Sequence[str], dims: Shape | None = None) -> str:
         """An element of an array; of rows of which there is one at a time, the row is not told."""
+        if tensor in self.columns:
+            row, column = index
+            start, _ = self.bounds(tensor.shape[0])
+            return f"{self.columns[tensor]}[{column}, {row} - {start}]"
         index = index[1:] if tensor in self.rows else index
         name = self.seen(tensor, dims) if dims else self.arrays[tensor]
         if self._is_part(tensor):

@@ -129,24 +129,48 @@ class KernelWriter(Calls):
         inside = list(statements(panel.body))
         if any(s.panel or any(x.op is TURN for x in s.index) for s in inside):
             self.lines.append(f"{margin}panel = first // {rows}")
+        self._name_columns(panel, core)
         self.lines += self._memory(panel.local, margin)
+        self.lines += [self._room(x, margin, columns=True) for x in self._turned()]
         place = len(self.lines)
         if core is not None:
             self._whole(core, margin)
+        made = {member.target for member in statements(panel.body)}
+        self.lines += [self._transposed(x, margin) for x in self._turned() if x not in made]
         self._block(panel.body, 0, scope.inside(), margin)
+        self.lines += [self._transposed(x, margin, True) for x in self._turned() if x in made]
         self.lines[place:place] = self.views(margin)
         self.forget()
 
     def _memory(self, tensors: Sequence[Node], margin: str) -> list[str]:
         """Arrays in the function's own memory, in a panel of its rows."""
-        lines = []
-        for x in tensors:
-            self.library |= {"local_array", SHORT[x.dtype]}
-            dims = x.shape if self.panel is None else self.rows_of(x.shape)
-            lines.append(
-                f"{margin}{self.arrays[x]} = local_array({self.shape(dims)}, {SHORT[x.dtype]})"
-            )
-        return lines
+        return [self._room(x, margin, self.columns.get(x) == self.arrays[x]) for x in tensors]
+
+    def _room(self, x: Node, margin: str, columns: bool) -> str:
+        """One of them, or the columns of one."""
+        self.library |= {"local_array", SHORT[x.dtype]}
+        name, dims = self.arrays[x], x.shape if self.panel is None else self.rows_of(x.shape)
+        if columns:
+            name, dims = self.columns[x], dims[::-1]
+        return f"{margin}{name} = local_array({self.shape(dims)}, {SHORT[x.dtype]})"
+
+    def _name_columns(self, panel: Panel, core: Core | Routine | None) -> None:
+        """Names for what lies by columns: those of the arrays, if it does not lie by rows too."""
+        for x in panel.columns:
+            name = self.arrays[x]
+            if x not in panel.local or (core is not None and x is core.node):
+                name = self.identifiers.new(f"{name}_columns")
+            self.columns[x] = name
+
+    def _turned(self) -> list[Node]:
+        """What lies in both ways."""
+        return [x for x, name in self.columns.items() if name != self.arrays[x]]
+
+    def _transposed(self, x: Node, margin: str, back: bool = False) -> str:
+        """From rows to columns, or back."""
+        self.library.add("transposed")
+        given = [f"{self.arrays[x]}{self._part(x)}", self.columns[x]]
+        return f"{margin}transposed({', '.join(given[::-1] if back else given)})"
 
     # Loops
 
@@ -319,11 +343,15 @@ class KernelWriter(Calls):
                     self._let(x, None, self.render(x, scope, known)[0], scope, margin)
             index = [self.render(x, scope, known)[0] for x in statement.index]
             target = self.element(statement.target, index)
-            adds = "" if statement.combine == "put" else f"{target} + "
-            head = f"{margin}{target} = {adds}"
-            if len(head + value[0]) > WIDTH and statement.value not in scope.names:
+            line = f"{margin}{target} = {self._added(statement, target, value)}"
+            if len(line) > WIDTH and statement.value not in scope.names:
                 value = self._let(statement.value, None, value[0], scope, margin)
-            self.lines.append(f"{head}{within(value, PRODUCT) if adds else value[0]}")
+                line = f"{margin}{target} = {self._added(statement, target, value)}"
+            if len(line) > WIDTH:
+                before = self.identifiers.new("before")
+                self.lines.append(f"{margin}{before} = {target}")
+                line = f"{margin}{target} = {self._added(statement, before, value)}"
+            self.lines.append(line)
             return
         total = self._totals[statement]
         if statement not in self._places:
@@ -342,6 +370,15 @@ class KernelWriter(Calls):
         self.lines.append(f"{margin}if {test}:")
         self.lines.append(f"{margin}    {total} = {value[0]}")
         self.lines.append(f"{margin}    {self._places[statement]} = {LETTERS[statement.ready]}")
+
+    def _added(self, statement: Statement, target: str, value: Piece) -> str:
+        """An element with one more value in it; rows side by side are added in any order."""
+        if statement.combine == "put":
+            return value[0]
+        if self.columns and statement.value.dtype in FLOATS:
+            self.library.add("accumulate")
+            return f"accumulate({target}, {value[0]})"
+        return f"{target} + {within(value, PRODUCT)}"
 
     def _combined(self, statement: Statement, total: str, value: Piece) -> str:
         dtype, combine = statement.value.dtype, statement.combine

@@ -35,7 +35,7 @@ RESERVED = {
     *"kernel program view".split(),
     *"matmul matmul_nt matmul_tn matmul_tt philox_uniform_f32 philox_uniform_f64".split(),
     *"range bool min max step epoch fault order totals first last batch_size".split(),
-    *"rows start done number panel local_array prange prefetch".split(),
+    *"rows start done number panel local_array prange prefetch transposed".split(),
     *"argsort cholesky group_rows pivots rows_by_panel searchsorted solve solve_triangular".split(),
 }
 BATCH = "batch"

@@ -196,10 +196,12 @@ def _transposed_kind(source: Kind, target: Kind) -> Kind | None:
 
 def _transposed(builder: Any, source: Array, target: Array) -> Value:
     rows, columns = (size.value for size in source.sizes)
-    addresses = address(builder, source), columns, address(builder, target), rows
-    transposed_part(builder, source.dtype, *addresses, rows, columns)
+    down, across = (size.value for size in target.sizes)
+    addresses = address(builder, source), columns, address(builder, target), across
+    both = least(builder, rows, across), least(builder, columns, down)
+    transposed_part(builder, source.dtype, *addresses, *both)
     return NONE
 
 
-# `transposed(source, target)`: `target[j, i] = source[i, j]`.
+# `transposed(source, target)`: `target[j, i] = source[i, j]`, wherever both are there.
 transposed = Intrinsic(2, _transposed_kind, _transposed)

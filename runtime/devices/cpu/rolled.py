@@ -1,4 +1,4 @@
-"""Which loops are written out, iteration by iteration, before loops become vector code.
+"""What LLVM is told of loops: which are written out before loops become vector code, and which do.
 
 Those of a few iterations are, such as the loops over a window or over few channels: what they leave
 side by side becomes vectors then. No others are: LLVM would take up to a third longer, and steps
@@ -7,6 +7,9 @@ would take as long.
 Of a dozen iterations what is written out stays scalar: with vectors a row of 10 classes takes a
 half to a quarter of the time. A loop that adds to the same few elements again and again is better
 written out: they stay in registers.
+
+Where short rows lie column by column, it is the loop over the rows that becomes vector code, and so
+all loops in it are written out.
 """
 
 from __future__ import annotations
@@ -17,18 +20,26 @@ from typing import Any
 
 from llvmlite import ir
 
+from .kinds import BOOL
+from .processor import processor_of
+
 SHORT = range(5, 17)  # what takes a vector or two
 FOLDED = range(17, 32)  # only where something is summed up, or compared, element by element
 WRITTEN_OUT = 400  # at most so many instructions, as they are before LLVM's passes
+LANES = 8  # rows side by side: twice as many take longer to compile, and are no faster
 
 
 class LoopHint(ir.MDValue):  # type: ignore[misc]
     """What LLVM is told of one loop: metadata that begins with itself."""
 
-    def __init__(self, module: Any, name: str) -> None:
-        """A hint without a value."""
-        hint = module.add_metadata([ir.MetaDataString(module, name)])
-        super().__init__(module, [hint], name=str(len(module.metadata)))
+    def __init__(self, module: Any, *options: tuple[str, Any]) -> None:
+        """Names of options, each with a constant, or None where it has no value."""
+        hints = [
+            module.add_metadata([ir.MetaDataString(module, f"llvm.loop.{name}"), *values])
+            for name, value in options
+            for values in ([] if value is None else [value],)
+        ]
+        super().__init__(module, hints, name=str(len(module.metadata)))
 
     def descr(self, buffer: list[str]) -> None:
         """The text."""
@@ -37,30 +48,70 @@ class LoopHint(ir.MDValue):  # type: ignore[misc]
 
 
 def hint(
-    builder: Any, jump: Any, node: ast.For, count: int | None, around: str | None, size: float
+    builder: Any, jump: Any, node: ast.For, count: int | None, around: ast.For | None, size: float
 ) -> float:
-    """Tell LLVM whether a loop is written out.
+    """Tell LLVM whether a loop is written out, or is vector code.
 
     Args:
         builder: where the loop stands.
         jump: ends the loop's body.
         node: the loop in the source.
         count: the number of iterations, if it is known.
-        around: what the loop around it counts, if there is one.
+        around: the loop around it, if there is one.
         size: the instructions of one iteration; infinite if a loop in it stays one.
 
     Returns:
         The instructions that writing it out adds; infinity if it stays a loop.
     """
+    if is_side_by_side(node):
+        _in_lanes(builder, jump)
+        return inf
     if count is None:
         return inf
-    if stays_rolled(node, count, around):
-        jump.set_metadata("llvm.loop", LoopHint(builder.module, "llvm.loop.unroll.disable"))
+    in_lanes = around is not None and is_side_by_side(around)
+    name = None if around is None else ast.unparse(around.target)
+    if not in_lanes and stays_rolled(node, count, name):
+        jump.set_metadata("llvm.loop", LoopHint(builder.module, ("unroll.disable", None)))
         return inf
-    if count * size > WRITTEN_OUT or size == inf:
+    if not in_lanes and (count * size > WRITTEN_OUT or size == inf):
         return inf
-    jump.set_metadata("llvm.loop", LoopHint(builder.module, "llvm.loop.unroll.full"))
+    jump.set_metadata("llvm.loop", LoopHint(builder.module, ("unroll.full", None)))
     return (count - 1) * size
+
+
+def _in_lanes(builder: Any, jump: Any) -> None:
+    """Tell LLVM to make vector code of a loop whose iterations are rows side by side.
+
+    The last rows are fewer than lanes: where the processor has masks, that is no loop of its own.
+    """
+    masks = processor_of(builder.module).has_masks
+    lanes = ir.Constant(ir.IntType(32), LANES if masks else LANES // 2)
+    options = [("vectorize.width", lanes)]
+    if masks:
+        options.append(("vectorize.predicate.enable", ir.Constant(BOOL.llvm, 1)))
+    jump.set_metadata("llvm.loop", LoopHint(builder.module, *options))
+
+
+def is_side_by_side(node: ast.For) -> bool:
+    """Whether a loop is over a panel's rows that lie column by column: `x[j, i - first]`.
+
+    There are only short loops in it, over the columns.
+    """
+    inside = [x for x in node.body if isinstance(x, ast.For)]
+    every = [x for x in ast.walk(node) if isinstance(x, ast.For | ast.While)]
+    return len(every) == 1 + len(inside) and any(
+        _is_in_column(part, ast.unparse(node.target), ast.unparse(loop.target))
+        for loop in inside
+        for part in ast.walk(loop)
+    )
+
+
+def _is_in_column(part: ast.AST, row: str, column: str) -> bool:
+    """Whether it is an element of a column."""
+    match part:
+        case ast.Subscript(slice=ast.Tuple(elts=[ast.Name(id=first), ast.BinOp(left=last)])):
+            return (first, ast.unparse(last)) == (column, row)
+    return False
 
 
 def stays_rolled(node: ast.For, iterations: int, around: str | None) -> bool:

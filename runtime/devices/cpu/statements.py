@@ -31,7 +31,7 @@ class Statements(Expressions):
         """The whole function, its parameters being these."""
         self.returns = []
         self._loops: list[tuple[Any, Any]] = []
-        self._around: str | None = None  # what the innermost loop counts
+        self._around: ast.For | None = None  # the innermost loop
         self._copied = 0.0  # instructions that loops add that are written out
         self._frames = [self.function.assigned]
         for name, value in given.items():
@@ -156,7 +156,7 @@ class Statements(Expressions):
         builder.position_at_end(body)
         with inner_scope(self):
             self.scope[name] = Scalar(INT64, place)
-            around, self._around = self._around, name
+            around, self._around = self._around, node
             self._loop_body(node.body, end, latch)
             self._around = around
         builder.position_at_end(latch)
@@ -186,7 +186,7 @@ class Statements(Expressions):
 
         def iteration(builder: Any, number: Any, values: list[Value]) -> None:
             inside = type(self)(self.function, builder, self._call, self._constant)
-            inside.returns, inside._loops, inside._around = [], [], name
+            inside.returns, inside._loops, inside._around = [], [], node
             inside._copied = 0.0
             inside._frames = [*self._frames, assigned(node.body)]
             inside.scope = dict(zip(outside, values, strict=False))

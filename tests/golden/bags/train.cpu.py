@@ -33,6 +33,7 @@ from chainrule.runtime.devices.cpu.library import (
     prefetch,
     program,
     sqrt,
+    transposed,
     view,
 )
 
@@ -89,31 +90,39 @@ def k5_loss(
         last = min(first + 32, batch)
         panel = first // 32
         e1_W2 = local_array((32, 3), f32)
-        exponential = local_array((32, 3), f32)
+        exponential = local_array((3, 32), f32)
+        places_2 = local_array((32,), i64)
+        e1_W2_columns = local_array((3, 32), f32)
+        dL_dy_columns = local_array((3, 32), f32)
         matmul(e1[first:last], W2, e1_W2[0 : last - first])
+        transposed(e1_W2[0 : last - first], e1_W2_columns)
+        for i in range(first, last):
+            places_2_i = checked(i64(t[i]), 3, fault, 2)
+            places_2[i - first] = places_2_i
         sum_difference = f64(0.0)
         for i in range(3):
             dL_db2_parts[panel, i] = f32(0.0)
         for i in range(first, last):
             largest_y = f32(-inf)
             for j in range(3):
-                largest_y = maximum(largest_y, e1_W2[i - first, j] + b2[j])
+                largest_y = maximum(largest_y, e1_W2_columns[j, i - first] + b2[j])
             sum_exponential = f64(0.0)
             for j in range(3):
-                exponential_ij = exp(e1_W2[i - first, j] + b2[j] - largest_y)
-                exponential[i - first, j] = exponential_ij
+                exponential_ij = exp(e1_W2_columns[j, i - first] + b2[j] - largest_y)
+                exponential[j, i - first] = exponential_ij
                 sum_exponential = accumulate(sum_exponential, f64(exponential_ij))
             total_2_i = f32(sum_exponential)
-            place_i = checked(i64(t[i]), 3, fault, 2)
-            difference_i = e1_W2[i - first, place_i] + b2[place_i] - largest_y - log(total_2_i)
-            sum_difference = accumulate(sum_difference, f64(difference_i))
+            places_2_i = places_2[i - first]
+            difference_i = e1_W2_columns[places_2_i, i - first] + b2[places_2_i] - largest_y
+            sum_difference = accumulate(sum_difference, f64(difference_i - log(total_2_i)))
             t_i = t[i]
             for j in range(3):
-                difference_ij = exponential[i - first, j] / total_2_i - f32(i32(j) == t_i)
+                difference_ij = exponential[j, i - first] / total_2_i - f32(i32(j) == t_i)
                 dL_dy_ij = difference_ij / f32(batch)
-                dL_dy[i, j] = dL_dy_ij
-                dL_db2_parts[panel, j] = dL_db2_parts[panel, j] + dL_dy_ij
+                dL_dy_columns[j, i - first] = dL_dy_ij
+                dL_db2_parts[panel, j] = accumulate(dL_db2_parts[panel, j], dL_dy_ij)
         total_parts[panel] = sum_difference
+        transposed(dL_dy_columns, dL_dy[first:last])
     # The total_parts of all panels, added up.
     sum_total_parts = f64(0.0)
     for i in range((batch + 31) // 32):

@@ -26,6 +26,7 @@ from chainrule.runtime.devices.cpu.library import (
     prange,
     program,
     sigmoid,
+    transposed,
     view,
 )
 
@@ -58,9 +59,12 @@ def k1_loss(
         last = min(first + 32, batch)
         panel = first // 32
         x_W1 = local_array((32, 5), f32)
-        logistic = local_array((32, 5), f32)
-        h1 = local_array((32, 5), f32)
+        logistic = local_array((5, 32), f32)
+        h1 = local_array((5, 32), f32)
+        x_W1_columns = local_array((5, 32), f32)
+        dL_dz1_columns = local_array((5, 32), f32)
         matmul(x[first:last], W1, x_W1[0 : last - first])
+        transposed(x_W1[0 : last - first], x_W1_columns)
         sum_difference = f64(0.0)
         for i in range(5):
             dL_db1_parts[panel, i] = f32(0.0)
@@ -70,11 +74,11 @@ def k1_loss(
         for i in range(first, last):
             sum_product = f64(0.0)
             for j in range(5):
-                z1_ij = x_W1[i - first, j] + b1[j]
+                z1_ij = x_W1_columns[j, i - first] + b1[j]
                 logistic_ij = sigmoid(z1_ij)
-                logistic[i - first, j] = logistic_ij
+                logistic[j, i - first] = logistic_ij
                 h1_ij = z1_ij * logistic_ij
-                h1[i - first, j] = h1_ij
+                h1[j, i - first] = h1_ij
                 sum_product = accumulate(sum_product, f64(h1_ij * W2[j, 0]))
             h1_W2_i = f32(sum_product)
             y_i = h1_W2_i + b2_0
@@ -83,16 +87,18 @@ def k1_loss(
             sum_difference = accumulate(sum_difference, f64(difference_i))
             dL_dy_i = (sigmoid(y_i) - t_i) / f32(batch)
             for j in range(5):
-                z1_ij = x_W1[i - first, j] + b1[j]
-                logistic_ij = logistic[i - first, j]
+                z1_ij = x_W1_columns[j, i - first] + b1[j]
+                logistic_ij = logistic[j, i - first]
                 plus_ij = z1_ij * sigmoid(-z1_ij) * logistic_ij + logistic_ij
                 dL_dz1_ij = dL_dy_i * W2[j, 0] * plus_ij
-                dL_dz1[i, j] = dL_dz1_ij
-                dL_db1_parts[panel, j] = dL_db1_parts[panel, j] + dL_dz1_ij
-                dL_dW2_parts[panel, j, 0] = dL_dW2_parts[panel, j, 0] + h1[i - first, j] * dL_dy_i
+                dL_dz1_columns[j, i - first] = dL_dz1_ij
+                dL_db1_parts[panel, j] = accumulate(dL_db1_parts[panel, j], dL_dz1_ij)
+                product_ij = h1[j, i - first] * dL_dy_i
+                dL_dW2_parts[panel, j, 0] = accumulate(dL_dW2_parts[panel, j, 0], product_ij)
             sum_dL_dy = accumulate(sum_dL_dy, f64(dL_dy_i))
         dL_db2_parts[panel, 0] = sum_dL_dy
         total_parts[panel] = sum_difference
+        transposed(dL_dz1_columns, dL_dz1[first:last])
     # The total_parts of all panels, added up.
     sum_total_parts = f64(0.0)
     for i in range((batch + 31) // 32):

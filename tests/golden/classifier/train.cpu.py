@@ -33,6 +33,7 @@ from chainrule.runtime.devices.cpu.library import (
     prange,
     program,
     sqrt,
+    transposed,
     view,
     where,
 )
@@ -82,8 +83,15 @@ def k4_loss(
         last = min(first + 32, batch)
         panel = first // 32
         h1_W2 = local_array((32, 3), f32)
-        exponential = local_array((32, 3), f32)
+        exponential = local_array((3, 32), f32)
+        places = local_array((32,), i64)
+        h1_W2_columns = local_array((3, 32), f32)
+        dL_dy_columns = local_array((3, 32), f32)
         matmul(h1[first:last], W2, h1_W2[0 : last - first])
+        transposed(h1_W2[0 : last - first], h1_W2_columns)
+        for i in range(first, last):
+            places_i = checked(i64(t[i]), 3, fault, 1)
+            places[i - first] = places_i
         sum_difference = f64(0.0)
         sum_test = f64(0.0)
         for i in range(3):
@@ -93,29 +101,30 @@ def k4_loss(
             highest = f32(-inf)
             place_of_highest = 0
             for j in range(3):
-                y_ij = h1_W2[i - first, j] + b2[j]
+                y_ij = h1_W2_columns[j, i - first] + b2[j]
                 largest_y = maximum(largest_y, y_ij)
                 if y_ij > highest or (isnan(y_ij) and not isnan(highest)):
                     highest = y_ij
                     place_of_highest = j
             sum_exponential = f64(0.0)
             for j in range(3):
-                exponential_ij = exp(h1_W2[i - first, j] + b2[j] - largest_y)
-                exponential[i - first, j] = exponential_ij
+                exponential_ij = exp(h1_W2_columns[j, i - first] + b2[j] - largest_y)
+                exponential[j, i - first] = exponential_ij
                 sum_exponential = accumulate(sum_exponential, f64(exponential_ij))
             total_i = f32(sum_exponential)
+            places_i = places[i - first]
+            difference_i = h1_W2_columns[places_i, i - first] + b2[places_i] - largest_y
+            sum_difference = accumulate(sum_difference, f64(difference_i - log(total_i)))
+            sum_test = accumulate(sum_test, f64(f32(f32(place_of_highest) == f32(t[i]))))
             t_i = t[i]
-            place_i = checked(i64(t_i), 3, fault, 1)
-            difference_i = h1_W2[i - first, place_i] + b2[place_i] - largest_y - log(total_i)
-            sum_difference = accumulate(sum_difference, f64(difference_i))
-            sum_test = accumulate(sum_test, f64(f32(f32(place_of_highest) == f32(t_i))))
             for j in range(3):
-                difference_ij = exponential[i - first, j] / total_i - f32(i32(j) == t_i)
+                difference_ij = exponential[j, i - first] / total_i - f32(i32(j) == t_i)
                 dL_dy_ij = difference_ij / f32(batch)
-                dL_dy[i, j] = dL_dy_ij
-                dL_db2_parts[panel, j] = dL_db2_parts[panel, j] + dL_dy_ij
+                dL_dy_columns[j, i - first] = dL_dy_ij
+                dL_db2_parts[panel, j] = accumulate(dL_db2_parts[panel, j], dL_dy_ij)
         total_parts_2[panel] = sum_test
         total_parts[panel] = sum_difference
+        transposed(dL_dy_columns, dL_dy[first:last])
     # The total_parts of all panels, added up.
     sum_total_parts = f64(0.0)
     for i in range((batch + 31) // 32):

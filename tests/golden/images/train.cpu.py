@@ -38,6 +38,7 @@ from chainrule.runtime.devices.cpu.library import (
     prange,
     program,
     sqrt,
+    transposed,
     view,
     where,
 )
@@ -185,31 +186,39 @@ def k5_loss(batch, p3, W4, t, dL_dy, total_parts_2, dL_db4_parts, learning_rate,
         last = min(first + 32, batch)
         panel = first // 32
         p3_W4 = local_array((32, 3), f32)
-        exponential = local_array((32, 3), f32)
+        exponential = local_array((3, 32), f32)
+        places = local_array((32,), i64)
+        p3_W4_columns = local_array((3, 32), f32)
+        dL_dy_columns = local_array((3, 32), f32)
         matmul(p3[first:last], W4, p3_W4[0 : last - first])
+        transposed(p3_W4[0 : last - first], p3_W4_columns)
+        for i in range(first, last):
+            places_i = checked(i64(t[i]), 3, fault, 1)
+            places[i - first] = places_i
         sum_difference = f64(0.0)
         for i in range(3):
             dL_db4_parts[panel, i] = f32(0.0)
         for i in range(first, last):
             largest_y = f32(-inf)
             for j in range(3):
-                largest_y = maximum(largest_y, p3_W4[i - first, j] + b4[j])
+                largest_y = maximum(largest_y, p3_W4_columns[j, i - first] + b4[j])
             sum_exponential = f64(0.0)
             for j in range(3):
-                exponential_ij = exp(p3_W4[i - first, j] + b4[j] - largest_y)
-                exponential[i - first, j] = exponential_ij
+                exponential_ij = exp(p3_W4_columns[j, i - first] + b4[j] - largest_y)
+                exponential[j, i - first] = exponential_ij
                 sum_exponential = accumulate(sum_exponential, f64(exponential_ij))
             total_5_i = f32(sum_exponential)
-            place_i = checked(i64(t[i]), 3, fault, 1)
-            difference_i = p3_W4[i - first, place_i] + b4[place_i] - largest_y - log(total_5_i)
-            sum_difference = accumulate(sum_difference, f64(difference_i))
+            places_i = places[i - first]
+            difference_i = p3_W4_columns[places_i, i - first] + b4[places_i] - largest_y
+            sum_difference = accumulate(sum_difference, f64(difference_i - log(total_5_i)))
             t_i = t[i]
             for j in range(3):
-                difference_ij = exponential[i - first, j] / total_5_i - f32(i32(j) == t_i)
+                difference_ij = exponential[j, i - first] / total_5_i - f32(i32(j) == t_i)
                 dL_dy_ij = difference_ij / f32(batch)
-                dL_dy[i, j] = dL_dy_ij
-                dL_db4_parts[panel, j] = dL_db4_parts[panel, j] + dL_dy_ij
+                dL_dy_columns[j, i - first] = dL_dy_ij
+                dL_db4_parts[panel, j] = accumulate(dL_db4_parts[panel, j], dL_dy_ij)
         total_parts_2[panel] = sum_difference
+        transposed(dL_dy_columns, dL_dy[first:last])
     # The total_parts_2 of all panels, added up.
     sum_total_parts_2 = f64(0.0)
     for i in range((batch + 31) // 32):

@@ -28,6 +28,7 @@ from chainrule.runtime.devices.cpu.library import (
     sigmoid,
     sign,
     sqrt,
+    transposed,
     view,
     where,
 )
@@ -61,8 +62,11 @@ def k1_loss(
         last = min(first + 32, batch)
         panel = first // 32
         x_W1 = local_array((32, 4), f32)
-        h1 = local_array((32, 4), f32)
+        h1 = local_array((4, 32), f32)
+        x_W1_columns = local_array((4, 32), f32)
+        dL_dz1_columns = local_array((4, 32), f32)
         matmul(x[first:last], W1, x_W1[0 : last - first])
+        transposed(x_W1[0 : last - first], x_W1_columns)
         sum_choice = f64(0.0)
         for i in range(4):
             dL_db1_parts[panel, i] = f32(0.0)
@@ -72,9 +76,9 @@ def k1_loss(
         for i in range(first, last):
             sum_product = f64(0.0)
             for j in range(4):
-                z1_ij = x_W1[i - first, j] + b1[j]
+                z1_ij = x_W1_columns[j, i - first] + b1[j]
                 h1_ij = maximum(z1_ij, f32(0.0)) + log1p(exp(-abs(z1_ij)))
-                h1[i - first, j] = h1_ij
+                h1[j, i - first] = h1_ij
                 sum_product = accumulate(sum_product, f64(h1_ij * W2[j, 0]))
             h1_W2_i = f32(sum_product)
             difference_i = t[i, 0] - (h1_W2_i + b2_0)
@@ -85,13 +89,15 @@ def k1_loss(
             ratio_i = sign(difference_i) / f32(batch)
             dL_dy_i = -where(test_i, difference_i / f32(batch), ratio_i)
             for j in range(4):
-                dL_dz1_ij = dL_dy_i * W2[j, 0] * sigmoid(x_W1[i - first, j] + b1[j])
-                dL_dz1[i, j] = dL_dz1_ij
-                dL_db1_parts[panel, j] = dL_db1_parts[panel, j] + dL_dz1_ij
-                dL_dW2_parts[panel, j, 0] = dL_dW2_parts[panel, j, 0] + h1[i - first, j] * dL_dy_i
+                dL_dz1_ij = dL_dy_i * W2[j, 0] * sigmoid(x_W1_columns[j, i - first] + b1[j])
+                dL_dz1_columns[j, i - first] = dL_dz1_ij
+                dL_db1_parts[panel, j] = accumulate(dL_db1_parts[panel, j], dL_dz1_ij)
+                product_ij = h1[j, i - first] * dL_dy_i
+                dL_dW2_parts[panel, j, 0] = accumulate(dL_dW2_parts[panel, j, 0], product_ij)
             sum_dL_dy = accumulate(sum_dL_dy, f64(dL_dy_i))
         dL_db2_parts[panel, 0] = sum_dL_dy
         total_parts[panel] = sum_choice
+        transposed(dL_dz1_columns, dL_dz1[first:last])
     # The total_parts of all panels, added up.
     sum_total_parts = f64(0.0)
     for i in range((batch + 31) // 32):

@@ -33,6 +33,7 @@ from chainrule.runtime.devices.cpu.library import (
     prange,
     program,
     tanh,
+    transposed,
     view,
 )
 
@@ -54,7 +55,10 @@ def k1_size_loss(
         last = min(first + 32, batch)
         panel = first // 32
         x_W1 = local_array((32, 5), f32)
+        x_W1_columns = local_array((5, 32), f32)
+        h1_columns = local_array((5, 32), f32)
         matmul(x[first:last], W1, x_W1[0 : last - first])
+        transposed(x_W1[0 : last - first], x_W1_columns)
         sum_square = f64(0.0)
         for i in range(5):
             dL_dW_size_parts[panel, i, 0] = f32(0.0)
@@ -62,8 +66,8 @@ def k1_size_loss(
         for i in range(first, last):
             sum_product = f64(0.0)
             for j in range(5):
-                h1_ij = tanh(x_W1[i - first, j] + b1[j])
-                h1[i, j] = h1_ij
+                h1_ij = tanh(x_W1_columns[j, i - first] + b1[j])
+                h1_columns[j, i - first] = h1_ij
                 sum_product = accumulate(sum_product, f64(h1_ij * W_size[j, 0]))
             h1_W_size_i = f32(sum_product)
             h1_W_size[i, 0] = h1_W_size_i
@@ -71,11 +75,13 @@ def k1_size_loss(
             sum_square = accumulate(sum_square, f64(difference_i * difference_i))
             dL_dsize_i = f32(2.0) * difference_i / f32(batch)
             for j in range(5):
-                product_ij = h1[i, j] * dL_dsize_i
-                dL_dW_size_parts[panel, j, 0] = dL_dW_size_parts[panel, j, 0] + product_ij
+                product_ij = h1_columns[j, i - first] * dL_dsize_i
+                before = dL_dW_size_parts[panel, j, 0]
+                dL_dW_size_parts[panel, j, 0] = accumulate(before, product_ij)
             sum_dL_dsize = accumulate(sum_dL_dsize, f64(dL_dsize_i))
         dL_db_size_parts[panel, 0] = sum_dL_dsize
         total_parts[panel] = sum_square
+        transposed(h1_columns, h1[first:last])
     # The total_parts of all panels, added up.
     sum_total_parts = f64(0.0)
     for i in range((batch + 31) // 32):
@@ -111,31 +117,39 @@ def k2_loss(
         last = min(first + 32, batch)
         panel = first // 32
         h1_W_kind = local_array((32, 3), f32)
-        exponential = local_array((32, 3), f32)
+        exponential = local_array((3, 32), f32)
+        places = local_array((32,), i64)
+        h1_W_kind_columns = local_array((3, 32), f32)
+        dL_dkind_columns = local_array((3, 32), f32)
         matmul(h1[first:last], W_kind, h1_W_kind[0 : last - first])
+        transposed(h1_W_kind[0 : last - first], h1_W_kind_columns)
+        for i in range(first, last):
+            places_i = checked(i64(t_kind[i]), 3, fault, 1)
+            places[i - first] = places_i
         sum_difference = f64(0.0)
         for i in range(3):
             dL_db_kind_parts[panel, i] = f32(0.0)
         for i in range(first, last):
             largest_kind = f32(-inf)
             for j in range(3):
-                largest_kind = maximum(largest_kind, h1_W_kind[i - first, j] + b_kind[j])
+                largest_kind = maximum(largest_kind, h1_W_kind_columns[j, i - first] + b_kind[j])
             sum_exponential = f64(0.0)
             for j in range(3):
-                exponential_ij = exp(h1_W_kind[i - first, j] + b_kind[j] - largest_kind)
-                exponential[i - first, j] = exponential_ij
+                exponential_ij = exp(h1_W_kind_columns[j, i - first] + b_kind[j] - largest_kind)
+                exponential[j, i - first] = exponential_ij
                 sum_exponential = accumulate(sum_exponential, f64(exponential_ij))
             total_2_i = f32(sum_exponential)
-            place_i = checked(i64(t_kind[i]), 3, fault, 1)
-            difference_i = h1_W_kind[i - first, place_i] + b_kind[place_i] - largest_kind
-            sum_difference = accumulate(sum_difference, f64(difference_i - log(total_2_i)))
+            places_i = places[i - first]
+            plus_i = h1_W_kind_columns[places_i, i - first] + b_kind[places_i]
+            sum_difference = accumulate(sum_difference, f64(plus_i - largest_kind - log(total_2_i)))
             t_kind_i = t_kind[i]
             for j in range(3):
-                difference_ij = exponential[i - first, j] / total_2_i - f32(i32(j) == t_kind_i)
+                difference_ij = exponential[j, i - first] / total_2_i - f32(i32(j) == t_kind_i)
                 dL_dkind_ij = difference_ij / f32(batch)
-                dL_dkind[i, j] = dL_dkind_ij
-                dL_db_kind_parts[panel, j] = dL_db_kind_parts[panel, j] + dL_dkind_ij
+                dL_dkind_columns[j, i - first] = dL_dkind_ij
+                dL_db_kind_parts[panel, j] = accumulate(dL_db_kind_parts[panel, j], dL_dkind_ij)
         total_parts_2[panel] = sum_difference
+        transposed(dL_dkind_columns, dL_dkind[first:last])
     # The total_parts_2 of all panels, added up.
     sum_total_parts_2 = f64(0.0)
     for i in range((batch + 31) // 32):

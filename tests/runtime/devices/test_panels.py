@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ import chainrule as cr
 from chainrule.compiler.pipeline import compile
 from chainrule.compiler.program import Program
 from chainrule.runtime.devices import load
+from chainrule.runtime.devices.cpu import objects, translate
+from chainrule.runtime.devices.cpu.processor import Processor, host
 
 Arrays = dict[str, Any]
 ROWS = (0, 1, 7, 31, 32, 33, 97)  # a panel has 32
@@ -178,3 +181,34 @@ def test_what_is_normalized_over_a_batch_of_images(rows: int) -> None:
     model.compile("sparse_categorical_crossentropy_from_logits", cr.Adam())
     assert model.source("cpu").count("prange") > 6
     check(model._request("train"), rows)
+
+
+@pytest.mark.parametrize("processor", ["x86-64", "haswell", "host"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_side_by_side_on_any_processor(
+    processor: str, dtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without masks, with narrower vectors, and as they are here."""
+    here = host()
+    if processor != "host" and not here.triple.startswith("x86_64"):
+        pytest.skip("these are processors of another family")
+    if processor == "haswell" and not here.has("avx2"):
+        pytest.skip("this processor is older")
+    if processor != "host":
+        features = "+avx,+avx2,+fma" if processor == "haswell" else ""
+        for module in (objects, translate):
+            monkeypatch.setattr(module, "host", lambda: Processor(here.triple, processor, features))
+    monkeypatch.setenv("CHAINRULE_CACHE_DIR", str(tmp_path))
+    request = network((7, 20, 10), cr.Adam(), dtype=dtype)
+    for rows in (0, 1, 8, 33, 97):
+        check(request, rows, 10)
+
+
+def test_rows_side_by_side_keep_what_is_not_a_number() -> None:
+    z, w = cr.tensor("z", ("batch", 4)), cr.tensor("w", (4, 10))
+    x = np.ones((40, 4), "float32")
+    x[3, 1], x[38, 0] = np.nan, np.inf
+    f = cr.function([z, w], cr.softmax(cr.matmul(z, w), axis=1))
+    found = f(x, np.eye(4, 10, dtype="float32"))
+    assert np.array_equal(np.flatnonzero(np.isnan(found).any(axis=1)), [3, 38])
+    np.testing.assert_allclose(found[[0, 39]].sum(axis=1), 1, 1e-6)
