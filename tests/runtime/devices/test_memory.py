@@ -1,21 +1,26 @@
-"""What compiling needs is given back when the object code is made."""
+"""What compiling needs is given back when the object code is made, which takes no memory itself."""
 
 from __future__ import annotations
 
 import gc
 import linecache
 import os
+import re
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+import chainrule as cr
+from chainrule.compiler.pipeline import derive, lower
 from chainrule.compiler.program import Buffer, Program
+from chainrule.compiler.targets import target
 from chainrule.compiler.types import TensorType
 from chainrule.runtime.cache import Cache
-from chainrule.runtime.devices.cpu.objects import compile_program
+from chainrule.runtime.devices.cpu.objects import compile_program, translate
 
 STATM = Path("/proc/self/statm")
 HEAD = "from chainrule.runtime.devices.cpu.library import exp, f64, kernel, program\n"
@@ -75,3 +80,32 @@ def test_two_threads_may_compile_one_program(tmp_path: Path) -> None:
         thread.join()
     assert len(codes) == len(threads)
     assert np.ptp([len(code) for code in codes]) == 0
+
+
+NETWORKS: dict[str, list[Any]] = {
+    "dense": [cr.Input((300,)), cr.Dense(400, "tanh"), cr.Dropout(0.3), cr.Dense(5)],
+    "images": [
+        *(cr.Input((12, 12, 1)), cr.Conv2D(6, 3, activation="relu"), cr.MaxPooling2D(2)),
+        *(cr.BatchNormalization(), cr.Flatten(), cr.Dense(5)),
+    ],
+    "steps": [cr.Input((9, 4)), cr.LSTM(12), cr.Dense(5)],
+    "words": [
+        *(cr.Input((9,), dtype="int32"), cr.Embedding(50, 12, sparse=True)),
+        *(cr.GlobalAveragePooling1D(), cr.Dense(5)),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_an_epoch_calls_nobody_and_takes_no_memory(name: str) -> None:
+    """Its code knows no function but its own and LLVM's, and frames do not grow in loops."""
+    model = cr.Sequential(NETWORKS[name])
+    model.compile("sparse_categorical_crossentropy_from_logits", cr.Adam(), metrics=["accuracy"])
+    program = target("cpu").emit(lower(derive(model._request("train")), "cpu"), "0" * 32)
+    text = translate(program, "file.py")
+    declared = set(re.findall(r'^declare [^\n]*?@"?([\w.]+)"?\(', text, re.M))
+    assert declared
+    assert all(function.startswith("llvm.") for function in declared), declared
+    for body in re.findall(r"^define .*?^}", text, re.M | re.S):
+        entry, *others = re.split(r'^"?[\w.]+"?:\s*$', body, flags=re.M)[1:] or [body]
+        assert not any(" alloca " in block for block in others), body
