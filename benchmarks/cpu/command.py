@@ -61,7 +61,7 @@ def run(given: argparse.Namespace) -> None:
     """Measure and tell."""
     found = read(given.read) if given.read else measured(given)
     tell(found, given.markdown)
-    if given.plot:
+    if given.plot and (found["rows"] or found.get("curves")):
         picture.draw(found, given.plot)
 
 
@@ -102,8 +102,10 @@ def measured(given: argparse.Namespace) -> Result:
 
 
 def read(path: str) -> Result:
-    """What `--json` wrote."""
+    """What `--json` wrote; of a run that was stopped, without curves that had not begun."""
     found: Result = json.loads(Path(path).read_text(encoding="utf-8"))
+    if "curves" in found:
+        found["curves"] = {name: rows for name, rows in found["curves"].items() if rows}
     return found
 
 

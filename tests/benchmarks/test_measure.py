@@ -131,6 +131,19 @@ def test_a_picture(seen: dict[str, Any], curved: bool, tmp_path: Path) -> None:
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_what_a_run_wrote_that_was_stopped(
+    seen: dict[str, Any], begun: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, drawn = tmp_path / "seen.json", tmp_path / "seen.png"
+    width = [{**row, "at": 16} for row in seen["rows"] if begun]
+    file.write_text(json.dumps({**seen, "rows": [], "curves": {"width": width, "depth": []}}))
+    given = ["benchmarks", "cpu", "--read", str(file), "--plot", str(drawn)]
+    monkeypatch.setattr(sys, "argv", given)
+    __main__.main()
+    assert drawn.exists() is begun
+
+
 def test_curves_are_beside_the_best_peer(
     seen: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
