@@ -14,14 +14,7 @@ from .devices.base import Array
 
 def read(label: str, value: object) -> Array:
     """The value as a NumPy array of booleans or real numbers, not yet of the wanted type."""
-    ma = sys.modules.get("numpy.ma")  # without which there are no such arrays; it takes 10 ms
-    if ma is not None and isinstance(value, ma.MaskedArray) and ma.is_masked(value):
-        mask = ma.getmaskarray(value)
-        raise DataError(
-            f"{label} has masked values",
-            f"{int(mask.sum())} of {mask.size} values are masked",
-            "fill them in, for example with .filled(0), or leave those rows out",
-        )
+    check_unmasked(label, value)
     try:
         array = np.asarray(value)
     except (ValueError, TypeError, RuntimeError) as error:
@@ -47,6 +40,22 @@ def read(label: str, value: object) -> Array:
         f"expected numbers, got {_described(array, value)}",
         hint,
     )
+
+
+def check_unmasked(label: str, value: object) -> None:
+    """Masked values have no meaning here.
+
+    Raises:
+        DataError: there are some.
+    """
+    ma = sys.modules.get("numpy.ma")  # without which there are no such arrays; it takes 10 ms
+    if ma is not None and isinstance(value, ma.MaskedArray) and ma.is_masked(value):
+        mask = ma.getmaskarray(value)
+        raise DataError(
+            f"{label} has masked values",
+            f"{int(mask.sum())} of {mask.size} values are masked",
+            "fill them in, for example with .filled(0), or leave those rows out",
+        )
 
 
 def _described(array: Array, value: object) -> str:

@@ -295,3 +295,17 @@ def test_masked_values_are_told_however_often_a_model_was_called(target: str) ->
         call(x)
         with pytest.raises(DataError, match="masked values"):
             call(masked)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_masked_values_are_told_however_often_a_function_was_called(target: str) -> None:
+    x = cr.tensor("x", (None,))
+    f = cr.function(x, cr.sum(x), target=target)
+    values = np.array([1, 2, 4], np.float32)
+    for _ in range(2):
+        assert f(values) == f(np.ma.masked_array(values)) == 7
+        with pytest.raises(DataError) as told:
+            f(np.ma.masked_array(values, [False, True, False]))
+        lines = str(told.value).splitlines()
+        assert lines[0].endswith("function: x has masked values")
+        assert lines[1].endswith("1 of 3 values are masked")

@@ -16,6 +16,7 @@ from chainrule.frontend.calls import check_outside
 from chainrule.frontend.drawing import SEED, numbered
 from chainrule.frontend.names import identifier
 from chainrule.frontend.tensor import Tensor
+from chainrule.runtime.reading import check_unmasked
 
 from . import _build
 
@@ -67,6 +68,7 @@ class Function:
             UsageError: there are more or fewer arrays than inputs.
             DTypeError: an array has another dtype than its input.
             ShapeError: an array has another shape than its input.
+            DataError: an array has masked values.
             IndexOutOfRange: an index that the arrays hold lies outside its axis.
             LoopError: a loop still goes on after the most steps that it may take.
         """
@@ -262,6 +264,7 @@ def _array(name: str, node: Node, given: Any) -> Array:
             f"{node.attr('name')} is {given!r}",
             "call it on arrays; functions of tensors are made of cr.exp, cr.sum and so on",
         )
+    check_unmasked(f"{name}: {node.attr('name')}", given)
     if isinstance(given, np.ndarray | np.generic):
         array = np.asarray(given)
         if array.dtype != node.dtype:
