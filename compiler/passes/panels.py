@@ -68,7 +68,7 @@ def in_panels(kernels: Sequence[Kernel], outputs: Iterable[Node]) -> tuple[Kerne
     kernels = [part for kernel in kernels for part in _parts(kernel)]
     used = Counter(x for kernel in kernels for x in {**kernel.reads(), **kernel.writes()})
     shared = {*outputs, *(x for x, times in used.items() if times > 1)}
-    return tuple(side_by_side(_flat(_paneled(kernel, shared))) for kernel in kernels)
+    return tuple(side_by_side(_flat(_paneled(kernel, shared)), shared) for kernel in kernels)
 
 
 def _parts(kernel: Kernel) -> Iterator[Kernel]:

@@ -10,7 +10,7 @@ that are data are checked before, in a loop of their own: a check may have to re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from ..ir import Node, make, rebuilt
@@ -35,7 +35,7 @@ from .loops import (
     scalars,
     statements,
 )
-from .nests import replaced
+from .nests import replaced, unforwarded
 from .wholes import Core
 
 WIDEST = 16  # columns that are written out
@@ -43,8 +43,13 @@ FEWEST = 16  # rows of a panel: two vectors of them
 IN_LANES = ("", "sum", "max", "min", "any", "all")  # what may be combined over rows
 
 
-def side_by_side(kernel: Kernel) -> Kernel:
-    """The kernel with the rows of its panel side by side, if all its loops gain from it."""
+def side_by_side(kernel: Kernel, shared: Container[Node]) -> Kernel:
+    """The kernel with the rows of its panel side by side, if all its loops gain from it.
+
+    Args:
+        kernel: with its panel.
+        shared: tensors that others need.
+    """
     panel = kernel.panel
     if panel is None or panel.rows < FEWEST or not isinstance(kernel.core, Core):
         return kernel
@@ -55,7 +60,13 @@ def side_by_side(kernel: Kernel) -> Kernel:
         return kernel
     if not all(_in_lanes(member, rows, kernel) for member in members):
         return kernel
-    places = [place for member in members for place in _places(member)]
+    needed = unforwarded(kernel)
+    places = [
+        (tensor, index)
+        for member in members
+        for tensor, index in _places(member)
+        if tensor in needed or tensor in shared
+    ]
     tensors = dict.fromkeys(
         x for x, index in places if index[:1] == (rows,) and x.shape[1:] not in ((), (1,))
     )

@@ -67,3 +67,12 @@ def test_what_others_need_is_transposed_back() -> None:
     assert "transposed(y0[first:last], y0_columns)" in text
     assert "transposed(y1_columns, y1[first:last])" in text
     assert text.count("transposed(") == 2
+
+
+def test_what_is_nowhere_in_memory_has_no_columns() -> None:
+    z, t = product(3), tensor("t", BATCH, 3)
+    differences = tanh(z) - t
+    planned = scheduled([reduce.sum(differences, axes=(1,)), reduce.sum(differences, axes=(0,))])
+    _, panel = only(planned)
+    assert {*panel.columns} == {z, t}
+    TARGET.emit(planned.graph, "")
