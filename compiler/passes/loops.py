@@ -273,6 +273,7 @@ class Panel:
         body: loops over the rows.
         local: tensors of which there are only the rows of a panel.
         columns: tensors that lie column by column in the loops, so that rows are side by side.
+        has_core: whether the product is computed for each panel; else it was before, as a whole.
     """
 
     dim: Dim
@@ -280,6 +281,7 @@ class Panel:
     body: tuple[Entry, ...]
     local: tuple[Node, ...] = ()
     columns: tuple[Node, ...] = ()
+    has_core: bool = True
 
     @property
     def count(self) -> Dim:
@@ -299,7 +301,7 @@ class Kernel:
     Attributes:
         core: what is computed first.
         body: loops over all of it.
-        panel: loops before these that go over some rows at a time, for which the core is computed.
+        panel: loops before these that go over some rows at a time, of the core too if it says so.
         local: other tensors that lie in the function's own memory.
         rows: tensors of which an iteration of a loop in any order has a row of its own, and of
             which nothing else is there.
@@ -351,7 +353,8 @@ class Kernel:
             lines.append(f"for {self.panel.rows} rows of {self.panel.dim}:")
             margin = "    "
         if self.core is not None:
-            lines.append(f"{margin}{self.core}")
+            inside = self.panel is not None and self.panel.has_core
+            lines.insert(len(lines) if inside else 0, f"{margin if inside else ''}{self.core}")
         if self.panel is not None:
             lines += _lines(self.panel.body, margin)
         return "\n".join([*lines, *_lines(self.body, "")])

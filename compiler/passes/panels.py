@@ -48,6 +48,7 @@ from .wholes import Core, Routine, Whole
 SMALL = 16 * 1024
 LARGE = 128 * 1024
 FAR = 1024 * 1024  # a matrix that the second-level cache does not hold
+ROOM = 2 * 1024 * 1024  # a panel of a product with such a matrix: a thread's stack has 8 MB
 USUAL = 256  # rows of a batch that is large
 SHORTEST = 256  # a row that is worth it without a product
 LONG = 4096  # a row of a batch that is worth a kernel of its own
@@ -242,11 +243,13 @@ class _Split:
         if self.core is None:
             table = max((x.panel for x in statements(self.inside)), default=0)
             count = table or _count_of_loops(self.dim, max(size, self.size))
-        else:
+        elif self._has_core:
             count = _count(self.core, self.dim, size)
+        else:
+            count = None if isinstance(self.dim, int) and self.dim <= ROWS else ROWS
         if not self.inside or count is None:
             return None
-        panel = Panel(self.dim, count, (), tuple(local))
+        panel = Panel(self.dim, count, (), tuple(local), has_core=self._has_core)
         parts = {m: _in_parts(m, panel.count) for m in statements(self.inside) if _total(m)}
         self.behind[:0] = [entry for pair in parts.items() for entry in _added(*pair)]
         return replace(panel, body=tuple(replaced(entry, parts) for entry in self.inside))
@@ -255,6 +258,20 @@ class _Split:
     def size(self) -> int:
         """The bytes of the longest row that is written or read."""
         return max((self._bytes(x) for x in (*self._rows, *self._read_rows)), default=0)
+
+    @property
+    def _has_core(self) -> bool:
+        """Whether the product is computed for each panel; else it is before, as a whole.
+
+        That is better where the other matrix, which would come from far away for each panel, is
+        larger than the result.
+        """
+        core = self.core
+        if not isinstance(core, Core) or core.batch or not isinstance(core.k, int):
+            return True
+        other = core.k * core.n if isinstance(core.n, int) else 0
+        rows = core.m if isinstance(core.m, int) else USUAL
+        return other * BYTES[core.node.dtype] < FAR or rows >= core.k
 
     def _local(self, shared: Container[Node]) -> list[Node]:
         """Those of which a row is known and has room in a panel, beside the rows of the others."""
@@ -274,6 +291,8 @@ class _Split:
         """Tensors that only the panel needs, of which it has its own rows."""
         needed = unforwarded(Kernel(self.core, tuple(self.inside)))
         rows = self._rows - self._read - self._written
+        if self.core is not None and not self._has_core:
+            rows.discard(self.core.node)
         return [x for x in needed if x in rows and x not in shared and _can_be_local(x)]
 
 
@@ -305,7 +324,8 @@ def _count(core: Core | Routine, dim: Dim, size: int) -> int | None:
     other = product((core.k if isinstance(core.k, int) else USUAL, core.n))
     if isinstance(other, int) and other * BYTES[core.node.dtype] >= FAR:
         # The other matrix comes from far away for each panel.
-        most, room = 4 * ROWS, 4 * LARGE
+        most = min(4 * ROWS, max(ROWS, dim // 4)) if isinstance(dim, int) else 4 * ROWS
+        room = ROOM
     count = min(max(most // height, tile), room // size) // tile * tile
     if not count or (isinstance(dim, int) and dim <= count):
         return None

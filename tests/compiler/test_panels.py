@@ -138,9 +138,39 @@ def test_a_panel_has_tiles_of_rows_that_fit_in_the_cache(rows: int, columns: int
         assert rows * columns * 4 <= panels.SMALL
         return
     assert kernel.panel.rows % panels.TILE == 0
-    room = panels.LARGE if columns < 1024 else 4 * panels.LARGE
+    room = panels.LARGE if columns < 1024 else panels.ROOM
     assert kernel.panel.rows * columns * 4 <= room
     assert kernel.panel.whole == (rows % kernel.panel.rows == 0)
+
+
+@pytest.mark.parametrize(
+    ("rows", "k", "columns", "is_before"),
+    [
+        (BATCH, 784, 256, False),  # the other matrix stays in the cache
+        (BATCH, 784, 1024, True),
+        (BATCH, 256, 4096, False),  # it is not larger than the result
+        (4096, 784, 1024, False),
+        (100, 784, 1024, True),
+    ],
+)
+def test_a_product_with_a_large_matrix_comes_before_panels(
+    rows: Any, k: int, columns: int, is_before: bool
+) -> None:
+    z = linear.matmul(tensor("x", rows, k), tensor("w", k, columns))
+    planned = scheduled([tanh(z)])
+    kernel, panel = only(planned)
+    assert panel.has_core != is_before
+    assert (z in panel.local) != is_before
+    assert (z in planned.stored) == is_before
+    heads = ["rows of" in line for line in str(kernel).splitlines()[:2]]
+    assert heads == ([False, True] if is_before else [True, False])
+
+
+def test_a_few_rows_of_a_product_with_a_large_matrix_are_no_panel() -> None:
+    (kernel,) = scheduled(
+        [tanh(linear.matmul(tensor("x", 20, 784), tensor("w", 784, 1024)))]
+    ).kernels
+    assert kernel.panel is None
 
 
 def test_a_row_that_is_too_long_is_stored() -> None:

@@ -119,6 +119,8 @@ class KernelWriter(Calls):
     def _in_panels(self, panel: Panel, core: Core | Routine | None, scope: Scope) -> None:
         """A loop over panels, in any order: a product's rows, and the loops over these."""
         self._hoist(panel.body, 0, scope, MARGIN)
+        if core is not None and not panel.has_core:
+            self._whole(core, MARGIN)
         self.panel = panel
         self.library |= {"prange"}
         rows, margin = panel.rows, MARGIN * 2
@@ -133,7 +135,7 @@ class KernelWriter(Calls):
         self.lines += self._memory(panel.local, margin)
         self.lines += [self._room(x, margin, columns=True) for x in self._turned()]
         place = len(self.lines)
-        if core is not None:
+        if core is not None and panel.has_core:
             self._whole(core, margin)
         made = {member.target for member in statements(panel.body)}
         self.lines += [self._transposed(x, margin) for x in self._turned() if x not in made]

@@ -11,7 +11,7 @@ from .kinds import NOTHING, ArrayKind, Kind, Number
 from .loops import called, counted, least, moved, multiplied, whole
 from .processor import processor_of
 from .routines import Intrinsic
-from .tiles import Panel
+from .tiles import Panel, Vector
 from .values import NONE, Array, Value, address
 from .vectors import first_lanes, load_vector, shuffled, store_vector, vector_type
 
@@ -61,6 +61,73 @@ def copied(
 
     name = f"copied.{dtype}.{'_'.join(map(str, panel))}"
     called(builder, name, [source, step, target, size, left], write, special=False)
+
+
+def slivers(
+    builder: Any,
+    dtype: Number,
+    height: int,
+    source: Any,
+    strides: Sequence[Any],
+    target: Any,
+    sizes: Sequence[Any],
+) -> None:
+    """A matrix in slivers of so many rows, each with one column behind the other.
+
+    `target[height * columns * s + height * j + i] = source[height * s + i, j]`. Behind the last row
+    is the last row again.
+
+    Args:
+        builder: where the code goes.
+        dtype: the type of all numbers.
+        height: how many rows lie together.
+        source: where the first element is.
+        strides: from row to row and from column to column, in elements.
+        target: where they go.
+        sizes: rows and columns of the source.
+    """
+
+    def write(inside: Any, given: list[Any]) -> None:
+        source, row_step, step, target, rows, columns = given
+        high, panel = whole(height), _whole(dtype, height)
+
+        def at(address: Any, place: Any, stride: Any) -> Any:
+            return moved(inside, address, multiplied(inside, place, stride), dtype.size)
+
+        with counted(inside, rows, step=height) as first:
+            here, there = at(source, first, row_step), at(target, first, columns)
+            left = inside.sub(rows, first)
+            is_whole = inside.icmp_signed(">=", left, high)
+            by_rows, by_columns = (
+                inside.and_(is_whole, inside.icmp_signed("==", stride, whole(1)))
+                for stride in (step, row_step)
+            )
+            with inside.if_else(by_rows) as (rows_lie, others):
+                with rows_lie:
+                    transposed_part(inside, dtype, here, row_step, there, high, high, columns)
+                with others, inside.if_else(by_columns) as (columns_lie, scattered):
+                    with columns_lie:
+                        copied(inside, dtype, panel, here, step, there, columns, high)
+                    with scattered, counted(inside, columns) as j, counted(inside, high) as i:
+                        row = least(inside, i, inside.sub(left, whole(1)))
+                        place = at(at(here, row, row_step), j, step)
+                        value = inside.load(place, typ=dtype.llvm, align=dtype.size)
+                        goal = at(at(there, j, high), i, whole(1))
+                        inside.store(value, goal, align=dtype.size)
+
+    given = [source, *strides, target, *sizes]
+    called(builder, f"slivers.{dtype}.{height}", given, write, special=False)
+
+
+def _whole(dtype: Number, count: int) -> Panel:
+    """Vectors of so many columns, all of which are there."""
+    lanes, found = 2 * LANE // dtype.size, []
+    while count:
+        while lanes > count:
+            lanes //= 2
+        found.append(Vector(lanes, lanes))
+        count -= lanes
+    return tuple(found)
 
 
 def transposed_part(

@@ -45,7 +45,7 @@ from .values import (
     times,
 )
 
-LARGEST = 1 << 20  # bytes of a local array: a thread's stack is 8 MB and less
+LARGEST = 1 << 21  # bytes of a local array: a thread's stack is 8 MB and less
 EXTREMES = {"min": functions.minimum, "max": functions.maximum}
 
 

@@ -3,7 +3,8 @@
 Around the tiles are loops: over blocks of rows, so that what is read of a stays in the second
 cache; over blocks of the sum; over panels of columns. A panel of b is read where it lies; it is
 copied where its columns do not lie together, and where its rows lie so far apart that caches
-suffer. A large product is computed by parts of the result, which several threads share.
+suffer. Where a block of rows meets many columns it is copied too, in the order in which tiles read
+it (*packed*). A large product is computed by parts of the result, which several threads share.
 
 A sum is taken in blocks of `LONGEST`, each in order, and the blocks' sums are added in order. So an
 element depends on its own products alone: it is the same to the last bit whichever other rows and
@@ -26,7 +27,7 @@ from weakref import WeakKeyDictionary
 
 from llvmlite import ir
 
-from .copies import copied, transposed_part
+from .copies import copied, slivers, transposed_part
 from .dots import dots
 from .kinds import INT64, POINTER, Number
 from .loops import called, counted, known, least, moved, multiplied, whole
@@ -40,8 +41,12 @@ BLOCK = 256  # rows that meet all panels before the next ones do
 FAR = 4096  # bytes from row to row of b from which on panels of it are copied, if
 MANY = 64  # rows meet them
 FEW = 7  # rows below which they are computed two at a time, where columns are enough for it
+PACKED = 1 << 19  # bytes of a block of rows that is copied: half of the second cache, or all
+HUGE = 1 << 25  # multiply-adds of a product whose rows are copied, if
+WIDE = 512  # columns meet them
 LARGE = 1 << 20  # multiply-adds from which a product is computed by parts: some 20 microseconds
 PART = (256, 128)  # rows and columns: whole panels of columns, whatever the vectors
+PACKED_PART = (512, 512)  # the same where rows are copied, once for each part
 PARTS = 8  # fewer have fewer rows, but still LARGE products each
 USUAL = 256  # for a size that is not known, when it is decided whether a product may be large
 
@@ -138,6 +143,7 @@ class Form:
         last: those of the panels behind them, if there are any.
         source: how a panel of b is read: where it is, copied if rows are many, or transposed.
         few: whether there may be few rows, which are computed two at a time.
+        packed: whether blocks of rows are copied, and all panels of b.
     """
 
     dtype: Number
@@ -146,12 +152,19 @@ class Form:
     last: Panel
     source: str
     few: bool
+    packed: bool = False
+
+    @property
+    def when_packed(self) -> Form:
+        """The same where blocks of rows are copied."""
+        source = "transposed" if self.source == "transposed" else "copied"
+        return dataclasses.replace(self, source=source, few=False, packed=True)
 
     @property
     def name(self) -> str:
         """What the function is called."""
         panels = ("_".join(map(str, panel)) for panel in (self.panel, self.last))
-        source = self.source + ".few" * self.few
+        source = self.source + ".few" * self.few + ".packed" * self.packed
         return ".".join(("product", str(self.dtype), str(self.height), *panels, source))
 
     def does(self, other: Form) -> bool:
@@ -161,6 +174,7 @@ class Form:
             and other.panel in ((), self.panel)
             and other.last in ((), self.last)
             and self.few >= other.few
+            and self.packed == other.packed
             and (self.source == other.source or (self.source, other.source) == ("copied", "here"))
         )
 
@@ -187,19 +201,28 @@ def product(builder: Any, dtype: Number, given: Operands) -> None:
             return
         # There is no other column to lie elsewhere.
         given = dataclasses.replace(given, columns=dataclasses.replace(columns, b=ONE))
-    form, forms = _form(builder, dtype, given), _forms.setdefault(builder.module, [])
-    form = next((found for found in forms if found.does(form)), form)
-    if form not in forms:
-        forms.append(form)
-    sizes = [known(axis.size) or USUAL for axis in (rows, columns, sums)]
-    if in_body(builder) or math.prod(sizes) < LARGE:
-        _call(builder, form, given)
+    form = _form(builder, dtype, given)
+    size = math.prod(known(axis.size) or USUAL for axis in (rows, columns, sums))
+    is_wide = (known(columns.size) or 0) >= WIDE and (known(rows.size) or MANY) >= MANY
+    forms = [form, form.when_packed] if is_wide and size >= HUGE else [form]
+    forms = [_known(builder, form) for form in forms]
+    if in_body(builder) or size < LARGE:
+        _call(builder, forms, given)
         return
 
     def write(inside: Any, words: list[Any]) -> None:
-        _by_parts(inside, form, Operands.of(words))
+        _by_parts(inside, forms, Operands.of(words))
 
-    called(builder, f"{form.name}.parts", given.words, write, special=False)
+    called(builder, f"{forms[-1].name}.parts", given.words, write, special=False)
+
+
+def _known(builder: Any, form: Form) -> Form:
+    """A form that does the same, of which the module has a function; else the form itself."""
+    forms = _forms.setdefault(builder.module, [])
+    form = next((found for found in forms if found.does(form)), form)
+    if form not in forms:
+        forms.append(form)
+    return form
 
 
 def _better_turned(rows: Axis, columns: Axis) -> bool:
@@ -209,8 +232,17 @@ def _better_turned(rows: Axis, columns: Axis) -> bool:
     return known(columns.size) == known(rows.a) == 1
 
 
-def _call(builder: Any, form: Form, given: Operands) -> None:
-    """Call the function of a form."""
+def _call(builder: Any, forms: Sequence[Form], given: Operands) -> None:
+    """Call the function of a form; of two, that of the second where rows are many."""
+    form, *others = forms
+    if others:
+        many = builder.icmp_signed(">=", given.rows.size, whole(MANY))
+        with builder.if_else(many) as (several, few):
+            with several:
+                _call(builder, others, given)
+            with few:
+                _call(builder, [form], given)
+        return
 
     def write(inside: Any, words: list[Any]) -> None:
         _Product(inside, form, Operands.of(words)).write()
@@ -218,8 +250,10 @@ def _call(builder: Any, form: Form, given: Operands) -> None:
     called(builder, form.name, given.words, write, special=False)
 
 
-def _by_parts(builder: Any, form: Form, given: Operands) -> None:
+def _by_parts(builder: Any, forms: Sequence[Form], given: Operands) -> None:
     """A product that several threads share, if it is large: each takes parts of the result."""
+    form = forms[-1]
+    most, wide = PACKED_PART if form.packed else PART
 
     def divided(inside: Any, x: Any, y: Any) -> Any:
         """The quotient, rounded up."""
@@ -227,8 +261,10 @@ def _by_parts(builder: Any, form: Form, given: Operands) -> None:
 
     def parts(inside: Any, of: Operands) -> tuple[Any, Any, Any]:
         """How many lie below and beside each other, and the rows of each."""
-        (most, wide), height = PART, whole(form.height)
+        height, rows = whole(form.height), whole(most)
         across = divided(inside, of.columns.size, whole(wide))
+        if form.packed:
+            return divided(inside, of.rows.size, rows), across, rows
         work = inside.mul(inside.mul(of.rows.size, of.columns.size), of.sums.size)
         wanted = least(inside, inside.udiv(work, whole(LARGE)), whole(PARTS))
         rows = divided(inside, inside.mul(of.rows.size, across), wanted)
@@ -240,9 +276,9 @@ def _by_parts(builder: Any, form: Form, given: Operands) -> None:
         every = Operands.of([word for value in values for word in flatten(inside, value)])
         _, across, height = parts(inside, every)
         row = inside.mul(inside.udiv(number, across), height)
-        column = inside.mul(inside.urem(number, across), whole(PART[1]))
-        places = (row, height), (column, whole(PART[1]))
-        _call(inside, form, every.part(inside, form.dtype.size, *places))
+        column = inside.mul(inside.urem(number, across), whole(wide))
+        places = (row, height), (column, whole(wide))
+        _call(inside, forms, every.part(inside, form.dtype.size, *places))
 
     work = builder.mul(builder.mul(given.rows.size, given.columns.size), given.sums.size)
     is_large = builder.icmp_signed(">=", work, whole(LARGE))
@@ -255,7 +291,7 @@ def _by_parts(builder: Any, form: Form, given: Operands) -> None:
             below, across, _ = parts(builder, given)
             parallel(builder, builder.mul(below, across), captured, part)
         with small:
-            _call(builder, form, given)
+            _call(builder, forms, given)
 
 
 def _form(builder: Any, dtype: Number, given: Operands) -> Form:
@@ -284,6 +320,11 @@ class _Product:
         else:
             columns = dataclasses.replace(given.columns, b=ONE)
             self.given = dataclasses.replace(given, columns=columns)
+        self.block = BLOCK
+        if form.packed:
+            self.block = PACKED // (LONGEST * self.size)
+            rows = -(-self.block // form.height) * form.height
+            self.rows = room(builder, ir.ArrayType(form.dtype.stored, LONGEST * rows), align=64)
         if form.source != "here":
             width = max(map(_width, (form.panel, form.last)))
             kind = ir.ArrayType(form.dtype.stored, LONGEST * width)
@@ -295,9 +336,9 @@ class _Product:
         # Once even for a sum of nothing: then zeros are written.
         turns = builder.select(builder.icmp_signed(">", given.sums.size, NO), given.sums.size, ONE)
         with ExitStack() as loops:
-            row = loops.enter_context(counted(builder, given.rows.size, step=BLOCK))
+            row = loops.enter_context(counted(builder, given.rows.size, step=self.block))
             start = loops.enter_context(counted(builder, turns, step=LONGEST))
-            rows, all_columns = (row, whole(BLOCK)), (NO, given.columns.size)
+            rows, all_columns = (row, whole(self.block)), (NO, given.columns.size)
             given, sums = given.part(builder, self.size, rows, all_columns), given.sums
             given = dataclasses.replace(
                 given,
@@ -308,6 +349,8 @@ class _Product:
                 ),
             )
             add = builder.icmp_signed(">", start, NO)
+            if self.form.packed:
+                given = self._packed(given)
             if not self.form.few:
                 self._panels(given, add)
                 return
@@ -323,6 +366,14 @@ class _Product:
                     self._tiles(2, self.shape.few, self._columns(given, self.shape.few, place), add)
                 with many:
                     self._panels(given, add)
+
+    def _packed(self, given: Operands) -> Operands:
+        """The same with the rows copied in the order in which tiles read them."""
+        axes = given.rows, given.sums
+        strides, sizes = ([axis.a for axis in axes], [axis.size for axis in axes])
+        height, dtype = self.form.height, self.form.dtype
+        slivers(self.builder, dtype, height, given.a, strides, self.rows, sizes)
+        return dataclasses.replace(given, a=self.rows)
 
     def _columns(self, given: Operands, panel: Panel, place: Any) -> Operands:
         """The columns of a panel that begins at a place."""
@@ -350,6 +401,9 @@ class _Product:
         if self.form.source == "transposed":
             transposed_part(builder, dtype, b, given.columns.b, self.memory, width, left, size)
             b, step = self.memory, width
+        elif self.form.packed:
+            copied(builder, dtype, panel, b, step, self.memory, size, left)
+            b, step = self.memory, width
         elif self.form.source == "copied":
             before = builder.block
             many = builder.icmp_signed(">=", rows.size, whole(MANY))
@@ -369,7 +423,7 @@ class _Product:
         """The tiles of a panel, below each other."""
         rows, sums = given.rows, given.sums
         arrays, steps = (given.a, given.b, given.c), (sums.size, sums.a, sums.b)
-        tile = Tile(self.form.dtype, height, panel)
+        tile = Tile(self.form.dtype, height, panel, self.form.packed)
         tile.call(self.builder, arrays, rows.size, (rows.a, rows.c), steps, add, given.columns.size)
 
     def _moved(self, address: Any, place: Any, stride: Any) -> Any:

@@ -126,11 +126,14 @@ class Tile:
         dtype: the type of all numbers.
         rows: how many.
         panel: the vectors of a row.
+        packed: whether a and b are copies in the order in which they are read: for each tile, and
+            each step of its sum, the numbers of a; and for each step the vectors of b.
     """
 
     dtype: Number
     rows: int
     panel: Panel
+    packed: bool = False
 
     def call(
         self,
@@ -148,13 +151,15 @@ class Tile:
             builder: where the code goes.
             addresses: of the first elements of a, b and c.
             rows: of all tiles; the last may have fewer, which are then computed more than once.
-            strides: from row to row of a and of c, in elements.
-            sums: how many products are added, and the strides from one to the next in a and in b.
+            strides: from row to row of a and of c, in elements; that of a is known if it is packed.
+            sums: how many products are added, and the strides from one to the next in a and in b,
+                which are known if they are packed.
             add: whether the sums are added to what c has.
             columns: how many are there, where the tile does not say.
         """
         given = [*addresses, rows, *strides, *sums, add, columns]
         name = f"tile.{self.dtype}.{self.rows}x{'_'.join(map(str, self.panel))}"
+        name += ".packed" * self.packed
 
         def write(inside: Any, given: list[Any]) -> None:
             _Writer(self, inside).write(*given)
@@ -191,9 +196,13 @@ class _Writer:
             count = vector.columns or builder.sub(columns, whole(start))
             mask = None if vector.is_whole else first_lanes(builder, vector.lanes, count, self.size)
             self.masks.append(mask)
-        a_row, c_row, a_step, b_step = (
+        a_below, packed = a_row, self.tile.packed  # from row to row of a, among tiles and in one
+        if packed:
+            a_below, a_row, a_step = size, whole(1), whole(self.tile.rows)
+            b_step = whole(sum(vector.lanes for vector in self.tile.panel))
+        a_below, a_row, c_row, a_step, b_step = (
             multiplied(builder, stride, whole(self.size))
-            for stride in (a_row, c_row, a_step, b_step)
+            for stride in (a_below, a_row, c_row, a_step, b_step)
         )
 
         def turn(_: Any, values: list[Any]) -> list[Any]:
@@ -205,13 +214,14 @@ class _Writer:
             # Rows beyond the last are the last: they are read, and written, once more.
             last = builder.sub(builder.sub(rows, whole(1)), first)
             places = [least(builder, whole(row), last) for row in range(1, self.tile.rows)]
+            a_places = [whole(row) for row in range(1, self.tile.rows)] if packed else places
             self.a_rows, c_rows = (
-                [whole(0), *(multiplied(builder, place, stride) for place in places)]
-                for stride in (a_row, c_row)
+                [whole(0), *(multiplied(builder, place, stride) for place in at)]
+                for stride, at in ((a_row, a_places), (c_row, places))
             )
             here, there = (
                 moved(builder, address, multiplied(builder, first, stride))
-                for address, stride in ((a, a_row), (c, c_row))
+                for address, stride in ((a, a_below), (c, c_row))
             )
             totals = [zeros(kind) for kind in self.types] * self.tile.rows
             totals = repeated(builder, size, 1, [here, b, *totals], turn)[2:]

@@ -288,7 +288,7 @@ OUTSIDE = {
     "z = local_array((8, n), f32)": "the sizes of a local array are numbers",
     "z = local_array((8, 0), f32)": "the sizes of a local array are numbers",
     "z = local_array((8, 2), exp)": "the sizes of a local array are numbers",
-    "z = local_array((2048, 1024), f32)": "a local array has 1048576 bytes at most",
+    "z = local_array((2048, 1024), f64)": "a local array has 2097152 bytes at most",
     "y[0] = prange(8)": "prange is not a function of the language",
 }
 

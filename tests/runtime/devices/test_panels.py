@@ -101,6 +101,11 @@ def test_a_loss_of_ones_own(rows: int) -> None:
     check(network((6, 40, 5), cr.Adam(), largest_errors), rows)
 
 
+@pytest.mark.parametrize("rows", [1, 70])
+def test_products_with_large_matrices(rows: int) -> None:
+    check(network((700, 600, 530, 3), cr.SGD(0.1)), rows)
+
+
 @settings(max_examples=6, deadline=None)
 @given(
     rows=st.sampled_from(ROWS),

@@ -10,7 +10,7 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from chainrule.compiler.program import Buffer, Program
 from chainrule.compiler.types import Dim, TensorType, symbol
@@ -26,6 +26,8 @@ DTYPES = ["float32", "float64"]
 SIZES = st.one_of(
     st.integers(0, 20), st.sampled_from([31, 33, 48, 65, 96, 100, 127, 255, 257, 300, 521])
 )
+# Sizes for which rows are copied, or not, in one block and one tile, or more.
+MANY = st.sampled_from([0, 1, 3, 63, 64, 65, 100, 255, 256, 257, 300, 520])
 NARROW = {
     "sse2": Processor("x86_64-unknown-linux-gnu", "x86-64", "+sse2"),
     "avx2": Processor("x86_64-unknown-linux-gnu", "haswell", "+avx,+avx2,+fma"),
@@ -142,10 +144,30 @@ def test_known_sizes_on_processors_with_narrower_vectors(
     check("_nt", "float32", m, n, k, product("_nt", "float32", processor, m, n, k))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", LAYOUTS)
+@settings(max_examples=25)
+@given(m=MANY, k=MANY)
+def test_rows_that_meet_many_columns_are_copied(name: str, dtype: str, m: int, k: int) -> None:
+    n = 531
+    check(name, dtype, m, n, k, product(name, dtype, "", symbol("m"), n, symbol("k")))
+
+
+@pytest.mark.parametrize("processor", NARROW)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_processors_with_narrower_vectors_copy_rows(name: str, dtype: str, processor: str) -> None:
+    skip_unless_it_runs(processor)
+    function = product(name, dtype, processor, symbol("m"), 515, symbol("k"))
+    for m, k in ((63, 3), (64, 9), (71, 300)):
+        check(name, dtype, m, 515, k, function)
+
+
+@pytest.mark.parametrize("n", [50, 520])
 @pytest.mark.parametrize("name", ["", "_nt"])
-def test_rows_have_the_same_bits_alone_and_among_others(name: str) -> None:
+def test_rows_have_the_same_bits_alone_and_among_others(name: str, n: int) -> None:
     """So that results do not depend on how rows are shared between threads."""
-    m, n, k = symbol("m"), 50, 700
+    m, k = symbol("m"), 700
     shapes: dict[str, tuple[Dim, ...]]
     shapes = {"x": (m, k), "b": (n, k) if name else (k, n), "whole": (m, n), "parts": (m, n)}
     lines = (
