@@ -126,13 +126,18 @@ def _sign(builder: Any, arguments: list[Any], kind: Any) -> Any:
     return builder.select(builder.icmp_signed(">", x, zero), one, below)
 
 
+# Of 0 and -0 either may be the larger one: a step of a maximum takes half as many instructions then.
+ANY_ZERO = ("nsz",)
+
+
 def _extremum(name: str, operator: str) -> Callable[..., Any]:
     """`llvm.maximum` or `llvm.minimum`, which are NaN where either operand is."""
 
     def lower(builder: Any, arguments: list[Any], kind: Any) -> Any:
         x, y = arguments
         if kind.is_float:
-            return call(builder, by_type(f"llvm.{name}", x.type), x.type, [x, y])
+            function = declared(builder, by_type(f"llvm.{name}", x.type), x.type, [x, y])
+            return builder.call(function, [x, y], fastmath=ANY_ZERO)
         return builder.select(builder.icmp_signed(operator, x, y), x, y)
 
     return lower
