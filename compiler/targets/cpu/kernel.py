@@ -27,12 +27,14 @@ from ...passes.loops import (
     statements,
 )
 from ...passes.wholes import Branches, Core, Repeat, Routine
-from ...types import FLOATS, SHORT, Dim
+from ...types import FLOATS, SHORT, Dim, product
+from .ahead import rows_ahead
 from .calls import MARGIN, Call, Calls
 from .expressions import ATOMS, Piece, Scope
 from .spelling import ATOM, PRODUCT, SUM, UNARY, WIDTH, within
 
 AHEAD = 8  # iterations, in which a row comes from memory
+SOON = 32  # the same where one does no more than read the row
 # What is there before the first value, by dtype.
 LOWEST = {"int32": -(2**31), "int64": -(2**63), "float32": float("-inf"), "float64": float("-inf")}
 HIGHEST = {"int32": 2**31 - 1, "int64": 2**63 - 1, "float32": float("inf"), "float64": float("inf")}
@@ -191,6 +193,7 @@ class KernelWriter(Calls):
                     self._over(entry.axis, scope, margin)
                     if in_any_order(entry.axis):
                         self._one_row(entry, scope, margin + "    ")
+                    self._rows_ahead(entry, margin + "    ")
                     self._block(entry.body, level + 1, scope.inside(), margin + "    ")
 
     def _over(self, axis: Node, scope: Scope, margin: str) -> None:
@@ -227,6 +230,22 @@ class KernelWriter(Calls):
             found = self.element(row.operands[0], [f"min({place}, {last})"])
             self.lines.append(f"{margin}{later} = {found}")
             self.lines += [f"{margin}prefetch({self.arrays[x]}, {later})" for x in tensors]
+
+    def _rows_ahead(self, loop: Loop, margin: str) -> None:
+        """Say which rows of tables a later iteration reads."""
+        for place, tables in rows_ahead(loop).items():
+            self.library |= {"prefetch", "i64"}
+            index = place.operands[0]
+            every = product(index.shape)
+            flat = LETTERS[0]
+            for depth, dim in enumerate(index.shape[1:], 1):
+                size = within(self.size(dim), PRODUCT)
+                flat = f"{size} * {flat if depth == 1 else f'({flat})'} + {LETTERS[depth]}"
+            later = self.identifiers.new("later")
+            most = f"{within(self.size(every), SUM)} - 1"
+            found = self.element(index, [f"min({flat} + {SOON}, {most})"], (every,))
+            self.lines.append(f"{margin}{later} = i64({found})")
+            self.lines += [f"{margin}prefetch({self.arrays[x]}, {later})" for x in tables]
 
     def _let(self, node: Node, wanted: str | None, text: str, scope: Scope, margin: str) -> Piece:
         """Name a value in this scope."""
