@@ -131,11 +131,11 @@ class Run:
     def chunk(self) -> None:
         """Train on the next batches, in one native call."""
         first = self.done
-        if first == 0:
-            self._rewind.take(first)
-        elif self._rewind.due:
-            self.check()
-            self._rewind.take(first)
+        begins = first == 0 and (self._rewind.is_small or self._rewind.epoch < 0)
+        if begins or self._rewind.due:
+            if first:
+                self.check()
+            self._rewind.take(self._epoch, first)
         count = 1 if self._one_by_one else self._pace.batches(self.batches - first)
         with self._interrupts.held:
             start, totals = time.perf_counter(), self._totals.copy()
@@ -170,7 +170,7 @@ class Run:
         return float(totals[0]) / rows
 
     def _back(self, batch: int) -> Rewound:
-        return self._rewind.back(batch, self._repeat)
+        return self._rewind.back(self._epoch, batch, self._repeat)
 
     def _diverged(self, what: str, batch: int) -> DivergenceError:
         """Go back to the last finite weights, and say what happened in which batch."""

@@ -14,8 +14,10 @@ from chainrule.compiler.errors import DivergenceError
 from .devices.base import Array
 from .values import all_finite
 
-# A copy is made when its cost is at most this share of the time since the one before.
+# A copy is made when its cost is at most this share of the time since the one before; one of so few
+# bytes at the beginning of each epoch, whatever it costs.
 _SHARE = 0.05
+_SMALL = 1 << 20
 # A loss or weight that grew by this factor says that the steps are too long.
 _GROWTH = 10.0
 _LARGE_WEIGHT, _LARGE_INPUT = 1e3, 1e2
@@ -27,6 +29,11 @@ class Rewind:
     Args:
         arrays: parameters, state and settings; restored in place.
         params: names of those that must stay finite.
+
+    Attributes:
+        epoch: when the copy was made; -1 if there is none.
+        first: the batch of that epoch before which it was.
+        is_small: whether each epoch can have a copy of its own.
     """
 
     def __init__(self, arrays: Mapping[str, Array], params: Collection[str]) -> None:
@@ -34,7 +41,8 @@ class Rewind:
         self._arrays, self._params = arrays, params
         self._copies = {name: np.empty_like(array) for name, array in arrays.items()}
         self._taken, self._cost = -math.inf, 0.0
-        self.first = 0
+        self.epoch, self.first = -1, 0
+        self.is_small = sum(array.nbytes for array in arrays.values()) <= _SMALL
 
     @property
     def due(self) -> bool:
@@ -45,28 +53,32 @@ class Rewind:
         """Names of the parameters that hold NaN or infinity."""
         return [name for name in self._params if not all_finite(self._arrays[name])]
 
-    def take(self, first: int) -> None:
+    def take(self, epoch: int, first: int) -> None:
         """Copy, before batch `first` of an epoch."""
         start = time.perf_counter()
         for name, copy in self._copies.items():
             np.copyto(copy, self._arrays[name])
         self._taken = time.perf_counter()
-        self._cost, self.first = self._taken - start, first
+        self._cost = self._taken - start
+        self.epoch, self.first = epoch, first
 
     def restore(self) -> None:
         """Copy back."""
         for name, copy in self._copies.items():
             np.copyto(self._arrays[name], copy)
 
-    def back(self, batch: int, repeat: Callable[[int, int], float | None]) -> Rewound:
+    def back(self, epoch: int, batch: int, repeat: Callable[[int, int], float | None]) -> Rewound:
         """Go to the weights before `batch`, or before the one ahead of it if those are not finite.
 
+        From another epoch no batch is repeated: somebody may have changed weights in between.
+
         Args:
-            batch: the number of the batch in its epoch.
+            epoch: the number of the epoch.
+            batch: the number of the batch in it.
             repeat: runs batches `first ... last - 1` again: their mean loss, None if it cannot.
         """
         broken: list[str] = []
-        for target in (batch, batch - 1):
+        for target in (batch, batch - 1) if epoch == self.epoch else ():
             self.restore()
             if target <= self.first:
                 break
@@ -75,10 +87,10 @@ class Rewind:
             if loss is None:
                 break
             if not self.broken():
-                return Rewound(target, loss, broken)
+                return Rewound(epoch, target, loss, broken)
             broken = broken or self.broken()
         self.restore()
-        return Rewound(self.first, None, broken)
+        return Rewound(self.epoch, self.first, None, broken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +98,13 @@ class Rewound:
     """Where the weights stand after going back.
 
     Attributes:
-        batch: the batch that they stand before.
+        epoch: the epoch of the batch that they stand before.
+        batch: its number.
         loss: of the last batch ahead of it, where that was repeated.
         broken: parameters that were not finite before the batch that was asked for.
     """
 
+    epoch: int
     batch: int
     loss: float | None
     broken: list[str]
@@ -120,10 +134,11 @@ def diverged(
         inputs: the batch's inputs.
     """
     cause, hint = _cause(rewound, first_loss, params, inputs)
+    of = "" if rewound.epoch == epoch else f" of epoch {rewound.epoch + 1}"
     return DivergenceError(
         f"the {what} became NaN or infinite in epoch {epoch + 1}, batch {batch + 1} of {batches}",
         f"likely cause: {cause}",
-        f"{hint}; the weights are those before batch {rewound.batch + 1}",
+        f"{hint}; the weights are those before batch {rewound.batch + 1}{of}",
     )
 
 

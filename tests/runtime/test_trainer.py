@@ -20,6 +20,7 @@ from chainrule.compiler.errors import (
 )
 from chainrule.compiler.program import Buffer, Program
 from chainrule.compiler.types import TensorType, symbol
+from chainrule.runtime import divergence
 from chainrule.runtime.cache import Cache
 from chainrule.runtime.callbacks import Callback
 from chainrule.runtime.chunks import CHUNK_SECONDS, Pace, Quantity
@@ -237,6 +238,21 @@ def test_weights_that_a_finite_loss_leaves_infinite(build: Build, data: Make, st
     assert f"before batch {steps % 10 + 1}" in text
     assert "the step of w, b overflowed" in text
     assert model.weights() == build().after(data(), steps).weights()
+
+
+@pytest.mark.parametrize(("what", "batch"), [("infinite_from", 6), ("overflow_at", 7)])
+def test_the_copy_of_a_large_model_may_be_of_an_earlier_epoch(
+    build: Build, data: Make, monkeypatch: pytest.MonkeyPatch, what: str, batch: int
+) -> None:
+    monkeypatch.setattr(Rewind, "due", False)
+    monkeypatch.setattr(divergence, "_SMALL", 0)
+    model = build()
+    setattr(model.train, what, 25)
+    text = diverge(model, data(), epochs=4)
+    assert f"in epoch 3, batch {batch} of 10" in text
+    assert "before batch 1 of epoch 1" in text
+    assert model.weights() == build().weights()
+    assert model.arrays["step"] == 0
 
 
 def test_steps_between_which_a_callback_acts_are_not_repeated(

@@ -126,7 +126,7 @@ def _sign(builder: Any, arguments: list[Any], kind: Any) -> Any:
     return builder.select(builder.icmp_signed(">", x, zero), one, below)
 
 
-# Of 0 and -0 either may be the larger one: a step of a maximum takes half as many instructions then.
+# Of 0 and -0 either may be the larger one: that takes half as many instructions.
 ANY_ZERO = ("nsz",)
 
 
