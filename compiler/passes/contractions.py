@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-from ..ir import Node
+from ..ir import Node, is_leaf
 from ..ops import linear, shape
 from ..types import FLOATS, Dim, product
 from .sliding import prepared
@@ -22,9 +23,20 @@ def kind_of(node: Node) -> Kind:
     alone = [letter for letter in over if letter not in left or letter not in right]
     rows = [letter for letter in out if letter not in right]
     columns = [letter for letter in out if letter not in left]
-    if node.dtype in FLOATS and rows and columns and not alone:
+    if node.dtype in FLOATS and not alone and ((rows and columns) or _is_of_data(node, sizes)):
         return "gemm"
     return "loops"
+
+
+def _is_of_data(node: Node, sizes: Mapping[str, Dim]) -> bool:
+    """Whether a matrix that is an input is multiplied by one column, or by one row.
+
+    In loops over rows each row would wait for its sum, and what follows from it would be no vector
+    code. A matrix that is computed is better summed up where it is computed.
+    """
+    sides = zip(node.operands, (node.attr("left"), node.attr("right")), strict=True)
+    matrices = [x for x, letters in sides if len([a for a in letters if a in sizes]) == 2]
+    return len(matrices) == 1 and is_leaf(matrices[0]) and matrices[0].attr("role") == "input"
 
 
 def _thick(node: Node) -> tuple[dict[str, Dim], str, str, str]:
@@ -80,8 +92,8 @@ def _core(node: Node) -> Core | None:
     batch = "".join(letter for letter in out if letter in left and letter in right)
     rows = "".join(letter for letter in out if letter not in right)
     columns = "".join(letter for letter in out if letter not in left)
-    swapped = out == batch + columns + rows
-    if not swapped and out != batch + rows + columns:
+    swapped = out != batch + rows + columns
+    if swapped and out != batch + columns + rows:
         return None
     a, b = node.operands
     for over in dict.fromkeys(_orders(a, left, out) + _orders(b, right, out)):

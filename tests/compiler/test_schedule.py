@@ -99,7 +99,7 @@ def test_softmax_is_one_loop_over_rows() -> None:
 
 def test_loss_and_gradient_share_the_rows() -> None:
     x, w, t = tensor("x", BATCH, 30), tensor("w", 30, role="param"), tensor("t", BATCH)
-    loss = make(reduce.MEAN, (square(linear.matmul(x, w) - t),), axes=(0,))
+    loss = make(reduce.MEAN, (square(linear.matmul(2 * x, w) - t),), axes=(0,))
     grad = backward(loss, [w], const(1, F32))[w]
     planned = scheduled([loss], [(w, w - 0.1 * grad)])
     over_rows = [loop for loop in top_loops(planned) if loop.axis.attr("dim") == BATCH]
@@ -170,8 +170,9 @@ def test_two_axes_of_ten_become_one() -> None:
         ("bmk", "bkn", "bmn", "gemm"),
         ("mbk", "bkn", "bnm", "gemm"),
         ("akcd", "ckde", "ae", "gemm"),
-        ("mk", "k", "m", None),
-        ("k", "kn", "n", None),
+        ("mk", "k", "m", "gemm"),
+        ("k", "kn", "n", "gemm"),
+        ("k", "km", "m", "gemm"),
         ("k", "k", "", None),
         ("m", "n", "mn", None),
         ("m", "m", "m", None),
@@ -184,6 +185,12 @@ def test_matrix_products_are_found(left: str, right: str, out: str, kind: str | 
     planned = scheduled([linear.contract(a, b, left, right, out)])
     found = [kernel.core.kind for kernel in planned.kernels if isinstance(kernel.core, Core)]
     assert found == ([kind] if kind else [])
+
+
+def test_what_is_computed_is_multiplied_by_one_column_where_it_is_computed() -> None:
+    x, w = tensor("x", BATCH, 30), tensor("w", 30)
+    (kernel,) = scheduled([linear.matmul(tanh(x), w)]).kernels
+    assert kernel.core is None
 
 
 def test_integers_are_multiplied_in_loops() -> None:

@@ -13,6 +13,7 @@ from chainrule.runtime.devices.cpu.library import (
     gather_rows,
     isfinite,
     kernel,
+    matmul_tn,
     program,
     view,
 )
@@ -256,11 +257,11 @@ def k1_y(batch, x, w, cond_steps, contract_steps, ratio, y, scratch_1_2, scratch
     y[0] = sum_square / f64(batch)
 
 
-# net.py:20   dy/dw = (… in each step of scan(for d_y in 2 scan(x, w) / batch, contract in …)) x
+# net.py:20   cond_steps_2 = … in each step of scan(for d_y in 2 scan(x, w) / batch, contract in …)
 @kernel
-def k2_dy_dw(
-    batch, ratio, contract_steps, x, cond_steps_2, dy_dw, scratch_1_4, scratch_1_5, scratch_2_2,
-    scratch_3_2, scratch_4, scratch_5, scratch_6, fault,
+def k2_cond_steps_2(
+    batch, ratio, contract_steps, cond_steps_2, scratch_1_4, scratch_1_5, scratch_2_2, scratch_3_2,
+    scratch_4, scratch_5, scratch_6, fault,
 ):
     for turn in range(batch - 1, -1, -1):
         step_of_cond_steps_2(
@@ -268,12 +269,14 @@ def k2_dy_dw(
             scratch_1_4, scratch_1_5, scratch_2_2, scratch_3_2, scratch_4, scratch_5, scratch_6,
             fault,
         )
-    for i in range(3):
-        dy_dw[i] = f64(0.0)
-    for i in range(batch):
-        cond_steps_2_i = cond_steps_2[i]
-        for j in range(3):
-            dy_dw[j] = dy_dw[j] + x[i, j] * cond_steps_2_i
+
+
+# net.py:20   dy/dw = (… in each step of scan(for d_y in 2 scan(x, w) / batch, contract in …)) x
+@kernel
+def k3_dy_dw(batch, x, cond_steps_2, dy_dw):
+    cond_steps_2_view = view(cond_steps_2, (batch, 1))
+    dy_dw_view = view(dy_dw, (3, 1))
+    matmul_tn(x, cond_steps_2_view, dy_dw_view)
 
 
 @program
@@ -286,10 +289,11 @@ def step(
     cond_steps_2 = view(scratch_2, (batch,))
     ratio = view(scratch_3, (batch,))
     k1_y(batch, x, w, cond_steps, contract_steps, ratio, y, scratch_1_2, scratch_1_3, fault)
-    k2_dy_dw(
-        batch, ratio, contract_steps, x, cond_steps_2, dy_dw, scratch_1_4, scratch_1_5, scratch_2_2,
+    k2_cond_steps_2(
+        batch, ratio, contract_steps, cond_steps_2, scratch_1_4, scratch_1_5, scratch_2_2,
         scratch_3_2, scratch_4, scratch_5, scratch_6, fault,
     )
+    k3_dy_dw(batch, x, cond_steps_2, dy_dw)
 
 
 @program
