@@ -15,10 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
 
+from . import winograd
 from .kinds import NOTHING, POINTER, ArrayKind, Kind, TextKind
 from .loops import counted, moved, repeated
 from .parallel import parallel
@@ -37,7 +39,19 @@ from .subscripts import (
     valued,
 )
 from .tiling import planned
-from .values import NONE, Array, Scalar, Text, Value, address, declared, element, room, size_of
+from .values import (
+    NONE,
+    Array,
+    Scalar,
+    Text,
+    Value,
+    address,
+    clear,
+    declared,
+    element,
+    room,
+    size_of,
+)
 
 Offsets = tuple[Number, Number, Number]
 # Parts of a long sum, each with a result of its own, and the bytes that they take in all: a
@@ -63,13 +77,24 @@ def _lower(builder: Any, text: Text, left: Array, right: Array, out: Array) -> V
     every = letters(builder, axes, arrays)
     count = elements(builder, out)
     if any(x.size == 0 for x in every):
-        _clear(builder, address(builder, out), product(builder, count, out.dtype.size))
+        clear(builder, address(builder, out), valued(product(builder, count, out.dtype.size)))
+        return NONE
+    parts = min(PARTS_BYTES // (count * out.dtype.size) if isinstance(count, int) else 0, PARTS)
+    form = winograd.form_of(axes, arrays, processor_of(builder.module))
+    if form is not None and form.of != "w":
+        winograd.write(builder, form, arrays)
+        return NONE
+    if form is not None and parts:
+        _by_parts(builder, arrays, parts, partial(winograd.write_part, form, parts))
         return NONE
     whole = _Writer(builder, axes, arrays)
     plan = whole.plan
-    parts = PARTS_BYTES // (count * out.dtype.size) if isinstance(count, int) else 0
     if plan.again and parts > 1:
-        _by_parts(builder, axes, arrays, min(parts, PARTS))
+
+        def part(inner: Any, own: Sequence[Array], k: Any) -> None:
+            _Writer(inner, axes, own).part(k, parts)
+
+        _by_parts(builder, arrays, parts, part)
     elif plan.again or not whole.apart:
         whole.write()
     else:
@@ -78,8 +103,20 @@ def _lower(builder: Any, text: Text, left: Array, right: Array, out: Array) -> V
     return NONE
 
 
-def _by_parts(builder: Any, axes: Axes, arrays: Sequence[Array], count: int) -> None:
-    """Sums that are too long for one go, in parts that may be taken in any order."""
+def _by_parts(
+    builder: Any,
+    arrays: Sequence[Array],
+    count: int,
+    write: Callable[[Any, Sequence[Array], Any], None],
+) -> None:
+    """Sums that are too long for one go, in parts that may be taken in any order.
+
+    Args:
+        builder: where the code goes.
+        arrays: operands and result.
+        count: how many parts there are.
+        write: writes a part, from a builder, operands and the part's result, and its number.
+    """
     left, right, out = arrays
     size = elements(builder, out)
     assert isinstance(size, int)
@@ -90,7 +127,7 @@ def _by_parts(builder: Any, axes: Axes, arrays: Sequence[Array], count: int) -> 
     def part(inner: Any, k: Any, given: list[Value]) -> None:
         left, right, every = (x for x in given if isinstance(x, Array))
         own = Array(out.dtype, element(inner, every, [k]), every.sizes[1:])
-        _Writer(inner, axes, (left, right, own)).part(k, count)
+        write(inner, (left, right, own), k)
 
     parallel(builder, valued(count), (left, right, parts), part)
     to, lanes = address(builder, out), processor_of(builder.module).vector_bytes // out.dtype.size
@@ -130,12 +167,6 @@ def _part(builder: Any, axes: Sequence[Position], out: Array) -> Number:
 
 # `contract(text, left, right, out)`: the sum of products that the text says, into `out`.
 contract = Intrinsic(4, _result, _lower)
-
-
-def _clear(builder: Any, where: Any, bytes_: Number) -> None:
-    """Zeros at an address."""
-    given = [where, ir.Constant(ir.IntType(8), 0), valued(bytes_), ir.Constant(ir.IntType(1), 0)]
-    builder.call(declared(builder, "llvm.memset.p0.i64", ir.VoidType(), given), given)
 
 
 class _Writer:
@@ -192,7 +223,7 @@ class _Writer:
     def _zeros(self, start: Number, count: Number) -> None:
         """Zeros in a part of the result."""
         bytes_ = product(self.builder, count, self.bytes)
-        _clear(self.builder, self._place(2, start), bytes_)
+        clear(self.builder, self._place(2, start), valued(bytes_))
 
     def _loops(self, loops: Sequence[Letter], at: Offsets) -> None:
         """Loops around tiles."""

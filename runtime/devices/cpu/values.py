@@ -276,6 +276,12 @@ def copy(builder: Any, target: Any, source: Any, size: Any) -> None:
     builder.call(function, given)
 
 
+def clear(builder: Any, target: Any, size: Any) -> None:
+    """Zeros in so many bytes."""
+    given = [target, ir.Constant(ir.IntType(8), 0), size, ir.Constant(BOOL.llvm, 0)]
+    builder.call(declared(builder, "llvm.memset.p0.i64", ir.VoidType(), given), given)
+
+
 def declared(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
     """A function from elsewhere, declared on first use."""
     known = builder.module.globals.get(name)
