@@ -35,7 +35,7 @@ def normalized() -> list[Any]:
     """Rows that are long enough for kernels of their own behind a convolution."""
     return [
         *(cr.Input((12, 12, 3)), cr.Conv2D(16, 3, padding="same"), cr.BatchNormalization()),
-        *(cr.Activation("relu"), cr.Conv2D(8, 3, padding="same"), cr.BatchNormalization()),
+        *(cr.Activation("relu"), cr.Conv2D(16, 3, padding="same"), cr.BatchNormalization()),
         *(cr.GlobalAveragePooling2D(), cr.Dense(5)),
     ]
 
