@@ -15,6 +15,36 @@ from .devices.base import Array, Executable
 from .values import all_finite, plain
 
 
+class Table:
+    """An array of which a step changes the rows that inputs name, so that no others are looked at.
+
+    Args:
+        array: the table.
+        inputs: where in a batch the inputs stand.
+    """
+
+    def __init__(self, array: Array, inputs: Sequence[int]) -> None:
+        """Nothing is kept yet."""
+        self._array, self._inputs = array, tuple(inputs)
+        self._rows = self._kept = np.empty(0, np.intp)
+
+    def keep(self, batch: Sequence[Array]) -> None:
+        """Remember the rows that a batch names, and the first: it stands for rows that are not."""
+        named = [np.zeros(1, np.intp)]
+        for place in self._inputs:
+            named.append(batch[place].ravel().clip(0, len(self._array) - 1).astype(np.intp))
+        self._rows = np.concatenate(named)
+        self._kept = self._array[self._rows]
+
+    def back(self) -> None:
+        """The rows as they were."""
+        self._array[self._rows] = self._kept
+
+    def finite(self) -> bool:
+        """Whether the rows are finite."""
+        return all_finite(self._array[self._rows])
+
+
 class Steps:
     """Steps on batches that are like each other, each of which is taken back if it goes wrong.
 
@@ -24,6 +54,7 @@ class Steps:
         quantities: what the program reports.
         params: names of those arrays that must stay finite.
         slots: what users give for a batch, inputs first.
+        tables: for arrays of which a step changes a few rows, the inputs that name them.
     """
 
     def __init__(
@@ -33,6 +64,7 @@ class Steps:
         quantities: Sequence[Quantity],
         params: Collection[str],
         slots: Sequence[Slot],
+        tables: Mapping[str, Sequence[str]],
     ) -> None:
         """Make room for what a step changes."""
         given = program.given
@@ -43,9 +75,18 @@ class Steps:
         self._classes = slots[-1].classes
         self._program, self._quantities = program, tuple(quantities)
         self._own = tuple(arrays[x.name] for x in given if x.role != "input")
-        self._params = [arrays[name] for name in params]
-        changed = [arrays[x.name] for x in given if x.role in ("param", "state")]
-        self._copies = [(array, np.empty_like(array)) for array in changed]
+        changed = [x.name for x in given if x.role in ("param", "state")]
+        self._copies = [
+            (arrays[name], np.empty_like(arrays[name])) for name in changed if name not in tables
+        ]
+        self._params = [arrays[name] for name in params if name not in tables]
+        by_name = {
+            name: Table(arrays[name], [self._inputs.index(x) for x in tables[name]])
+            for name in changed
+            if name in tables
+        }
+        self._tables = list(by_name.values())
+        self._trained = [table for name, table in by_name.items() if name in params]
         self._numbers = [i for i, x in enumerate(program.outputs) if not x.type.shape]
 
     def again(self, x: object, y: object) -> dict[str, float] | None:
@@ -58,6 +99,8 @@ class Steps:
         if not self._is_pair or not isinstance(x, np.ndarray) or not isinstance(y, np.ndarray):
             return None
         if not all_finite(x) or not plain(y, self._classes):
+            return None
+        if self._tables and x.dtype.kind not in "iu":
             return None
         return self._taken((x, y), self._program.again)
 
@@ -78,12 +121,14 @@ class Steps:
     ) -> dict[str, float] | None:
         for array, copy in self._copies:
             copy[...] = array
+        for table in self._tables:
+            table.keep(batch)
         try:
             outputs = call(batch, self._own)
             if outputs is None:
                 return None
             values = [outputs[place].item() for place in self._numbers]
-            if math.isfinite(values[0]) and all(map(all_finite, self._params)):
+            if math.isfinite(values[0]) and self._finite():
                 rows = len(batch[0])
                 return {
                     quantity.name: quantity.value(rows * value, rows)
@@ -97,6 +142,11 @@ class Steps:
         self._back()
         return None
 
+    def _finite(self) -> bool:
+        return all(map(all_finite, self._params)) and all(x.finite() for x in self._trained)
+
     def _back(self) -> None:
         for array, copy in self._copies:
             array[...] = copy
+        for table in self._tables:
+            table.back()

@@ -229,14 +229,15 @@ class Trainer:
             run.check()
             return run.logs()
 
-    def steps(self, slots: Sequence[Slot]) -> Steps:
+    def steps(self, slots: Sequence[Slot], tables: Mapping[str, Sequence[str]]) -> Steps:
         """For single steps on batches that are like each other.
 
         Args:
             slots: what users give for a batch, inputs first.
+            tables: for arrays of which a step changes a few rows, the inputs that name them.
         """
         program = _needed(self._train, "train")
-        return Steps(program, self.arrays, self._quantities, self._params, slots)
+        return Steps(program, self.arrays, self._quantities, self._params, slots, tables)
 
     def _run(
         self,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.compiler.errors import IndexOutOfRange, UsageError
+from chainrule.compiler.errors import DivergenceError, IndexOutOfRange, UsageError
 from chainrule.compiler.ops.rows import REPLACE_ROWS
 
 Array = np.ndarray[Any, Any]
@@ -332,3 +332,45 @@ def test_its_gradient_is_explained() -> None:
     assert "dL_dE1[k] = dL_dE1[k] + " in told
     assert "local_array" not in told
     assert "E1[x] ← " in model.source(target="numpy")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_single_step_looks_at_the_rows_that_the_batch_names(target: str) -> None:
+    """Others may hold whatever they do; those of a step that goes wrong are as before."""
+    model = bags(cr.Adam(0.01), target, labels=1000, sparse=True)
+    model.train_on_batch(X, T)
+    steps = model._steps
+    assert steps is not None
+    assert max(array.size for array, _ in steps._copies) < 1000
+    model._arrays["E1"][999] = np.nan
+    before = {name: np.array(array) for name, array in model._arrays.items()}
+    model.train_on_batch(X, T)
+    assert not np.array_equal(model._arrays["E1"][X[0, 0]], before["E1"][X[0, 0]])
+    model._arrays["E1"][999] = 0
+    before = {name: np.array(array) for name, array in model._arrays.items()}
+    wrong = X.copy()
+    wrong[-1, -1] = 1000
+    with pytest.raises(IndexOutOfRange):
+        model.train_on_batch(wrong, T)
+    model.settings["learning_rate"] = before["learning_rate"][...] = np.inf
+    with pytest.raises(DivergenceError):
+        model.train_on_batch(X, T)
+    for name, array in model._arrays.items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_two_inputs_name_rows_of_one_table() -> None:
+    table = cr.EmbeddingBag(LABELS, WIDTH, sparse=True)
+    a, b = (cr.Input((LENGTH,), dtype="int32", name=name) for name in "ab")
+    model = cr.Model([a, b], cr.Dense(2)(table(a) + table(b)), seed=5)
+    model.compile(loss=LOSS, optimizer=cr.SGD(0.1, momentum=0.9))
+    assert model._compiled is not None
+    assert {tuple(inputs) for inputs in model._compiled.tables.values()} == {("a", "b")}
+    other = (X + LABELS // 2).astype(np.int32)
+    before = np.array(
+        model.parameters["E3"] if "E3" in model.parameters else model.get_weights()[0]
+    )
+    model.train_on_batch([X, other], T)
+    after = model.get_weights()[0]
+    for rows in (X, other):
+        assert (after[np.unique(rows)] != before[np.unique(rows)]).any(axis=1).all()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chainrule.compiler.ir import Graph, Node
+from chainrule.compiler.ir import Graph, Node, is_leaf
+from chainrule.compiler.ops.rows import written
 from chainrule.frontend.training import Reported, Target, Training
 
 
@@ -50,6 +51,24 @@ class Compiled:
         """The states that belong to layers: evaluation reads them too."""
         return [name_of(x) for x in self.evaluate.state]
 
+    @property
+    def tables(self) -> dict[str, list[str]]:
+        """What a step changes by rows, and the inputs whose numbers are those of the rows."""
+        found: dict[str, list[str]] = {}
+        for old, new in self.train.updates:
+            _, indices = written(new)
+            inputs = [_source(index) for index in indices]
+            if inputs and all(_is(x, "input", x.dtype) for x in inputs):
+                found[name_of(old)] = [name_of(x) for x in inputs]
+        return found
+
+
+def _source(index: Node) -> Node:
+    """What has the same numbers in another shape or dtype."""
+    while index.op.name in ("reshape", "cast"):
+        (index,) = index.operands
+    return index
+
 
 def name_of(leaf: Node) -> str:
     """What an input, a parameter or a state is called."""
@@ -58,4 +77,4 @@ def name_of(leaf: Node) -> str:
 
 
 def _is(leaf: Node, role: str, dtype: str) -> bool:
-    return bool(leaf.attr("role") == role and leaf.dtype == dtype)
+    return is_leaf(leaf) and bool(leaf.attr("role") == role and leaf.dtype == dtype)

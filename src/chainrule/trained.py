@@ -461,7 +461,7 @@ class Trained(Readable):
         data = convert_all(("x", x, inputs), ("y", y, targets))
         trainer = self._trainer("train")
         if self._steps is None:
-            self._steps = trainer.steps([*inputs, *targets])
+            self._steps = trainer.steps([*inputs, *targets], self._needed().tables)
         logs = self._steps.take(data)
         # What went wrong, if anything did, the trainer finds out.
         return trainer.train_on_batch(data) if logs is None else logs
