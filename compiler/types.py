@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 FLOATS = ("float32", "float64")
@@ -99,6 +100,8 @@ def _dim(terms: Mapping[Monomial, int]) -> Dim:
 
 def add(a: Dim, b: Dim) -> Dim:
     """The size `a + b`."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a + b
     total = _terms(a)
     for atoms, factor in _terms(b).items():
         total[atoms] = total.get(atoms, 0) + factor
@@ -107,6 +110,8 @@ def add(a: Dim, b: Dim) -> Dim:
 
 def mul(a: Dim, b: Dim) -> Dim:
     """The size `a * b`."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a * b
     total: dict[Monomial, int] = {}
     for left, p in _terms(a).items():
         for right, q in _terms(b).items():
@@ -154,6 +159,7 @@ def divide(a: Dim, b: Dim) -> Dim | None:
     return _dim(quotient)
 
 
+@lru_cache(1024)
 def product(dims: Shape) -> Dim:
     """The number of elements of a shape."""
     total: Dim = 1

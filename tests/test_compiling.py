@@ -1,5 +1,7 @@
 """When a model's programs are compiled, and what is said of it."""
 
+import gc
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 import chainrule as cr
 from chainrule import _build
 from chainrule.compiler.errors import DataError, UsageError
+from chainrule.runtime.devices.cpu import pool
 
 X = np.ones((4, 3), np.float32)
 Y = np.ones((4, 1), np.float32)
@@ -69,3 +72,32 @@ def test_ctrl_c_while_compiling_leaves_an_empty_history(monkeypatch: pytest.Monk
         model.fit(X, Y, verbose=0)
     assert isinstance(model.history, cr.History)
     assert (model.history.epoch, model.history.history) == ([], {})
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_garbage_is_collected_after_compiling_as_before(enabled: bool) -> None:
+    seen: list[bool] = []
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with _build._uncollected():
+            seen.append(gc.isenabled())
+        seen.append(gc.isenabled())
+        with pytest.raises(ZeroDivisionError), _build._uncollected():
+            seen.append(bool(1 // 0))
+        seen.append(gc.isenabled())
+    finally:
+        gc.enable()
+    assert seen == [False, enabled, enabled]
+
+
+def test_what_threads_run_is_compiled_with_the_first_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setenv("CHAINRULE_CACHE_DIR", str(tmp_path))
+    x = cr.Input((), dtype="float64")
+    cr.Model(x, x * 1_934.0).predict(np.ones(2))
+    assert len(list(tmp_path.glob("*.o"))) == 2
+    # Another process that finds both needs no compiler.
+    monkeypatch.setattr("chainrule.runtime.devices.cpu.objects.compile_text", None)
+    assert pool._load().entries.keys() == {"chainrule_run", "chainrule_work"}

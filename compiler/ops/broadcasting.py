@@ -14,6 +14,8 @@ from ..types import Dim, Shape
 
 def broadcast_dims(name: str, shapes: tuple[Shape, ...]) -> Shape:
     """The shape that several shapes broadcast to: sizes equal, or 1, aligned at the right."""
+    if all(shape == shapes[0] for shape in shapes):
+        return shapes[0] if shapes else ()
     rank = max(map(len, shapes), default=0)
     result: list[Dim] = []
     for axis in range(-rank, 0):

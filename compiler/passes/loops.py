@@ -169,14 +169,18 @@ def inner(node: Node) -> tuple[Node, ...]:
 
 def depth(node: Node, known: dict[Node, int]) -> int:
     """How many loops must be around a scalar node."""
-    if node in known:
-        return known[node]
-    for x in scalars([node]):
-        if x not in known:
-            below = max((known[y] for y in inner(x)), default=0)
-            if x.op is AXIS:
-                below = max(below, x.attr("depth") + 1)
-            known[x] = 1 if x.op is TURN else below  # panels are a loop as well
+    stack = [] if node in known else [node]
+    while stack:
+        x = stack[-1]
+        unknown = [y for y in inner(x) if y not in known]
+        if unknown:
+            stack += unknown
+            continue
+        below = max((known[y] for y in inner(x)), default=0)
+        if x.op is AXIS:
+            below = max(below, x.attr("depth") + 1)
+        known[x] = 1 if x.op is TURN else below  # panels are a loop as well
+        stack.pop()
     return known[node]
 
 

@@ -311,8 +311,11 @@ class _Module:
     def _kernels(self, functions: Mapping[Nest, _Function]) -> tuple[list[Kernel], list[str]]:
         """A kernel and a call for each nest."""
         kernels, calls = [], []
+        counted: dict[str, Work] = {}  # nests that are alike do the same
         for nest in self.schedule.kernels:
             function = functions[nest]
+            if function.name not in counted:
+                counted[function.name] = self._work(nest)
             reads, writes = self._traffic(nest)
             kernel = Kernel(
                 function.name,
@@ -321,7 +324,7 @@ class _Module:
                 tuple(self.arrays[x] for x in writes),
                 "\n".join(located(self.formulas[nest])),
                 nest.where,
-                self._work(nest),
+                counted[function.name],
                 tuple(self.arrays[x] for x in nest.own),
             )
             kernels.append(kernel)

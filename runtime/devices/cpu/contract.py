@@ -52,6 +52,7 @@ from .values import (
     room,
     size_of,
 )
+from .vectors import zeros
 
 Offsets = tuple[Number, Number, Number]
 # Parts of a long sum, each with a result of its own, and the bytes that they take in all: a
@@ -376,7 +377,7 @@ class _Writer:
     ) -> list[Any]:
         """The sums of a tile, rows by columns."""
         kinds = [ir.VectorType(self.real, width) for _ in rows for width in widths]
-        sums = [ir.Constant(kind, [0.0] * kind.count) for kind in kinds]
+        sums = list(map(zeros, kinds))
         left, right = self._place(0, at[0]), self._place(1, at[1])
         return self._nest(loops, left, right, sums, widths, rows)
 

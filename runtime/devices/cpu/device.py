@@ -21,7 +21,7 @@ from .epochs import EpochArguments
 from .key import object_key
 from .loader import NativeLibrary
 from .openblas import one_thread
-from .pool import team
+from .pool import prepare, team
 from .pool_code import TEAM
 
 KEPT = 4  # bindings of different sizes that are kept
@@ -201,5 +201,6 @@ def load_native(program: Program, cache: Cache) -> NativeLibrary:
 
         stored = compile_program(program, cache)
         cache.store_object(key, *stored)
+        prepare(cache)
     entries = ("step",) if program.batch is None else ("step", "epoch")
     return NativeLibrary(stored[0], entries, stored[1], (TEAM,))

@@ -80,14 +80,16 @@ def translate_with_clock(program: Program, file: str) -> tuple[str, list[tuple[s
     return str(translation.module), translation.clock.sites
 
 
-def compile_text(text: str, processor: Processor | None = None) -> tuple[bytes, tuple[str, ...]]:
-    """Object code from LLVM's text, optimized."""
+def compile_text(
+    text: str, processor: Processor | None = None, level: int = 2
+) -> tuple[bytes, tuple[str, ...]]:
+    """Object code from LLVM's text, optimized; at level 0 functions are inlined that must be."""
     machine = (processor or host()).machine
     module = llvm.parse_assembly(text)
     try:
         module.triple = machine.triple
         module.data_layout = str(machine.target_data)
-        optimize(machine, module)
+        optimize(machine, module, level)
         imports = sorted(
             function.name
             for function in module.functions
@@ -98,12 +100,12 @@ def compile_text(text: str, processor: Processor | None = None) -> tuple[bytes, 
         module.close()
 
 
-def optimize(machine: Any, module: Any) -> None:
+def optimize(machine: Any, module: Any, level: int = 2) -> None:
     """LLVM's whole pipeline, once. Level 3 takes longer, and what it makes is no faster.
 
     No loops are unrolled but those whose code says so (`rolled.py`).
     """
-    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options = llvm.create_pipeline_tuning_options(speed_level=level)
     options.loop_vectorization = True
     options.slp_vectorization = True
     options.loop_unrolling = False

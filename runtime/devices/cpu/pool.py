@@ -174,17 +174,36 @@ def _functions() -> dict[int, int] | None:
     return {word: address.value or 0 for word, address in found.items()}
 
 
-def _load() -> NativeLibrary:
+def prepare(cache: Cache) -> None:
+    """Keep the native code of the team in the cache, unless it is there.
+
+    Who compiles a program does this too: a process that finds its programs in the cache then needs
+    no compiler when it wants help, which would stay in its memory.
+    """
+    if (os.cpu_count() or 1) > 1 and not cache.has_object(text_key(_text())):
+        _object(cache)
+
+
+def _text() -> str:
+    return code(platform.machine().lower())
+
+
+def _object(cache: Cache) -> tuple[bytes, tuple[str, ...]]:
     """The native code of the team, from the cache or compiled now."""
-    text, cache = code(platform.machine().lower()), Cache.open()
-    key = text_key(text)
+    key = text_key(_text())
     stored = cache.load_object(key)
     if stored is None:
         from .objects import compile_text
 
-        stored = compile_text(text)
+        # It is written as it is to run: to optimize it takes longer than all else.
+        stored = compile_text(_text(), level=0)
         cache.store_object(key, *stored)
-    return NativeLibrary(stored[0], ("chainrule_run", "chainrule_work"), stored[1])
+    return stored
+
+
+def _load() -> NativeLibrary:
+    object_code, imports = _object(Cache.open())
+    return NativeLibrary(object_code, ("chainrule_run", "chainrule_work"), imports)
 
 
 # A child of a fork has none of its parent's threads: they end before it, and start again when they

@@ -119,10 +119,12 @@ def stays_rolled(node: ast.For, iterations: int, around: str | None) -> bool:
 
     Without one around, it is None.
     """
+    if iterations not in SHORT and iterations not in FOLDED:
+        return False
     parts = [part for statement in node.body for part in ast.walk(statement)]
     if any(isinstance(part, ast.For | ast.While | ast.If) for part in parts):
         return False
-    if iterations not in SHORT and not (iterations in FOLDED and any(map(_folds, parts))):
+    if iterations in FOLDED and not any(map(_folds, parts)):
         return False
     return around is None or not any(_adds_in_place(part, around) for part in parts)
 

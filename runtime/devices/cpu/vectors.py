@@ -20,7 +20,7 @@ def vector_type(dtype: Number, lanes: int) -> Any:
 
 def zeros(kind: Any) -> Any:
     """A vector of zeros."""
-    return ir.Constant(kind, [0.0] * kind.count)
+    return ir.Constant(kind, None)
 
 
 def shuffled(builder: Any, first: Any, second: Any, lanes: Sequence[int]) -> Any:
