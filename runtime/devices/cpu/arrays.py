@@ -10,6 +10,7 @@ from llvmlite import ir
 
 from .kinds import INT64, INT64_TYPE, NOTHING, ArrayKind, Kind, TupleKind
 from .parallel import BYTE, ZERO, counted, parallel
+from .prefetch import bring_near
 from .routines import Intrinsic, kernel
 from .values import NONE, Array, Scalar, Tuple, Value, address, cast, copy, element, plus, times
 
@@ -64,7 +65,7 @@ def _gather(builder: Any, source: Array, order: Array, start: Scalar, target: Ar
             blocks = builder.sdiv(whole, ir.Constant(INT64_TYPE, BLOCK))
             parallel(builder, blocks, captured, _copy_block)
         with alone:
-            _copy_rows(builder, captured, ZERO, rows.value)
+            _copy_rows(builder, captured, ZERO, rows.value, ahead=True)
     return NONE
 
 
@@ -79,8 +80,14 @@ def _copy_block(builder: Any, number: Any, captured: Sequence[Value]) -> None:
     _copy_rows(builder, captured, first, last)
 
 
-def _copy_rows(builder: Any, captured: Sequence[Any], first: Any, last: Any) -> None:
-    """Copy the rows from `first` to `last` - 1 of the target."""
+def _copy_rows(
+    builder: Any, captured: Sequence[Any], first: Any, last: Any, ahead: bool = False
+) -> None:
+    """Copy the rows from `first` to `last` - 1 of the target.
+
+    With `ahead`, those that come next in the order are asked for: they are near when it is their
+    turn, at the end of what is done with these.
+    """
     source, order, start, target, size = captured
     places, to, origin = (address(builder, array) for array in (order, target, source))
     with counted(builder, first, last) as row:
@@ -93,6 +100,14 @@ def _copy_rows(builder: Any, captured: Sequence[Any], first: Any, last: Any) -> 
             for data, number in ((to, row), (origin, place))
         )
         copy(builder, here, there, size.value)
+        if ahead and size.constant is not None:
+            later = builder.add(builder.add(start.value, row), target.sizes[0].value)
+            end = builder.sub(order.sizes[0].value, ir.Constant(INT64_TYPE, 1))
+            later = builder.select(builder.icmp_signed("<", later, end), later, end)
+            place = builder.load(element(builder, order, [later]), typ=INT64_TYPE)
+            place = times(builder, place, size.value)
+            there = builder.gep(origin, [place], inbounds=True, source_etype=BYTE)
+            bring_near(builder, there, size.constant)
 
 
 # `gather_rows(source, order, start, target)`: `target[i] = source[order[start + i]]` for every row

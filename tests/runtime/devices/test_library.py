@@ -12,6 +12,7 @@ from chainrule.compiler.errors import Fault, IndexOutOfRange
 from chainrule.compiler.program import Buffer
 from chainrule.compiler.types import add, symbol
 from chainrule.runtime.devices.base import Executable
+from chainrule.runtime.devices.cpu.objects import translate
 
 MakeBuffer = Callable[..., Buffer]
 MakeExecutable = Callable[..., Executable]
@@ -147,6 +148,25 @@ def test_rows_are_gathered(dtype: str, buffer: MakeBuffer, piece: MakeExecutable
     x = np.random.default_rng(4).integers(0, 2, (9, 3, 2)).astype(dtype)
     order = np.array([8, 8, 3, 0, 8, 1, 2])
     assert np.array_equal(function.call(x, order)[0], x[order[2:6]])
+
+
+@pytest.mark.parametrize(("columns", "asked"), [(4, False), (16, True), (30, True)])
+def test_the_rows_of_the_next_batch_are_asked_for(
+    columns: int, asked: bool, buffer: MakeBuffer, piece: MakeExecutable
+) -> None:
+    """Those of less than a line are few lines together, and come by themselves."""
+    function = piece(
+        "cpu",
+        "gather_rows(x, order, 4, out)",
+        buffer("x", "input", N, columns),
+        buffer("order", "input", symbol("m"), dtype="int64"),
+        buffer("out", "output", 4, columns),
+        sizes=("n", "m"),
+    )
+    x = np.random.default_rng(4).normal(size=(9, columns))
+    order = np.array([8, 8, 3, 0, 8, 1, 2, 5])
+    assert np.array_equal(function.call(x, order)[0], x[order[4:]])
+    assert ("llvm.prefetch" in translate(function.program, "file.py")) == asked
 
 
 def test_an_index_out_of_range_is_reported_and_read_nowhere(
