@@ -2,16 +2,19 @@
 
 Nothing is assumed of the machine, or of what else runs on it. Now and then the same number of steps
 is run with the threads that are used, and with twice or half as many, one after the other; what
-takes less time stays. A program whose steps are short has one thread and is not compared.
+takes less time stays. Each side has several turns, of which the median counts: in one of them the
+system may have given a core to somebody else. A program whose steps are short has one thread and
+is not compared.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 SHORT = 50e-6  # seconds of a step below which no thread could help
-TRIAL = 10e-3  # seconds that each side of a comparison takes; and the first ones, which say little
+TRIAL = 15e-3  # seconds that each side of a comparison takes; and the first ones, which say little
+TURNS = 3  # of each side, at least
 SOON, LATE = 1.0, 30.0  # seconds from one comparison to the next, while things change and if not
 GAIN = 0.95  # more threads are taken if they need so much of the time, or less
 SLOWER = 1.2  # times the time of the last comparison: something is not as it was
@@ -43,7 +46,7 @@ class Choice:
     _base: float = 0.0  # seconds of a step with `threads`, when they were last compared
     _steps: int = 0  # of each side
     _done: int = 0
-    _seconds: float = 0.0
+    _turns: list[float] = field(default_factory=list)  # seconds of a step in each
     _calls: int = 0
     _ran: float = 0.0  # seconds, but for those of comparisons
     _pause: float = SOON
@@ -59,11 +62,16 @@ class Choice:
             case _Phase.STEADY:
                 return self.threads, steps
             case _Phase.BASE:
-                return self.threads, min(steps, self._steps - self._done)
+                return self.threads, min(steps, self._turn)
             case _Phase.WARM:
                 return self._rival, 1
             case _Phase.RIVAL:
-                return self._rival, min(steps, self._steps - self._done)
+                return self._rival, min(steps, self._turn)
+
+    @property
+    def _turn(self) -> int:
+        """The steps of a side's next turn."""
+        return min(-(-self._steps // TURNS), self._steps - self._done)
 
     def took(self, steps: int, seconds: float, shared: bool) -> None:
         """Learn from what `next` said to do.
@@ -83,10 +91,10 @@ class Choice:
             self._enter(_Phase.RIVAL)
             return
         self._done += steps
-        self._seconds += seconds
+        self._turns.append(seconds / steps)
         if self._done < self._steps:
             return
-        each = self._seconds / self._done
+        each = sorted(self._turns)[len(self._turns) // 2]
         if self._phase is _Phase.BASE:
             self._base = each
             self._enter(_Phase.WARM)
@@ -99,7 +107,7 @@ class Choice:
         self._since = 0.0
 
     def _enter(self, phase: _Phase) -> None:
-        self._phase, self._done, self._seconds = phase, 0, 0.0
+        self._phase, self._done, self._turns = phase, 0, []
 
     def _consider(self, each: float) -> None:
         """Begin a comparison if it is time, for a program whose steps take so long."""
@@ -113,7 +121,7 @@ class Choice:
         less = max(self.threads // 2, 1)
         up = self.threads == 1 or (more > self.threads and self._rival <= self.threads)
         self._rival = less if slower or not up else more
-        self._steps = max(1, round(TRIAL / each))
+        self._steps = max(TURNS, round(TRIAL / each))
         self._enter(_Phase.BASE)
 
     def _decide(self, each: float, shared: bool) -> None:

@@ -55,7 +55,7 @@ def test_threads_that_find_nothing_to_share_are_asked_rarely() -> None:
         threads, steps = choice.next(1)
         asked += threads == 2
         choice.took(steps, 1e-3, False)
-    assert 0 < asked <= 15  # one comparison
+    assert 0 < asked <= 20  # one comparison
 
 
 def test_a_busy_neighbor_is_noticed_and_costs_little() -> None:
@@ -71,6 +71,20 @@ def test_a_busy_neighbor_is_noticed_and_costs_little() -> None:
     assert choice.threads == 1
     assert simulate(choice, busy, 20.0) > 0.95 / busy(1)
     simulate(choice, free, 40.0)
+    assert choice.threads == 2
+
+
+@pytest.mark.parametrize("late", [0, 1, 2])
+def test_one_turn_that_the_system_disturbs_does_not_decide(late: int) -> None:
+    """With two threads each third turn takes five times as long: the median does not."""
+    choice, turn = Choice(2), 0
+    for _ in range(100):
+        threads, steps = choice.next(50)
+        turn += threads == 2
+        each = 2e-3 if threads == 1 else 1e-3 * (5 if turn % 3 == late else 1)
+        choice.took(steps, steps * each, threads == 2)
+        if choice.threads == 2:
+            break
     assert choice.threads == 2
 
 
