@@ -47,3 +47,13 @@ def test_a_pickle_is_refused_in_three_lines() -> None:
         pickle.dumps(model)
     assert "model.save(path)" in str(error.value)
     assert len(str(error.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize("make", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_sweep_is_not_copied(make: Callable[[object], object]) -> None:
+    model = cr.Sequential([cr.Input((4,)), cr.Dense(1)])
+    model.compile("mse", "sgd")
+    sweep = cr.Sweep(model, learning_rate=[0.1, 0.2])
+    with pytest.raises(UsageError, match=r"test_copies\.py:\d+: a sweep cannot be") as error:
+        make(sweep)
+    assert len(str(error.value).splitlines()) == 3

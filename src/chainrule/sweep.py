@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -138,6 +138,14 @@ class Sweep:
     def __repr__(self) -> str:
         swept = ", ".join(("seeds", *self.settings))
         return f"<Sweep of {len(self)} networks with {swept}: {self.models[0]!r}>"
+
+    def __reduce__(self) -> NoReturn:
+        """It has threads and programs of its own: a copy would be neither."""
+        raise UsageError(
+            "a sweep cannot be pickled or copied",
+            f"it holds {len(self)} models, which are kept in files",
+            "sweep.models[i].save(path) writes one; cr.Sweep(model, ...) makes another sweep",
+        )
 
     # -- training -------------------------------------------------------------------------------
 
