@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import UsageError
-from ..ir import OPS, Graph, Node, Op, transform
+from ..ir import OPS, Graph, Node, Op, located, transform
 from ..trace import Trace
 
 
@@ -25,7 +25,8 @@ class Lower:
         """The node, whose operands are lowered, in the target's own ops."""
         if self.spells(node.op):
             return node
-        simpler = node.op.expand(node)
+        with located(node.where):
+            simpler = node.op.expand(node)
         if simpler is None:
             raise UsageError(
                 f"no spelling for {node.op.name}",

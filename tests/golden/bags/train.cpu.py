@@ -1,6 +1,6 @@
 """train. Target cpu.
 
-            e1 = sum_axis1 E1[x] / 6
+net.py:7    e1 = sum_axis1 E1[x] / 6
 net.py:8    y = e1 W2 + b2
 net.py:10   L = -sum((y - max_axis1 y - log(sum_axis1 exp(y - max_axis1 y)))[t]) / batch
 
@@ -52,7 +52,7 @@ def k2_adam_step(adam_step):
     adam_step[0] = adam_step[0] + 1
 
 
-# e1 = sum_axis1 E1[x] / 6
+# net.py:7   e1 = sum_axis1 E1[x] / 6
 @kernel
 def k3_e1(batch, x, E1, total, e1, fault):
     for i in range(batch):

@@ -3,7 +3,7 @@
 net.py:9    z1 = x W1 + b1
 net.py:5    h1 = z1 * sigmoid(z1)
 net.py:10   y = h1 W2 + b2
-            L = sum(max(y, 0) + log1p(exp(-|y|)) - t * y) / batch
+net.py:12   L = sum(max(y, 0) + log1p(exp(-|y|)) - t * y) / batch
 
 The turns of a prange, a panel of rows or a row each, go in any order. What is added up over
 all rows is added up in each panel, in arrays called _parts, and then over the panels.
@@ -40,7 +40,7 @@ from chainrule.runtime.devices.cpu.library import (
 # net.py:9    dL/db1 = sum_batch dL/dz1
 # net.py:10   dL/dW2 = h1ᵀ dL/dy
 # net.py:10   dL/db2 = sum_batch dL/dy
-#             L = sum(max(y, 0) + log1p(exp(-|y|)) - t * y) / batch
+# net.py:12   L = sum(max(y, 0) + log1p(exp(-|y|)) - t * y) / batch
 # net.py:12   sgd_v_b2 <- momentum * sgd_v_b2 - learning_rate * dL/db2
 # net.py:12   b2 <- b2 + sgd_v_b2
 # net.py:12   sgd_v_W2 <- momentum * sgd_v_W2 - learning_rate * dL/dW2

@@ -1,10 +1,10 @@
 """train. Target cpu.
 
 net.py:7    z1 = x W1 + b1
-            h1 = max(z1, 0)
+net.py:7    h1 = max(z1, 0)
 net.py:8    y = h1 W2 + b2
 net.py:10   L = -sum((y - max_axis1 y - log(sum_axis1 exp(y - max_axis1 y)))[t]) / batch
-            accuracy = sum([argmax(y) == t]) / batch
+net.py:10   accuracy = sum([argmax(y) == t]) / batch
 
 The turns of a prange, a panel of rows or a row each, go in any order. What is added up over
 all rows is added up in each panel, in arrays called _parts, and then over the panels.
@@ -54,7 +54,7 @@ def k2_adam_step(adam_step):
 
 
 # net.py:7   z1 = x W1 + b1
-#            h1 = max(z1, 0)
+# net.py:7   h1 = max(z1, 0)
 @kernel
 def k3_h1(batch, x, W1, x_W1, b1, h1):
     for first in prange(0, batch, 32):
@@ -68,7 +68,7 @@ def k3_h1(batch, x, W1, x_W1, b1, h1):
 # net.py:8    y = h1 W2 + b2
 # net.py:10   dL/dy = (exp(y - max_axis1 y) / (sum_axis1 exp(y - max_axis1 y)) - onehot(t)) / batch
 # net.py:8    dL/db2 = sum_batch dL/dy
-#             accuracy = sum([argmax(y) == t]) / batch
+# net.py:10   accuracy = sum([argmax(y) == t]) / batch
 # net.py:10   L = -sum((y - max_axis1 y - log(sum_axis1 exp(y - max_axis1 y)))[t]) / batch
 # net.py:10   adam_m_b2 <- adam_m_b2 + (1 - beta_1) * (dL/db2 - adam_m_b2)
 # net.py:10   adam_v_b2 <- adam_v_b2 + (1 - beta_2) * ((dL/db2)² - adam_v_b2)

@@ -1,6 +1,7 @@
 """train, for NumPy: a statement a node.
 
 net.py:7    z1 = x W1 + b1                      Dense(8, activation="relu")
+net.py:7    h1 = max(z1, 0)                     Dense(8, activation="relu")
 net.py:8    y = h1 W2 + b2                      Dense(3)
 net.py:10   L = -mean(log_softmax(y)[t])
 net.py:10   accuracy = mean([argmax(y) == t])

@@ -1,6 +1,6 @@
 """rooted. Target cpu.
 
-            y = sum(scan(x, w)²) / batch
+net.py:20   y = sum(scan(x, w)²) / batch
 net.py:20   dy/dw = (… in each step of scan(for d_y in 2 scan(x, w) / batch, contract in …)) x
 """
 
@@ -241,7 +241,7 @@ def step_of_cond_steps_2(
     )
 
 
-# y = sum(scan(x, w)²) / batch
+# net.py:20   y = sum(scan(x, w)²) / batch
 @kernel
 def k1_y(batch, x, w, cond_steps, contract_steps, ratio, y, scratch_1_2, scratch_1_3, fault):
     for turn in range(batch):

@@ -1,6 +1,6 @@
 """curvature. Target cpu.
 
-           y = sum(max(x w, 0) + log1p(exp(-|x w|))) / batch
+net.py:8   y = sum(max(x w, 0) + log1p(exp(-|x w|))) / batch
 net.py:8   dy/dw = (sigmoid(x w) / batch) x
 net.py:8   gradient_w = (sigmoid(x w) * sigmoid(-x w) * (x v) / batch) x
 
@@ -29,7 +29,7 @@ from chainrule.runtime.devices.cpu.library import (
 )
 
 
-# y = sum(max(x w, 0) + log1p(exp(-|x w|))) / batch
+# net.py:8   y = sum(max(x w, 0) + log1p(exp(-|x w|))) / batch
 @kernel
 def k1_y(batch, x, w, x_w, logistic, total_parts, ratio, y):
     w_view = view(w, (3, 1))

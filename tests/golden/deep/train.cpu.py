@@ -9,7 +9,7 @@ net.py:9    h3 = tanh(z3)
 net.py:10   z4 = h3 W4 + b4
 net.py:10   h4 = tanh(z4)
 net.py:11   y = h4 W5 + b5
-            L = sum((y - t)²) / (2 batch)
+net.py:13   L = sum((y - t)²) / (2 batch)
 
 The turns of a prange, a panel of rows or a row each, go in any order. What is added up over
 all rows is added up in each panel, in arrays called _parts, and then over the panels.
@@ -65,7 +65,7 @@ def k2_h2(batch, h1, W2, b2, h2):
 # net.py:11   y = h4 W5 + b5
 # net.py:13   dL/dy = 2 (y - t) / (2 batch)
 # net.py:11   dL/db5 = sum_batch dL/dy
-#             L = sum((y - t)²) / (2 batch)
+# net.py:13   L = sum((y - t)²) / (2 batch)
 # net.py:13   sgd_v_b5 <- momentum * sgd_v_b5 - learning_rate * dL/db5
 # net.py:13   b5 <- b5 + sgd_v_b5
 @kernel

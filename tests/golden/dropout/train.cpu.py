@@ -1,10 +1,10 @@
 """train. Target cpu.
 
-net.py:7   z1 = x W1 + b1
-           h1 = max(z1, 0)
-           h1_2 = [uniform(seed, draws) ≥ 0.5] * h1 / 0.5
-net.py:9   y = h1_2 W2 + b2
-           L = sum((y - t)²) / (2 batch)
+net.py:7    z1 = x W1 + b1
+net.py:7    h1 = max(z1, 0)
+            h1_2 = [uniform(seed, draws) ≥ 0.5] * h1 / 0.5
+net.py:9    y = h1_2 W2 + b2
+net.py:11   L = sum((y - t)²) / (2 batch)
 
 The turns of a prange, a panel of rows or a row each, go in any order. What is added up over
 all rows is added up in each panel, in arrays called _parts, and then over the panels.
@@ -31,7 +31,7 @@ from chainrule.runtime.devices.cpu.library import (
 
 
 # net.py:7   z1 = x W1 + b1
-#            h1 = max(z1, 0)
+# net.py:7   h1 = max(z1, 0)
 #            h1_2 = [uniform(seed, draws) ≥ 0.5] * h1 / 0.5
 @kernel
 def k1_h1_2(batch, x, W1, seed, draws, x_W1, b1, h1_2):
@@ -51,7 +51,7 @@ def k1_h1_2(batch, x, W1, seed, draws, x_W1, b1, h1_2):
 # net.py:9    y = h1_2 W2 + b2
 # net.py:11   dL/dy = 2 (y - t) / (2 batch)
 # net.py:9    dL/db2 = sum_batch dL/dy
-#             L = sum((y - t)²) / (2 batch)
+# net.py:11   L = sum((y - t)²) / (2 batch)
 # net.py:11   b2 <- b2 - learning_rate * dL/db2
 @kernel
 def k2_loss(batch, h1_2, W2, t, dL_dy, total_parts, dL_db2_parts, learning_rate, b2, loss):

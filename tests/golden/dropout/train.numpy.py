@@ -1,6 +1,7 @@
 """train, for NumPy: a statement a node.
 
 net.py:7    z1 = x W1 + b1       Dense(6, activation="relu")
+net.py:7    h1 = max(z1, 0)      Dense(6, activation="relu")
 net.py:9    y = h1_2 W2 + b2     Dense(2)
 net.py:11   L = mean((y - t)²)
 

@@ -1,13 +1,13 @@
 """train. Target cpu.
 
 net.py:6    z1 = einsum(abcde,def→abcf, windows(pad(x, [batch, 10, 10, 1])), W1) + b1
-            h1 = max(z1, 0)
-            p1 = max_axis3_axis4 windows(h1)
-            z2 = einsum(abcde,def→abcf, windows(reshape(p1, [batch, 4, 16])), reshape(W2, [3, 12, 6]))
+net.py:6    h1 = max(z1, 0)
+net.py:7    p1 = max_axis3_axis4 windows(h1)
+net.py:8    z2 = einsum(abcde,def→abcf, windows(reshape(p1, [batch, 4, 16])), reshape(W2, [3, 12, 6]))
             n3 = (z2 - sum_batch_axis1_axis2 z2 / (4 batch)) / √(sum_batch_axis1_axis2 (z2 - sum_batch_axis1_axis2 z2 / (4 batch))² / (4 batch) + 0.001)
 net.py:9    h3 = n3 * gamma3 + beta3
-            h3_2 = max(h3, 0)
-            p3 = sum_axis1_axis2 h3_2 / 4
+net.py:10   h3_2 = max(h3, 0)
+net.py:11   p3 = sum_axis1_axis2 h3_2 / 4
 net.py:12   y = p3 W4 + b4
 net.py:15   L = -sum((y - max_axis1 y - log(sum_axis1 exp(y - max_axis1 y)))[t]) / batch
 
@@ -54,7 +54,7 @@ def k1_W2_transposed(W2, W2_transposed):
                 W2_transposed[i, j, k] = W2_view[j, k, i]
 
 
-# x_padded = pad(x, [batch, 10, 10, 1])
+# net.py:6   x_padded = pad(x, [batch, 10, 10, 1])
 @kernel
 def k2_x_padded(batch, x, x_padded):
     for first in prange(0, batch, 80):
@@ -71,8 +71,8 @@ def k2_x_padded(batch, x, x_padded):
 
 
 # net.py:6   z1 = einsum(abcde,def→abcf, windows(pad(x, [batch, 10, 10, 1])), W1) + b1
-#            h1 = max(z1, 0)
-#            p1 = max_axis3_axis4 windows(h1)
+# net.py:6   h1 = max(z1, 0)
+# net.py:7   p1 = max_axis3_axis4 windows(h1)
 @kernel
 def k3_p1(batch, x_padded, W1, x_W1, b1, p1, total_2):
     x_padded_view = view(x_padded, (batch, 10, 10))
@@ -108,13 +108,13 @@ def k3_p1(batch, x_padded, W1, x_W1, b1, p1, total_2):
                                 total_2[i, j, k, n] = total_2[i, j, k, n] + f32(test_ijklmn)
 
 
-#            z2 = einsum(abcde,def→abcf, windows(reshape(p1, [batch, 4, 16])), reshape(W2, [3, 12, 6]))
-#            n3 = (z2 - sum_batch_axis1_axis2 z2 / (4 batch)) / √(sum_batch_axis1_axis2 (z2 - sum_batch_axis1_axis2 z2 / (4 batch))² / (4 batch) + 0.001)
-# net.py:9   h3 = n3 * gamma3 + beta3
-#            h3_2 = max(h3, 0)
-#            p3 = sum_axis1_axis2 h3_2 / 4
-# net.py:9   moving_mean3 <- 0.99 moving_mean3 + 0.01 (sum_batch_axis1_axis2 z2) / (4 batch)
-# net.py:9   moving_variance3 <- 0.99 moving_variance3 + 0.01 (sum_batch_axis1_axis2 (z2 - sum_batch_axis1_axis2 z2 / (4 batch))²) / (4 batch)
+# net.py:8    z2 = einsum(abcde,def→abcf, windows(reshape(p1, [batch, 4, 16])), reshape(W2, [3, 12, 6]))
+#             n3 = (z2 - sum_batch_axis1_axis2 z2 / (4 batch)) / √(sum_batch_axis1_axis2 (z2 - sum_batch_axis1_axis2 z2 / (4 batch))² / (4 batch) + 0.001)
+# net.py:9    h3 = n3 * gamma3 + beta3
+# net.py:10   h3_2 = max(h3, 0)
+# net.py:11   p3 = sum_axis1_axis2 h3_2 / 4
+# net.py:9    moving_mean3 <- 0.99 moving_mean3 + 0.01 (sum_batch_axis1_axis2 z2) / (4 batch)
+# net.py:9    moving_variance3 <- 0.99 moving_variance3 + 0.01 (sum_batch_axis1_axis2 (z2 - sum_batch_axis1_axis2 z2 / (4 batch))²) / (4 batch)
 @kernel
 def k4_p3(
     batch, p1, W2, z2, total_parts, root, n3, gamma3, beta3, total, moving_mean3, moving_variance3,
@@ -321,7 +321,7 @@ def k6_gamma3(
                     dL_dz2[i, j, k, l] = (difference_ijkl - product_ijkl_2) / root[l]
 
 
-#             dL/dp1 = reshape(overlap_add(einsum(abcd,def→abcef, dL/dz2, permute(reshape(W2, [3, 12, 6]), (2, 0, 1)))), [batch, 4, 4, 4])
+# net.py:8    dL/dp1 = reshape(overlap_add(einsum(abcd,def→abcef, dL/dz2, permute(reshape(W2, [3, 12, 6]), (2, 0, 1)))), [batch, 4, 4, 4])
 # net.py:7    dL/dh1 = overlap_add([windows(h1) == p1] * dL/dp1 / (sum_axis3_axis4 [windows(h1) == p1]))
 # net.py:6    dL/dz1 = [z1 > 0] * dL/dh1
 # net.py:6    dL/db1 = sum_batch_axis1_axis2 dL/dz1
@@ -366,7 +366,7 @@ def k7_b1(batch, dL_dz2, W2_transposed, x_W1, p1, total_2, dL_dz1, dL_db1_parts,
         b1[i] = b1[i] - learning_rate_f32 * dL_db1[i]
 
 
-#             dL/dW1 = einsum(abcde,abcf→def, windows(pad(x, [batch, 10, 10, 1])), dL/dz1)
+# net.py:6    dL/dW1 = einsum(abcde,abcf→def, windows(pad(x, [batch, 10, 10, 1])), dL/dz1)
 # net.py:15   W1 <- W1 - learning_rate * dL/dW1
 @kernel
 def k8_W1(batch, x_padded, dL_dz1, learning_rate, x_dL_dz1, W1):
@@ -379,7 +379,7 @@ def k8_W1(batch, x_padded, dL_dz1, learning_rate, x_dL_dz1, W1):
                 W1[i, j, 0, k] = W1[i, j, 0, k] - learning_rate_f32 * x_dL_dz1[i, j, k]
 
 
-#             dL/dW2 = reshape(einsum(abcde,abcf→def, windows(reshape(p1, [batch, 4, 16])), dL/dz2), [3, 3, 4, 6])
+# net.py:8    dL/dW2 = reshape(einsum(abcde,abcf→def, windows(reshape(p1, [batch, 4, 16])), dL/dz2), [3, 3, 4, 6])
 # net.py:15   W2 <- W2 - learning_rate * dL/dW2
 @kernel
 def k9_W2(batch, p1, dL_dz2, learning_rate, p1_dL_dz2, W2):

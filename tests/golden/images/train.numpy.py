@@ -1,10 +1,13 @@
 """train, for NumPy: a statement a node.
 
-net.py:6    z1 = conv(x, W1) + b1          Conv2D(4, 3, padding="same", activation="relu")
-net.py:8    z2 = conv(p1, W2)              Conv2D(6, 3)
-net.py:9    h3 = n3 * gamma3 + beta3       BatchNormalization()
-net.py:11   p3 = mean_axis1_axis2 h3_2     GlobalAveragePooling2D()
-net.py:12   y = p3 W4 + b4                 Dense(3)
+net.py:6    z1 = conv(x, W1) + b1              Conv2D(4, 3, padding="same", activation="relu")
+net.py:6    h1 = max(z1, 0)                    Conv2D(4, 3, padding="same", activation="relu")
+net.py:7    p1 = max_axis3_axis4 windows(h1)   MaxPooling2D(2)
+net.py:8    z2 = conv(p1, W2)                  Conv2D(6, 3)
+net.py:9    h3 = n3 * gamma3 + beta3           BatchNormalization()
+net.py:10   h3_2 = max(h3, 0)                  Activation("relu")
+net.py:11   p3 = mean_axis1_axis2 h3_2         GlobalAveragePooling2D()
+net.py:12   y = p3 W4 + b4                     Dense(3)
 net.py:15   L = -mean(log_softmax(y)[t])
 
 Infinities and NaN are values here: call it under np.errstate(all='ignore').
@@ -89,14 +92,15 @@ def correlation(x, y, size, stride=1, padding=0, dilation=1, groups=1):
 def forward(x, W1, b1, W2, gamma3, beta3, W4, b4):
     z1 = convolution(x, W1, padding=1) + b1        # net.py:6    z1 = conv(x, W1) + b1
     h1 = np.maximum(z1, 0)                         #             h1 = max(z1, 0)
-    p1 = np.max(windows(h1, 1, (2, 2), stride=2), axis=(3, 4))  # p1 = max_axis3_axis4 windows(h1)
+    # net.py:7    p1 = max_axis3_axis4 windows(h1)
+    p1 = np.max(windows(h1, 1, (2, 2), stride=2), axis=(3, 4))
     z2 = convolution(p1, W2)                       # net.py:8    z2 = conv(p1, W2)
     difference = z2 - np.mean(z2, axis=(0, 1, 2))  # difference = z2 - mean_batch_axis1_axis2 z2
     # sqrt = √(mean_batch_axis1_axis2 difference² + 0.001)
     sqrt = np.sqrt(np.mean(difference**2, axis=(0, 1, 2)) + 0.001)
     n3 = difference / sqrt                         #             n3 = difference / sqrt
     h3 = n3 * gamma3 + beta3                       # net.py:9    h3 = n3 * gamma3 + beta3
-    h3_2 = np.maximum(h3, 0)                       #             h3_2 = max(h3, 0)
+    h3_2 = np.maximum(h3, 0)                       # net.py:10   h3_2 = max(h3, 0)
     p3 = np.mean(h3_2, axis=(1, 2))                # net.py:11   p3 = mean_axis1_axis2 h3_2
     y = p3 @ W4 + b4                               # net.py:12   y = p3 W4 + b4
     return z1, p1, n3, h3, p3, y
@@ -108,7 +112,7 @@ def gradient(x, t, W1, b1, W2, gamma3, beta3, W4, b4):
     # taken = log_softmax_y[t]
     taken = np.take_along_axis(log_softmax_y, in_range(t[:, None], 3), axis=1)
     L = -np.mean(taken[:, 0])                        #             L = -mean(taken)
-    h1 = np.maximum(z1, 0)                           #             h1 = max(z1, 0)
+    h1 = np.maximum(z1, 0)                           # net.py:6    h1 = max(z1, 0)
     # net.py:7    same = windows(h1) == p1
     same = windows(h1, 1, (2, 2), stride=2) == p1[:, :, :, None, None, :]
     greater_h3 = h3 > 0                              # net.py:10   greater_h3 = h3 > 0

@@ -1,9 +1,9 @@
 """train. Target cpu.
 
 net.py:5   z1 = x W1 + b1
-           L = sum((max(-z1, 0) + log1p(exp(-|-z1|))) * t + (max(z1, 0) + log1p(exp(-|z1|))) * (1 - t)) / batch
+net.py:6   L = sum((max(-z1, 0) + log1p(exp(-|-z1|))) * t + (max(z1, 0) + log1p(exp(-|z1|))) * (1 - t)) / batch
 net.py:5   y = sigmoid(z1)
-           accuracy = sum([[y > 0.5] == t]) / batch
+net.py:6   accuracy = sum([[y > 0.5] == t]) / batch
 
 The turns of a prange, a panel of rows or a row each, go in any order. What is added up over
 all rows is added up in each panel, in arrays called _parts, and then over the panels.
@@ -33,8 +33,8 @@ from chainrule.runtime.devices.cpu.library import (
 # net.py:5   y = sigmoid(z1)
 # net.py:6   dL/dz1 = ((1 - t) * y - sigmoid(-z1) * t) / batch
 # net.py:5   dL/db1 = sum_batch dL/dz1
-#            accuracy = sum([[y > 0.5] == t]) / batch
-#            L = sum((max(-z1, 0) + log1p(exp(-|-z1|))) * t + (max(z1, 0) + log1p(exp(-|z1|))) * (1 - t)) / batch
+# net.py:6   accuracy = sum([[y > 0.5] == t]) / batch
+# net.py:6   L = sum((max(-z1, 0) + log1p(exp(-|-z1|))) * t + (max(z1, 0) + log1p(exp(-|z1|))) * (1 - t)) / batch
 # net.py:6   b1 <- b1 - learning_rate * dL/db1
 @kernel
 def k1_loss(

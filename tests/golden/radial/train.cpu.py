@@ -2,7 +2,7 @@
 
 net.py:13   z1 = exp(-gamma1 * (sum_axis2 (x - c1ᵀ)²))
 net.py:14   y = z1 W2 + b2
-            L = sum((y - t)²) / batch
+net.py:16   L = sum((y - t)²) / batch
 """
 
 from chainrule.runtime.devices.cpu.library import (
@@ -26,7 +26,7 @@ from chainrule.runtime.devices.cpu.library import (
 # net.py:14   dL/dW2 = z1ᵀ dL/dy
 # net.py:14   dL/db2 = sum_batch dL/dy
 #             dL/dc1 = (sum_batch (2 dL/dz1 * z1 * gamma1 * (x - c1ᵀ)))ᵀ
-#             L = sum((y - t)²) / batch
+# net.py:16   L = sum((y - t)²) / batch
 # net.py:16   b2 <- b2 - learning_rate * dL/db2
 # net.py:16   W2 <- W2 - learning_rate * dL/dW2
 # net.py:16   gamma1 <- gamma1 + (sum_batch (dL/dz1 * z1 * (sum_axis2 (x - c1ᵀ)²))) * learning_rate

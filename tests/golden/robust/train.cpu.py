@@ -1,9 +1,9 @@
 """train. Target cpu.
 
-net.py:7   z1 = x W1 + b1
-           h1 = max(z1, 0) + log1p(exp(-|z1|))
-net.py:8   y = h1 W2 + b2
-           L = sum(0.5 (t - y)² if |t - y| ≤ 1 else |t - y| - 0.5) / batch
+net.py:7    z1 = x W1 + b1
+net.py:7    h1 = max(z1, 0) + log1p(exp(-|z1|))
+net.py:8    y = h1 W2 + b2
+net.py:10   L = sum(0.5 (t - y)² if |t - y| ≤ 1 else |t - y| - 0.5) / batch
 
 The turns of a prange, a panel of rows or a row each, go in any order. What is added up over
 all rows is added up in each panel, in arrays called _parts, and then over the panels.
@@ -35,7 +35,7 @@ from chainrule.runtime.devices.cpu.library import (
 
 
 # net.py:7    z1 = x W1 + b1
-#             h1 = max(z1, 0) + log1p(exp(-|z1|))
+# net.py:7    h1 = max(z1, 0) + log1p(exp(-|z1|))
 # net.py:8    y = h1 W2 + b2
 # net.py:10   dL/dy = -((t - y) / batch if |t - y| ≤ 1 else sign(t - y) / batch)
 # net.py:8    dL/dh1 = dL/dy W2ᵀ
@@ -43,7 +43,7 @@ from chainrule.runtime.devices.cpu.library import (
 # net.py:7    dL/db1 = sum_batch dL/dz1
 # net.py:8    dL/dW2 = h1ᵀ dL/dy
 # net.py:8    dL/db2 = sum_batch dL/dy
-#             L = sum(0.5 (t - y)² if |t - y| ≤ 1 else |t - y| - 0.5) / batch
+# net.py:10   L = sum(0.5 (t - y)² if |t - y| ≤ 1 else |t - y| - 0.5) / batch
 # net.py:10   rmsprop_v_b2 <- rho * rmsprop_v_b2 + (1 - rho) * (dL/db2)²
 # net.py:10   b2 <- b2 - learning_rate * dL/db2 / √(rmsprop_v_b2 + epsilon)
 # net.py:10   rmsprop_v_W2 <- rho * rmsprop_v_W2 + (1 - rho) * (dL/dW2)²

@@ -1,9 +1,9 @@
 """train. Target cpu.
 
-net.py:7   z1 = x W1 + b1
-net.py:7   h1 = tanh(z1)
-net.py:8   y = h1 W2 + b2
-           L = sum((y - t)²) / (2 batch)
+net.py:7    z1 = x W1 + b1
+net.py:7    h1 = tanh(z1)
+net.py:8    y = h1 W2 + b2
+net.py:10   L = sum((y - t)²) / (2 batch)
 
 The turns of a prange, a panel of rows or a row each, go in any order. What is added up over
 all rows is added up in each panel, in arrays called _parts, and then over the panels.
@@ -43,7 +43,7 @@ def k1_h1(batch, x, W1, b1, h1):
 # net.py:8    y = h1 W2 + b2
 # net.py:10   dL/dy = 2 (y - t) / (2 batch)
 # net.py:8    dL/db2 = sum_batch dL/dy
-#             L = sum((y - t)²) / (2 batch)
+# net.py:10   L = sum((y - t)²) / (2 batch)
 # net.py:10   b2 <- b2 - learning_rate * dL/db2
 @kernel
 def k2_loss(batch, h1, W2, t, dL_dy, total_parts, dL_db2_parts, learning_rate, b2, loss):

@@ -5,7 +5,7 @@ net.py:6    h1 = tanh(z1)
 net.py:7    size = h1 W_size + b_size
 net.py:8    kind = h1 W_kind + b_kind
 net.py:11   L = size_loss - sum((kind - max_axis1 kind - log(sum_axis1 exp(kind - max_axis1 kind)))[t_kind]) / batch
-            size_loss = sum((size - t_size)²) / batch
+net.py:11   size_loss = sum((size - t_size)²) / batch
 net.py:11   kind_loss = -sum((kind - max_axis1 kind - log(sum_axis1 exp(kind - max_axis1 kind)))[t_kind]) / batch
 
 The turns of a prange, a panel of rows or a row each, go in any order. What is added up over
@@ -44,7 +44,7 @@ from chainrule.runtime.devices.cpu.library import (
 # net.py:11   dL/dsize = 2 (size - t_size) / batch
 # net.py:7    dL/dW_size = h1ᵀ dL/dsize
 # net.py:7    dL/db_size = sum_batch dL/dsize
-#             size_loss = sum((size - t_size)²) / batch
+# net.py:11   size_loss = sum((size - t_size)²) / batch
 @kernel
 def k1_size_loss(
     batch, x, W1, b1, h1, W_size, h1_W_size, b_size, t_size, total_parts, dL_dW_size_parts,
