@@ -21,7 +21,7 @@ from .loops import (
     in_place,
     scalars,
 )
-from .wholes import Part, Whole
+from .wholes import Core, Part, Whole
 
 Pattern: TypeAlias = "tuple[Hashable, ...]"
 # Attributes of scalar nodes that may differ between kernels that are alike: which stream of random
@@ -92,7 +92,8 @@ class _Pattern:
             found = kernel.panel
             local = tuple(map(self._tensor, found.local))
             columns = tuple(map(self._tensor, found.columns))
-            panel = found.dim, found.rows, self._body(found.body), local, columns
+            shares = tuple(map(self._tensor, found.shares))
+            panel = found.dim, found.rows, self._body(found.body), local, columns, shares
         body = self._body(kernel.body)
         local = tuple(map(self._tensor, kernel.local))
         return (*self.rows, core, panel, body, local)
@@ -147,13 +148,15 @@ class _Pattern:
         found: Hashable = value
         return found
 
-    def _body(self, entries: Iterable[Entry]) -> Hashable:
+    def _body(self, entries: Iterable[Entry | Core]) -> Hashable:
         found: list[Hashable] = []
         for entry in entries:
             if isinstance(entry, Loop):
                 found.append((entry.axis, self._body(entry.body)))
             elif isinstance(entry, Start | Finish):
                 found.append((type(entry), self._statement(entry.statement)))
-            else:
+            elif isinstance(entry, Statement):
                 found.append(self._statement(entry))
+            else:
+                found.append(self._core(entry))
         return tuple(found)

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from ..ir import Node
 from ..ops.convert import LITERAL
+from .chains import chained
 from .loops import Entry, Finish, Kernel, Loop, Start, Statement, axis, in_place, positions
 from .nests import unforwarded, units
 from .own_rows import own_rows
@@ -118,7 +119,8 @@ def fuse(
     fuser = _Fuser()
     for group in groups:
         fuser.add(group)
-    kernels = in_panels(own_rows(_kernels(fuser.row.items()), outputs), outputs)
+    kernels = chained(_kernels(fuser.row.items()), outputs)
+    kernels = in_panels(own_rows(kernels, outputs), outputs)
     kept = dict.fromkeys(outputs)
     for kernel in kernels:
         own = (*kernel.own, *kernel.rows)

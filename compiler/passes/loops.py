@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from ..errors import Bound, Fault
 from ..ir import CONST, LEAF, Graph, Node, Op, make
@@ -20,7 +20,7 @@ from ..ops.convert import LITERAL, SIZE
 from ..types import Dim, Shape, TensorType, Where, add, floordiv
 
 if TYPE_CHECKING:
-    from .wholes import Whole
+    from .wholes import Core, Whole
 
 LETTERS = "ijklmnpqrstuvw"
 
@@ -265,6 +265,7 @@ class Loop:
 
 
 Entry: TypeAlias = Statement | Start | Finish | Loop
+ENTRIES = (Statement, Start, Finish, Loop)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -274,18 +275,20 @@ class Panel:
     Attributes:
         dim: how many rows there are in all.
         rows: how many of them a panel has; the last one may have fewer.
-        body: loops over the rows.
+        body: loops over the rows, and products of rows between them.
         local: tensors of which there are only the rows of a panel.
         columns: tensors that lie column by column in the loops, so that rows are side by side.
         has_core: whether the product is computed for each panel; else it was before, as a whole.
+        shares: sums over all rows of which each panel has its own part, in memory of its own.
     """
 
     dim: Dim
     rows: int
-    body: tuple[Entry, ...]
+    body: tuple[Entry | Core, ...]
     local: tuple[Node, ...] = ()
     columns: tuple[Node, ...] = ()
     has_core: bool = True
+    shares: tuple[Node, ...] = ()
 
     @property
     def count(self) -> Dim:
@@ -324,32 +327,52 @@ class Kernel:
     @property
     def entries(self) -> tuple[Entry, ...]:
         """The loops of panels, and those behind them."""
+        return tuple(x for x in self._all if isinstance(x, ENTRIES))
+
+    @property
+    def wholes(self) -> list[Whole]:
+        """What is computed at once, in order: the core, or the products of a panel."""
+        first = [] if self.core is None else [self.core]
+        return [*first, *(cast("Whole", x) for x in self._all if not isinstance(x, ENTRIES))]
+
+    @property
+    def _all(self) -> tuple[Entry | Core, ...]:
         return self.body if self.panel is None else (*self.panel.body, *self.body)
 
     @property
     def own(self) -> tuple[Node, ...]:
         """The tensors that no other kernel knows of."""
-        return self.local if self.panel is None else (*self.local, *self.panel.local)
+        if self.panel is None:
+            return self.local
+        return (*self.local, *self.panel.local, *self.panel.shares)
 
     def reads(self) -> dict[Node, None]:
         """Tensors that are read, in order."""
-        found = {} if self.core is None else dict.fromkeys(self.core.operands)
+        found = dict.fromkeys(x for whole in self.wholes for x in whole.operands)
         for statement in self.statements():
             found.update(dict.fromkeys(node.operands[0] for node in statement.loads))
         return found
 
     def writes(self) -> dict[Node, None]:
         """Tensors that are written, in order."""
-        found = {} if self.core is None else dict.fromkeys((*self.core.work, self.core.node))
+        found = dict.fromkeys(x for whole in self.wholes for x in (*whole.work, whole.node))
         found.update(dict.fromkeys(statement.target for statement in self.statements()))
         return found
+
+    def made(self) -> Iterator[Node]:
+        """The tensors whose values are computed, in order."""
+        if self.core is not None:
+            yield self.core.node
+        for entry in self._all:
+            if isinstance(entry, ENTRIES):
+                yield from (statement.node for statement in statements([entry]))
+            else:
+                yield entry.node
 
     @property
     def where(self) -> Where | None:
         """The user's line that the kernel came from."""
-        if self.core is not None and self.core.node.where is not None:
-            return self.core.node.where
-        return next((s.node.where for s in self.statements() if s.node.where is not None), None)
+        return next((node.where for node in self.made() if node.where is not None), None)
 
     def __str__(self) -> str:
         lines, margin = [], ""
@@ -409,7 +432,7 @@ class Schedule:
         return "\n\n".join(map(str, self.kernels))
 
 
-def statements(entries: Iterable[Entry]) -> Iterator[Statement]:
+def statements(entries: Iterable[Entry | Core]) -> Iterator[Statement]:
     """The statements of loops, in order."""
     for entry in entries:
         if isinstance(entry, Statement):
@@ -418,9 +441,11 @@ def statements(entries: Iterable[Entry]) -> Iterator[Statement]:
             yield from statements(entry.body)
 
 
-def _lines(entries: Iterable[Entry], margin: str) -> Iterator[str]:
+def _lines(entries: Iterable[Entry | Core], margin: str) -> Iterator[str]:
     for entry in entries:
-        if isinstance(entry, Loop):
+        if not isinstance(entry, ENTRIES):
+            yield f"{margin}{entry}"
+        elif isinstance(entry, Loop):
             ends = [show(x) for x in entry.axis.operands]
             size = " ... ".join(ends) if ends else f"< {entry.axis.attr('dim')}"
             yield f"{margin}for {show(entry.axis)} {size}:"

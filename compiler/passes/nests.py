@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 from ..ir import Node
 from ..types import Dim, mul, product
-from .loops import Entry, Finish, Kernel, Loop, Start, Statement, in_place
+from .loops import ENTRIES, Entry, Finish, Kernel, Loop, Start, Statement, in_place
+
+if TYPE_CHECKING:
+    from .wholes import Core
 
 Item = TypeVar("Item")
 
@@ -52,12 +55,18 @@ def replaced(entry: Entry, known: Mapping[Statement, Statement]) -> Entry:
     return type(entry)(known.get(entry.statement, entry.statement))
 
 
+def changed(
+    entries: Iterable[Entry | Core], change: Callable[[Entry], Entry]
+) -> tuple[Entry | Core, ...]:
+    """The body of a panel with other loops; products stay."""
+    return tuple(change(x) if isinstance(x, ENTRIES) else x for x in entries)
+
+
 def unforwarded(kernel: Kernel) -> dict[Node, None]:
     """Tensors of which an element is read that was not computed right before in the same loops."""
     needed: dict[Node, None] = {}
-    core = kernel.core
-    if core is not None:
-        needed.update(dict.fromkeys((core.node, *core.operands, *core.work)))
+    for whole in kernel.wholes:
+        needed.update(dict.fromkeys((whole.node, *whole.operands, *whole.work)))
 
     def visit(entries: Iterable[Entry], known: set[Node]) -> None:
         for entry in entries:

@@ -39,7 +39,7 @@ from .loops import (
     positions,
     statements,
 )
-from .nests import replaced, unforwarded, units
+from .nests import changed, replaced, unforwarded, units
 from .side_by_side import side_by_side
 from .wholes import Core, Routine, Whole
 
@@ -74,6 +74,9 @@ def in_panels(kernels: Sequence[Kernel], outputs: Iterable[Node]) -> tuple[Kerne
 
 def _parts(kernel: Kernel) -> Iterator[Kernel]:
     """The kernel, and for each long loop behind its panels another one, with panels of its own."""
+    if kernel.panel is not None:
+        yield kernel
+        return
     split = _split(kernel)
     core, body = kernel.core, list[Entry]()
     for unit in units(kernel.body):
@@ -101,13 +104,13 @@ def _flat(kernel: Kernel) -> Kernel:
     body = tuple(map(flatten, kernel.body))
     if kernel.panel is None:
         return replace(kernel, body=body)
-    panel = replace(kernel.panel, body=tuple(map(flatten, kernel.panel.body)))
+    panel = replace(kernel.panel, body=changed(kernel.panel.body, flatten))
     return replace(kernel, body=body, panel=panel)
 
 
 def _paneled(kernel: Kernel, shared: Container[Node]) -> Kernel:
     """The kernel in panels, if it can be, and what it keeps to itself."""
-    if not _can_be_parted(kernel.core):
+    if kernel.panel is not None or not _can_be_parted(kernel.core):
         return kernel
     split = _split(kernel)
     if split is not None:
@@ -133,7 +136,7 @@ def _local(kernel: Kernel, shared: Container[Node]) -> list[Node]:
     return found
 
 
-def _split(kernel: Kernel) -> _Split | None:
+def _split(kernel: Kernel) -> Split | None:
     """A kernel with nothing in panels so far; None if it has no rows.
 
     They are the first axis of its product, or else of its first loop, or of a table whose panels it
@@ -144,12 +147,12 @@ def _split(kernel: Kernel) -> _Split | None:
         tables = (entry.statement for entry in kernel.body[:1] if isinstance(entry, Start))
         table = next((x.target.shape[0] for x in tables if x.panel), None)
         if table is not None:
-            return _Split(None, table)
+            return Split(None, table)
         loops = (entry for entry in kernel.body if isinstance(entry, Loop))
         dims = [x.axis.attr("dim") for x in loops if not x.axis.operands]
     else:
         dims = [dim for dim in core.node.shape if dim != 1]
-    return _Split(core, dims[0]) if dims and _can_be_parted(core) else None
+    return Split(core, dims[0]) if dims and _can_be_parted(core) else None
 
 
 def _can_be_parted(core: Whole | None) -> TypeGuard[Core | Routine | None]:
@@ -158,7 +161,7 @@ def _can_be_parted(core: Whole | None) -> TypeGuard[Core | Routine | None]:
 
 
 @dataclass(slots=True)
-class _Split:
+class Split:
     """The loops of a kernel that can be in panels, and the others.
 
     Attributes:
@@ -170,7 +173,7 @@ class _Split:
 
     core: Core | Routine | None
     dim: Dim
-    inside: list[Entry] = field(default_factory=list)
+    inside: list[Entry | Core] = field(default_factory=list)
     behind: list[Entry] = field(default_factory=list)
     _rows: set[Node] = field(init=False)  # written in panels, in the loop's own row
     _across: set[Node] = field(init=False)  # read in panels, in other rows too
@@ -187,33 +190,40 @@ class _Split:
     def _own(self, index: Sequence[Node], dims: Shape) -> bool:
         """Whether an element is in the row that the loop is at."""
         first = next((i for i, dim in enumerate(dims) if dim != 1), None)
-        return first is not None and index[first] is axis(0, self.dim)
+        return first is not None and dims[first] == self.dim and index[first] is axis(0, self.dim)
 
     def add(self, unit: Sequence[Entry]) -> bool:
         """A loop with the starts and ends of its reductions, or something else; is it in panels?"""
+        if self.goes_inside(unit):
+            return True
+        members = list(statements(unit))
+        self._written |= {member.target for member in members}
+        self._read |= {found.operands[0] for member in members for found in member.loads}
+        self.behind.extend(unit)
+        return False
+
+    def goes_inside(self, unit: Sequence[Entry]) -> bool:
+        """Whether a loop can be in panels; it then is."""
         members = list(statements(unit))
         written = {member.target for member in members}
         totals = {member.target for member in members if _total(member)}
         loads = [found for member in members for found in member.loads]
         read = {found.operands[0] for found in loads}
         across = {x.operands[0] for x in loads if not self._own(positions(x), x.attr("shape"))}
-        if (
+        if not (
             any(self._goes_along(entry) for entry in unit)
             and all(map(self._divides, members))
             and not across & (self._rows | written)
             and not written & (self._across | across | self._read | self._written)
             and not read & (self._written | totals)
         ):
-            self._rows |= written - totals
-            self._across |= across
-            self._read_rows |= read - across
-            self._written |= totals
-            self.inside.extend(unit)
-            return True
-        self._written |= written
-        self._read |= read
-        self.behind.extend(unit)
-        return False
+            return False
+        self._rows |= written - totals
+        self._across |= across
+        self._read_rows |= read - across
+        self._written |= totals
+        self.inside.extend(unit)
+        return True
 
     def _goes_along(self, entry: Entry) -> bool:
         """Whether a loop goes over the rows, or over what belongs to those of a panel."""
@@ -250,9 +260,9 @@ class _Split:
         if not self.inside or count is None:
             return None
         panel = Panel(self.dim, count, (), tuple(local), has_core=self._has_core)
-        parts = {m: _in_parts(m, panel.count) for m in statements(self.inside) if _total(m)}
-        self.behind[:0] = [entry for pair in parts.items() for entry in _added(*pair)]
-        return replace(panel, body=tuple(replaced(entry, parts) for entry in self.inside))
+        parts = {m: in_parts(m, panel.count) for m in statements(self.inside) if _total(m)}
+        self.behind[:0] = [entry for pair in parts.items() for entry in parts_added(*pair)]
+        return replace(panel, body=changed(self.inside, lambda x: replaced(x, parts)))
 
     @property
     def size(self) -> int:
@@ -289,7 +299,7 @@ class _Split:
 
     def _alone(self, shared: Container[Node]) -> list[Node]:
         """Tensors that only the panel needs, of which it has its own rows."""
-        needed = unforwarded(Kernel(self.core, tuple(self.inside)))
+        needed = unforwarded(Kernel(self.core, (), Panel(self.dim, 1, tuple(self.inside))))
         rows = self._rows - self._read - self._written
         if self.core is not None and not self._has_core:
             rows.discard(self.core.node)
@@ -352,7 +362,7 @@ def _total(member: Statement) -> bool:
     return bool(member.combine) and member.ready == 0 and not member.panel
 
 
-def _in_parts(member: Statement, count: Dim) -> Statement:
+def in_parts(member: Statement, count: Dim) -> Statement:
     """What is combined over all rows, combined for each panel."""
     dtype = member.value.dtype if member.local else member.target.dtype
     if member.local and member.combine == "sum" and dtype in FLOATS:
@@ -361,7 +371,7 @@ def _in_parts(member: Statement, count: Dim) -> Statement:
     return replace(member, target=parts, index=(make(TURN, ()), *member.index))
 
 
-def _added(member: Statement, part: Statement) -> Iterator[Entry]:
+def parts_added(member: Statement, part: Statement) -> Iterator[Entry]:
     """What was combined for each panel, combined for all of them, one after the other."""
     count = part.target.shape[0]
     axes = sorted({x for x in member.index if x.op is AXIS}, key=lambda x: x.attr("depth"))

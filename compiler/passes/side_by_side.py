@@ -35,7 +35,7 @@ from .loops import (
     scalars,
     statements,
 )
-from .nests import replaced, unforwarded
+from .nests import changed, replaced, unforwarded
 from .wholes import Core
 
 WIDEST = 16  # columns that are written out
@@ -164,5 +164,5 @@ def _checked_before(panel: Panel, members: Iterable[Statement]) -> Panel:
         rows,
         tuple(Statement(to, to, (panel.dim,), (rows,), node, 1) for node, to in places.items()),
     )
-    body = (first, *(replaced(entry, known) for entry in panel.body))
+    body = (first, *changed(panel.body, lambda entry: replaced(entry, known)))
     return replace(panel, body=body, local=(*panel.local, *places.values()))

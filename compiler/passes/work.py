@@ -31,12 +31,12 @@ def work(kernel: Kernel, reads: Iterable[Node], writes: Iterable[Node]) -> Work:
         writes: those that it writes there.
     """
     flops: Dim = 0
-    if kernel.core is not None and kernel.core.product is not None:
-        flops = mul(2, product(kernel.core.product))
-        if isinstance(kernel.core, Core):
-            flops = mul(flops, product(kernel.core.batch))
-    if isinstance(kernel.core, Routine):
-        flops = add(flops, mul(2, kernel.core.terms))
+    for whole in kernel.wholes:
+        if whole.product is not None:
+            batch = whole.batch if isinstance(whole, Core) else ()
+            flops = add(flops, mul(2, product((*batch, *whole.product))))
+        if isinstance(whole, Routine):
+            flops = add(flops, mul(2, whole.terms))
     known: dict[Node, int] = {}
     counted: set[tuple[tuple[Loop, ...], Node]] = set()
     for loops, statement in placed(kernel.entries):
@@ -71,7 +71,7 @@ def _total(tensors: Iterable[Node], elements: Mapping[Node, Dim]) -> Dim:
 def _looked_up(kernel: Kernel) -> dict[Node, Dim]:
     """How many elements are read of tensors that are only read at positions which are data."""
     found: dict[Node, Dim] = {}
-    whole = set() if kernel.core is None else set(kernel.core.operands)
+    whole = {x for core in kernel.wholes for x in core.operands}
     seen: set[Node] = set()
     for loops, statement in placed(kernel.entries):
         for node in statement.loads:

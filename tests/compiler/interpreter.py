@@ -15,6 +15,7 @@ from chainrule.compiler.passes.loops import (
     CHECKED,
     DRAW,
     LOAD,
+    PARTS,
     TURN,
     Entry,
     Kernel,
@@ -43,6 +44,7 @@ class Interpreter:
         self.memory = {x: np.array(array, order="C") for x, array in values.items()}
         self.fault = self.turn = self.rows = 0
         self.part: tuple[int, int] | None = None  # the rows that a panel has
+        self.shares: tuple[Node, ...] = ()  # sums of which it has a part
         kept = frozenset(planned.stored)
         flat: dict[Node, np.ndarray] = {}
         for slot in plan(planned.kernels, [x for x in kept if x not in planned.outputs]):
@@ -72,16 +74,16 @@ class Interpreter:
 
     def panels(self, kernel: Kernel, panel: Panel) -> None:
         """Panels, the last one first: they need nothing of each other."""
-        self.rows = value(panel.dim, self.sizes)
+        self.rows, self.shares = value(panel.dim, self.sizes), panel.shares
         for first in reversed(range(0, self.rows, panel.rows)):
             self.turn = first // panel.rows
             self.part = (first, min(first + panel.rows, self.rows))
-            for x in panel.local:
+            for x in (*panel.local, *panel.shares):
                 self.memory[x][...] = self.fresh(x.dtype, ())
             if isinstance(kernel.core, Core):
                 self.core(kernel.core)
             self.run(panel.body, {})
-        self.part = None
+        self.part, self.shares = None, ()
 
     def places(self, size: int) -> tuple[int, int]:
         """Where the positions of an axis begin and end: those of a panel, if we are in one."""
@@ -98,21 +100,31 @@ class Interpreter:
         b = self.shaped(core.right, (*core.batch, *right))
         a = np.swapaxes(a, -1, -2) if core.left_transposed else a
         b = np.swapaxes(b, -1, -2) if core.right_transposed else b
+        if core.node.op is PARTS or core.node in self.shares:
+            first, last = self.places(a.shape[-1])
+            out = self.memory[core.node]
+            (out[self.turn] if core.node.op is PARTS else out)[...] = (
+                a[:, first:last] @ b[first:last]
+            )
+            return
         out = self.shaped(core.node, (*core.batch, core.m, core.n))
         (*_, m, n), batch = out.shape, len(core.batch)
         matrices = out.reshape((-1, m, n) if batch else (m, n))
         first, last = self.places(len(matrices))
         matrices[first:last] = (a @ b).reshape(matrices.shape)[first:last]
 
-    def run(self, entries: Iterable[Entry], at: dict[Node, int]) -> None:
+    def run(self, entries: Iterable[Entry | Core], at: dict[Node, int]) -> None:
         late: list[tuple[Statement, Any]] = []
         for entry in entries:
-            if isinstance(entry, Statement):
+            if isinstance(entry, Core):
+                self.core(entry)
+            elif isinstance(entry, Statement):
                 # What is updated in place is written behind all that its neighbors read.
                 if in_place(entry.target):
                     late.append((entry, self.eval(entry.value, at)))
                 else:
                     self.statement(entry, at)
+            if isinstance(entry, Core | Statement):
                 continue
             self.updates(late, at)
             if isinstance(entry, Loop):
@@ -151,7 +163,7 @@ class Interpreter:
             self.write(s, at, found)
         elif not s.local:
             where = tuple(int(self.eval(x, at)) for x in s.index)
-            self.memory[s.target][where] += found
+            self.seen(s)[where] += found
         elif s.combine in ("argmax", "argmin"):
             place = next(i for x, i in at.items() if x.attr("depth") == s.ready)
             best = self.partial[s]
@@ -169,10 +181,10 @@ class Interpreter:
 
     def write(self, s: Statement, at: dict[Node, int], found: Any) -> None:
         where = tuple(int(self.eval(x, at)) for x in s.index)
-        array = self.memory[s.target]
-        if s.shape is not None:
-            array = self.shaped(s.target, s.shape)
-        array[where] = found
+        self.seen(s)[where] = found
+
+    def seen(self, s: Statement) -> np.ndarray:
+        return self.memory[s.target] if s.shape is None else self.shaped(s.target, s.shape)
 
     def eval(self, node: Node, at: Mapping[Node, int]) -> Any:
         known: dict[Node, Any] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ...ir import Node
-from ...passes.loops import LETTERS
+from ...passes.loops import LETTERS, PARTS
 from ...passes.wholes import Branches, Core, Part, Repeat, Routine
 from ...types import Dim, product
 from .expressions import Expressions
@@ -131,7 +131,7 @@ class Calls(Expressions):
         if self.panel is not None:
             tensors = (*routine.operands, routine.node)
             given = [
-                f"{text}{self._part(tensor)}" if goes else text
+                f"{text}{self._part(tensor, self.panel.dim)}" if goes else text
                 for text, tensor, goes in zip(given, tensors, routine.rows, strict=True)
             ]
         given += [self.arrays[tensor] for tensor in routine.work]
@@ -143,13 +143,13 @@ class Calls(Expressions):
             given.insert(0, f'"{routine.text}"')
         self.lines.append(call_text(f"{margin}{routine.kind}", given, ""))
 
-    def _part(self, tensor: Node) -> str:
-        """The panel's rows of an array, each of which is one of the panel's."""
+    def _part(self, tensor: Node, dim: Dim) -> str:
+        """The panel's rows of an array, of which there are so many in all."""
         assert self.panel is not None
-        start, stop = self.bounds(self.panel.dim)
+        start, stop = self.bounds(dim)
         if tensor in self.panel.local:
             return "" if self.panel.whole else f"[0 : {stop} - {start}]"
-        return f"[{start}:{stop}]" if stop.isidentifier() else f"[{start} : {stop}]"
+        return f"[{start}:{stop}]" if (start + stop).isidentifier() else f"[{start} : {stop}]"
 
     def _core(self, core: Core, margin: str) -> None:
         """Matrix products by the library, of all rows or of a panel's."""
@@ -165,19 +165,12 @@ class Calls(Expressions):
             for tensor, dims in (
                 (core.left, left),
                 (core.right, right),
-                (core.node, (core.m, core.n)),
+                (core.node, core.node.shape if core.node.op is PARTS else (core.m, core.n)),
             )
         ]
         if not batch:
             if self.panel is not None:
-                start, stop = self.bounds(core.m)
-                colon = ":" if (start + stop).isidentifier() else " : "
-                part = f"{start}{colon}{stop}"
-                given[0] += f"[:, {part}]" if core.left_transposed else f"[{part}]"
-                if core.node not in self.panel.local:
-                    given[2] += f"[{part}]"
-                elif not self.panel.whole:
-                    given[2] += f"[0 : {stop} - {start}]"
+                self._of_panel(core, given)
             self.lines.append(call_text(f"{margin}{name}", given, ""))
             return
         for i, (text, role) in enumerate(zip(given, ("left", "right", "out"), strict=True)):
@@ -190,3 +183,15 @@ class Calls(Expressions):
         self._for_rows(0, batch[0], margin)
         parts = (f"{text}[{place}]" for text, place in zip(given, places, strict=True))
         self.lines.append(f"{margin}    {name}({', '.join(parts)})")
+
+    def _of_panel(self, core: Core, given: list[str]) -> None:
+        """The parts of left, right and result that a panel has."""
+        assert self.panel is not None
+        if core.node.op is PARTS or core.node in self.panel.shares:
+            given[0] += self._part(core.left, core.k)
+            given[1] += self._part(core.right, core.k)
+            given[2] += "[panel]" * (core.node.op is PARTS)
+            return
+        part = self._part(core.left, core.m)
+        given[0] += f"[:, {part[1:]}" if core.left_transposed else part
+        given[2] += self._part(core.node, core.m)

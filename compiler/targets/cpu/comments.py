@@ -50,8 +50,7 @@ class Comments:
 
     def kernel(self, nest: Kernel, arrays: Mapping[Node, str]) -> list[Line]:
         """What a kernel computes."""
-        made = [] if nest.core is None else [nest.core.node]
-        made += [statement.node for statement in nest.statements()]
+        made = list(nest.made())
         lines: list[Line] = []
         for node in made:
             for inner in (*walk(node.operands, self.stored), node):

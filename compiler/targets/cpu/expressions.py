@@ -128,6 +128,10 @@ class Expressions:
         """Whether there are only the panel's rows of a tensor."""
         return self.panel is not None and tensor in self.panel.local
 
+    def _is_own(self, tensor: Node) -> bool:
+        """Whether a panel has a tensor, or a part of it, for itself."""
+        return self._is_part(tensor) or (self.panel is not None and tensor in self.panel.shares)
+
     # Sizes, constants, elements
 
     def size(self, dim: Dim) -> Piece:
@@ -145,8 +149,8 @@ class Expressions:
         """Other shapes of arrays, to be made before all else; in a panel, those of its arrays."""
         lines = []
         for (tensor, dims), name in self._views.items():
-            if self._is_part(tensor) == (self.panel is not None):
-                text = self.shape(self.rows_of(dims) if self.panel is not None else dims)
+            if self._is_own(tensor) == (self.panel is not None):
+                text = self.shape(self.rows_of(dims) if self._is_part(tensor) else dims)
                 lines.append(f"{margin}{name} = view({self.arrays[tensor]}, {text})")
         return lines
 
@@ -162,9 +166,7 @@ class Expressions:
     def forget(self) -> None:
         """Leave a panel, the variables of which are its own."""
         assert self.panel is not None
-        self._views = {
-            key: name for key, name in self._views.items() if key[0] not in self.panel.local
-        }
+        self._views = {key: name for key, name in self._views.items() if not self._is_own(key[0])}
         self._locals.clear()
         self.panel = None
         self.columns = {}

@@ -130,19 +130,22 @@ class KernelWriter(Calls):
         self.lines.append(f"{MARGIN}for first in prange(0, {dim}, {rows}):")
         if not panel.whole:
             self.lines.append(f"{margin}last = min(first + {rows}, {dim})")
-        inside = list(statements(panel.body))
-        if any(s.panel or any(x.op is TURN for x in s.index) for s in inside):
+        inside = Kernel(None, (), panel)
+        parts = any(s.panel or any(x.op is TURN for x in s.index) for s in inside.statements())
+        if parts or any(whole.node.op is PARTS for whole in inside.wholes):
             self.lines.append(f"{margin}panel = first // {rows}")
         self._name_columns(panel, core)
-        self.lines += self._memory(panel.local, margin)
+        self.lines += self._memory((*panel.local, *panel.shares), margin)
         self.lines += [self._room(x, margin, columns=True) for x in self._turned()]
         place = len(self.lines)
         if core is not None and panel.has_core:
             self._whole(core, margin)
         made = {member.target for member in statements(panel.body)}
-        self.lines += [self._transposed(x, margin) for x in self._turned() if x not in made]
+        self.lines += [self._transposed(x, panel, margin) for x in self._turned() if x not in made]
         self._block(panel.body, 0, scope.inside(), margin)
-        self.lines += [self._transposed(x, margin, True) for x in self._turned() if x in made]
+        self.lines += [
+            self._transposed(x, panel, margin, True) for x in self._turned() if x in made
+        ]
         self.lines[place:place] = self.views(margin)
         self.forget()
 
@@ -153,9 +156,9 @@ class KernelWriter(Calls):
     def _room(self, x: Node, margin: str, columns: bool) -> str:
         """One of them, or the columns of one."""
         self.library |= {"local_array", SHORT[x.dtype]}
-        name, dims = self.arrays[x], x.shape if self.panel is None else self.rows_of(x.shape)
+        name, dims = self.arrays[x], self.rows_of(x.shape) if self._is_part(x) else x.shape
         if columns:
-            name, dims = self.columns[x], dims[::-1]
+            name, dims = self.columns[x], self.rows_of(x.shape)[::-1]
         return f"{margin}{name} = local_array({self.shape(dims)}, {SHORT[x.dtype]})"
 
     def _name_columns(self, panel: Panel, core: Core | Routine | None) -> None:
@@ -170,21 +173,25 @@ class KernelWriter(Calls):
         """What lies in both ways."""
         return [x for x, name in self.columns.items() if name != self.arrays[x]]
 
-    def _transposed(self, x: Node, margin: str, back: bool = False) -> str:
+    def _transposed(self, x: Node, panel: Panel, margin: str, back: bool = False) -> str:
         """From rows to columns, or back."""
         self.library.add("transposed")
-        given = [f"{self.arrays[x]}{self._part(x)}", self.columns[x]]
+        given = [f"{self.arrays[x]}{self._part(x, panel.dim)}", self.columns[x]]
         return f"{margin}transposed({', '.join(given[::-1] if back else given)})"
 
     # Loops
 
-    def _block(self, entries: Sequence[Entry], level: int, scope: Scope, margin: str) -> None:
+    def _block(
+        self, entries: Sequence[Entry | Core], level: int, scope: Scope, margin: str
+    ) -> None:
         for simple, group in itertools.groupby(entries, lambda x: isinstance(x, Statement)):
             if simple:
                 self._run([x for x in group if isinstance(x, Statement)], scope, margin)
                 continue
             for entry in group:
-                if isinstance(entry, Start):
+                if isinstance(entry, Core):
+                    self._core(entry, margin)
+                elif isinstance(entry, Start):
                     self._start(entry.statement, margin)
                 elif isinstance(entry, Finish):
                     self._finish(entry.statement, scope, margin)
@@ -253,7 +260,9 @@ class KernelWriter(Calls):
         self.lines.append(f"{margin}{name} = {text}")
         return name, ATOM
 
-    def _hoist(self, entries: Iterable[Entry], level: int, scope: Scope, margin: str) -> None:
+    def _hoist(
+        self, entries: Iterable[Entry | Core], level: int, scope: Scope, margin: str
+    ) -> None:
         """Compute before loops what does not change in them."""
         inside = statements(entries)
         roots = [root for statement in inside for root in (statement.value, *statement.index)]
@@ -332,7 +341,8 @@ class KernelWriter(Calls):
     def _zeros(self, statement: Statement, margin: str) -> None:
         """Zeros in that part of an array to which loops add, or what it is padded with."""
         index, level = [], statement.ready
-        for x, dim in zip(statement.index, statement.target.shape, strict=True):
+        dims = statement.shape or statement.target.shape
+        for x, dim in zip(statement.index, dims, strict=True):
             if x.op is TURN:
                 index.append("panel")
             elif dim == 1:
@@ -346,7 +356,9 @@ class KernelWriter(Calls):
                 margin, level = margin + "    ", level + 1
         fill = statement.node.attr("value") if statement.combine == "put" else 0
         text = self.number(fill, statement.target.dtype)[0]
-        self.lines.append(f"{margin}{self.element(statement.target, index)} = {text}")
+        self.lines.append(
+            f"{margin}{self.element(statement.target, index, statement.shape)} = {text}"
+        )
 
     def _combine(
         self,
@@ -363,7 +375,7 @@ class KernelWriter(Calls):
                 if x.op not in ATOMS and x not in scope.names:
                     self._let(x, None, self.render(x, scope, known)[0], scope, margin)
             index = [self.render(x, scope, known)[0] for x in statement.index]
-            target = self.element(statement.target, index)
+            target = self.element(statement.target, index, statement.shape)
             line = f"{margin}{target} = {self._added(statement, target, value)}"
             if len(line) > WIDTH and statement.value not in scope.names:
                 value = self._let(statement.value, None, value[0], scope, margin)

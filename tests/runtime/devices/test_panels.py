@@ -81,6 +81,21 @@ def test_any_number_of_rows(rows: int, dtype: str) -> None:
     check(network((5, 9, 3), cr.Adam(), dtype=dtype), rows)
 
 
+@pytest.mark.parametrize("rows", [0, 1, 31, 64, 65, 150])
+def test_a_chain_of_products(rows: int) -> None:
+    check(network((5, *(64,) * 7, 3), cr.SGD(0.1), dtype="float64"), rows)
+
+
+@pytest.mark.parametrize("rows", [1, 131])
+@pytest.mark.parametrize("units", [50, 61])
+def test_a_chain_of_values_slopes_and_curvatures(rows: int, units: int) -> None:
+    x = cr.Input((3,), dtype="float64")
+    u = cr.Dense(1)(cr.Dense(units, "tanh")(cr.Dense(units, "tanh")(x)))[:, 0]
+    model = cr.Model(x, cr.laplacian(u, x) + cr.sin(x[:, 0]) * u)
+    model.compile("mse", cr.Adam())
+    check(model._request("train"), rows)
+
+
 @pytest.mark.parametrize(
     "optimizer",
     [

@@ -24,6 +24,11 @@ def wide() -> list[Any]:
     return [cr.Input((300,)), cr.Dense(400, "relu"), cr.Dropout(0.3), cr.Dense(5)]
 
 
+def deep() -> list[Any]:
+    """A chain of products for each panel of rows."""
+    return [cr.Input((37,)), *(cr.Dense(64, "tanh") for _ in range(7)), cr.Dense(5)]
+
+
 def images() -> list[Any]:
     return [
         *(cr.Input((12, 12, 1)), cr.Conv2D(6, 3, activation="relu"), cr.MaxPooling2D(2)),
@@ -52,12 +57,14 @@ def vocabulary() -> list[Any]:
     return [cr.Input((9,), dtype="int32"), cr.Embedding(5000, 64), cr.Flatten(), cr.Dense(5)]
 
 
-@pytest.mark.parametrize("network", [dense, wide, images, normalized, words, vocabulary])
+@pytest.mark.parametrize("network", [dense, wide, deep, images, normalized, words, vocabulary])
 @pytest.mark.parametrize("rows", [131])
 def test_training_gives_the_same_bits(
     network: Callable[[], list[Any]], rows: int, with_threads: SetThreads
 ) -> None:
-    shapes: dict[Any, tuple[int, ...]] = {dense: (37,), wide: (300,), words: (9,), vocabulary: (9,)}
+    shapes: dict[Any, tuple[int, ...]] = {
+        **{dense: (37,), deep: (37,), wide: (300,), words: (9,), vocabulary: (9,)}
+    }
     shape = shapes.get(network, (12, 12, 3 if network is normalized else 1))
     random = np.random.default_rng(0)
     if network in (words, vocabulary):

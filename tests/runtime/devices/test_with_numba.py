@@ -14,6 +14,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.compiler.ir import Graph
+from chainrule.compiler.passes import chains
 from chainrule.compiler.pipeline import derive, lower
 from chainrule.compiler.program import Buffer, Program
 from chainrule.compiler.targets import target
@@ -51,6 +52,19 @@ def training() -> tuple[Program, dict[str, Any]]:
     """A step with random numbers, labels, products in panels, sums and Adam."""
     layers = [cr.Dense(70, "tanh"), cr.Dropout(0.4), cr.Dense(3)]
     return step_of(cr.Sequential([cr.Input((90,)), *layers]))
+
+
+def chain() -> tuple[Program, dict[str, Any]]:
+    """Products and sums of them in one loop over panels of rows."""
+    x, v, w = cr.tensor("x", ("batch", 5)), cr.tensor("v", ("batch", 5)), cr.tensor("w", (5, 5))
+    y = cr.sum(cr.tanh(cr.tanh(x @ w) @ w) @ w * v)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chains, "WORTH", 0)
+        program = emitted(cr.function([x, v, w], [y, cr.grad(y, w)])._request)
+    assert "dy_dw_parts_view[panel, j] = " in program.source
+    random = np.random.default_rng(3)
+    shapes = {"x": (131, 5), "v": (131, 5), "w": (5, 5)}
+    return program, {name: random.normal(size=dims).astype("f4") for name, dims in shapes.items()}
 
 
 def rows() -> tuple[Program, dict[str, Any]]:
@@ -109,7 +123,10 @@ def convolution() -> tuple[Program, dict[str, Any]]:
     return emitted(request), arrays
 
 
-@pytest.mark.parametrize("case", [training, rows, panels_of_rows, library_functions, convolution])
+CASES = [training, chain, rows, panels_of_rows, library_functions, convolution]
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_numba_computes_the_same(case: Callable[[], tuple[Program, dict[str, Any]]]) -> None:
     program, arrays = case()
     expected = by_numba(program, arrays)
