@@ -12,7 +12,7 @@ net.py:6   dz2/dx = dh1/dx W2
 net.py:6   laplacian_h2 = laplacian_z2 * (1 - h2²) - 2 h2 * (1 - h2²) * (sum_axis1 (dz2/dx)²)
 net.py:7   laplacian_z3 = laplacian_h2 W3
 net.py:8   y = laplacian_z3 + sin(x[:, :1]) * sin(x[:, 1:])
-           L = sum((y - t)²) / batch
+net.py:9   L = sum((y - t)²) / batch
 
 The turns of a prange, a panel of rows or a row each, go in any order. What is added up over
 all rows is added up in each panel, in arrays called _parts, and then over the panels.
@@ -301,7 +301,7 @@ def k4_dL_dW2(
             dL_dW2_flat[j] = dL_dW2_flat[j] + dL_dW2_parts_view[i, j]
 
 
-#            L = sum((y - t)²) / batch
+# net.py:9   L = sum((y - t)²) / batch
 # net.py:9   W3 <- W3 - learning_rate * dL/dW3
 # net.py:9   b2 <- b2 - learning_rate * dL/db2
 @kernel
