@@ -203,8 +203,10 @@ def product(builder: Any, dtype: Number, given: Operands) -> None:
         given = dataclasses.replace(given, columns=dataclasses.replace(columns, b=ONE))
     form = _form(builder, dtype, given)
     size = math.prod(known(axis.size) or USUAL for axis in (rows, columns, sums))
-    is_wide = (known(columns.size) or 0) >= WIDE and (known(rows.size) or MANY) >= MANY
-    forms = [form, form.when_packed] if is_wide and size >= HUGE else [form]
+    high, wide = (known(axis.size) or 0 for axis in (rows, columns))
+    forms = [form]
+    if wide >= WIDE and size >= HUGE and not 0 < high < MANY:
+        forms = [form.when_packed] if high else [form, form.when_packed]
     forms = [_known(builder, form) for form in forms]
     if in_body(builder) or size < LARGE:
         _call(builder, forms, given)

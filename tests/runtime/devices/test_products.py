@@ -126,7 +126,10 @@ def skip_unless_it_runs(processor: str) -> None:
         pytest.skip(f"this processor has no {processor}")
 
 
-KNOWN = [(10, 1, 40), (1, 10, 40), (12, 4, 9), (1, 300, 7), (5, 8, 3), (65, 50, 257), (28, 100, 16)]
+KNOWN = [
+    *[(10, 1, 40), (1, 10, 40), (12, 4, 9), (1, 300, 7), (5, 8, 3), (65, 50, 257), (28, 100, 16)],
+    (100, 530, 700),
+]
 
 
 @pytest.mark.parametrize(("m", "n", "k"), KNOWN)
