@@ -26,7 +26,6 @@ from .processor import processor_of
 SHORT = range(5, 17)  # what takes a vector or two
 FOLDED = range(17, 32)  # only where something is summed up, or compared, element by element
 WRITTEN_OUT = 400  # at most so many instructions, as they are before LLVM's passes
-LANES = 8  # rows side by side: twice as many take longer to compile, and are no faster
 
 
 class LoopHint(ir.MDValue):  # type: ignore[misc]
@@ -80,16 +79,14 @@ def hint(
 
 
 def _in_lanes(builder: Any, jump: Any) -> None:
-    """Tell LLVM to make vector code of a loop whose iterations are rows side by side.
+    """Tell LLVM that the last rows of those side by side are no loop of their own.
 
-    The last rows are fewer than lanes: where the processor has masks, that is no loop of its own.
+    They are fewer than lanes: masks leave the others out, where the processor has masks. How many
+    lanes there are is LLVM's to choose; of a number that it cannot have it would complain.
     """
-    masks = processor_of(builder.module).has_masks
-    lanes = ir.Constant(ir.IntType(32), LANES if masks else LANES // 2)
-    options = [("vectorize.width", lanes)]
-    if masks:
-        options.append(("vectorize.predicate.enable", ir.Constant(BOOL.llvm, 1)))
-    jump.set_metadata("llvm.loop", LoopHint(builder.module, *options))
+    if processor_of(builder.module).has_masks:
+        masked = "vectorize.predicate.enable", ir.Constant(BOOL.llvm, 1)
+        jump.set_metadata("llvm.loop", LoopHint(builder.module, masked))
 
 
 def is_side_by_side(node: ast.For) -> bool:

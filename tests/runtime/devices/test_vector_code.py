@@ -242,3 +242,34 @@ def test_which_short_loops_stay_loops(
     (node,) = ast.parse(f"for j in range({iterations}):\n    {body}\n").body
     assert isinstance(node, ast.For)
     assert stays_rolled(node, iterations, around) == rolled
+
+
+SIDE_BY_SIDE = """
+for first in prange(0, n, 32):
+    last = min(first + 32, n)
+    columns = local_array((10, 32), f32)
+    transposed(x[first:last], columns)
+    for i in range(first, last):
+        largest = f32(-inf)
+        for j in range(10):
+            largest = maximum(largest, columns[j, i - first])
+        total = f64(0.0)
+        for j in range(10):
+            total = accumulate(total, f64(exp(columns[j, i - first] - largest)))
+        y[i] = largest + log(f32(total))
+"""
+
+
+def test_rows_side_by_side_are_vector_code(capfd: pytest.CaptureFixture[str]) -> None:
+    """All of it: the loops over columns are written out, and no rows are left over."""
+    kernel = program(SIDE_BY_SIDE, x=("float32", (N, 10)), y=("float32", (N,)))
+    module = llvm.parse_assembly(objects.translate(kernel, "file.py"))
+    objects.optimize(host().machine, module)
+    (body,) = (str(f) for f in module.functions if f.name.startswith("chainrule.body"))
+    assert re.search(r"fsub <\d+ x float>", body)
+    if host().has_masks:
+        assert not re.search(r"fsub float", body)
+    x = np.random.default_rng(0).normal(size=(45, 10)).astype("float32")
+    (came,) = load(kernel).call(x)
+    np.testing.assert_allclose(came, np.log(np.exp(x).sum(axis=1)), 1e-6)
+    assert capfd.readouterr().err == ""
