@@ -97,6 +97,12 @@ def _bigger(domain: Shape, own: Shape) -> bool:
     return ratio is not None and ratio not in (0, 1)
 
 
+def _for_each_row(domain: Shape, own: Shape) -> bool:
+    """Whether a domain has the elements of a tensor once for each row of a batch, or more often."""
+    ratio = divide(product(domain), product(own)) if own else None
+    return isinstance(ratio, Size)
+
+
 class _Scheduler:
     """Decides what is stored, and writes a statement for each."""
 
@@ -246,7 +252,8 @@ class _Scheduler:
         cost: dict[Node, float] = {}
         reads: dict[Node, int] = {}
         for node in self.nodes:
-            below = math.fsum(cost[x] for x in node.operands)
+            operands = [x for x in node.operands if not _for_each_row(node.shape, x.shape)]
+            below = math.fsum(cost[x] for x in operands)
             cost[node] = 0.0 if node in self.stored else min(_own_cost(node) + below, 1e6)
             read = sum(reads[x] for x in node.operands if x.shape == node.shape)
             reads[node] = 1 if node in self.stored else min(read, MANY)
@@ -270,7 +277,8 @@ class _Scheduler:
             if not kept and node.op not in (CONST, convert.SIZE, random.UNIFORM):
                 again = any(_bigger(self._domain_of(owner), node.shape) for owner in own)
                 spread = len(own) > 1 and reads[node] >= MANY and node not in updates
-                worth = WORTH_STORING if own.isdisjoint(self.sums) else WORTH_DIVIDING
+                rows = any(_for_each_row(self._domain_of(owner), node.shape) for owner in own)
+                worth = WORTH_DIVIDING if rows or own & self.sums.keys() else WORTH_STORING
                 if spread or (cost[node] >= worth and (len(own) > 1 or again)):
                     self.stored.add(node)
                 if node.shape and cost[node] and (len(own) > 1 or again):

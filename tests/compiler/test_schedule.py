@@ -149,6 +149,17 @@ def test_what_does_not_change_along_an_inner_axis_is_stored_or_hoisted() -> None
     assert all(node.op.name != "exp" for s in loops for node in scalars([s.value]))
 
 
+def test_what_every_row_needs_is_stored_and_not_what_it_makes_cheap() -> None:
+    """A mean over the batch is one number a column; what is normalized by it is a full array."""
+    x = tensor("x", symbol("batch"), 5)
+    mean = reduce.sum(x, axes=(0,)) / 7.0
+    normalized = (x - mean) / sqrt(reduce.sum(square(x - mean), axes=(0,)))
+    planned = scheduled([tanh(normalized), reduce.sum(normalized * normalized, axes=(0,))])
+    decided = {(found.node.op.name, found.node.shape): found for found in planned.decisions}
+    assert decided["divide", (5,)].stored
+    assert not decided["divide", x.shape].stored
+
+
 def test_two_axes_of_ten_become_one() -> None:
     p, g = tensor("p", 8, 10, role="param"), tensor("g", 8, 10)
     (loop,) = top_loops(scheduled([], [(p, p - 0.1 * g)]))

@@ -117,12 +117,11 @@ def k3_p1(batch, x_padded, W1, x_W1, b1, p1, total_2):
 # net.py:9    moving_variance3 <- 0.99 moving_variance3 + 0.01 (sum_batch_axis1_axis2 (z2 - sum_batch_axis1_axis2 z2 / (4 batch))²) / (4 batch)
 @kernel
 def k4_p3(
-    batch, p1, W2, z2, total_parts, root, n3, gamma3, beta3, total, moving_mean3, moving_variance3,
-    test, p3,
+    batch, p1, W2, z2, total_parts, ratio, root_2, root, gamma3, beta3, total, moving_mean3,
+    moving_variance3, test, p3,
 ):
     total_3 = local_array((6,), f32)
     total_4 = local_array((6,), f32)
-    root_2 = local_array((1, 1, 1, 6), f32)
     p1_view = view(p1, (batch, 4, 16))
     W2_view = view(W2, (3, 12, 6))
     for first in prange(0, batch, 8):
@@ -143,30 +142,30 @@ def k4_p3(
         for j in range(6):
             total_3[j] = total_3[j] + total_parts[i, j]
     for i in range(6):
-        moving_mean3[i] = f32(0.99) * moving_mean3[i] + f32(0.01) * (total_3[i] / f32(4 * batch))
+        ratio_i = total_3[i] / f32(4 * batch)
+        ratio[0, 0, 0, i] = ratio_i
+        moving_mean3[i] = f32(0.99) * moving_mean3[i] + f32(0.01) * ratio_i
     for i in range(6):
         total_4[i] = f32(0.0)
     for i in range(batch):
         for j in range(2):
             for k in range(2):
                 for l in range(6):
-                    difference_ijkl = z2[i, j, k, l] - total_3[l] / f32(4 * batch)
+                    difference_ijkl = z2[i, j, k, l] - ratio[0, 0, 0, l]
                     total_4[l] = total_4[l] + difference_ijkl * difference_ijkl
     for i in range(6):
-        ratio_i = total_4[i] / f32(4 * batch)
-        root_i = sqrt(ratio_i + f32(0.001))
-        root[i] = root_i
-        root_2[0, 0, 0, i] = root_i
-        moving_variance3[i] = f32(0.99) * moving_variance3[i] + f32(0.01) * ratio_i
+        ratio_i_2 = total_4[i] / f32(4 * batch)
+        root_2_i = sqrt(ratio_i_2 + f32(0.001))
+        root_2[i] = root_2_i
+        root[0, 0, 0, i] = root_2_i
+        moving_variance3[i] = f32(0.99) * moving_variance3[i] + f32(0.01) * ratio_i_2
     for i in range(batch):
         for j in range(6):
             total[i, j] = f32(0.0)
         for j in range(2):
             for k in range(2):
                 for l in range(6):
-                    difference_ijkl = z2[i, j, k, l] - total_3[l] / f32(4 * batch)
-                    n3_ijkl = difference_ijkl / root_2[0, 0, 0, l]
-                    n3[i, j, k, l] = n3_ijkl
+                    n3_ijkl = (z2[i, j, k, l] - ratio[0, 0, 0, l]) / root[0, 0, 0, l]
                     h3_ijkl = n3_ijkl * gamma3[l] + beta3[l]
                     total[i, l] = total[i, l] + maximum(h3_ijkl, f32(0.0))
                     test[i, j, k, l] = h3_ijkl > f32(0.0)
@@ -246,13 +245,15 @@ def k5_loss(batch, p3, W4, t, dL_dy, total_parts_2, dL_db4_parts, learning_rate,
 # net.py:15   gamma3 <- gamma3 - learning_rate * dL/dgamma3
 @kernel
 def k6_gamma3(
-    batch, dL_dy, W4, test, dL_dn3, n3, total_parts_3, total_parts_4, dL_dgamma3_parts,
-    dL_dbeta3_parts, learning_rate, root, beta3, gamma3, dL_dz2,
+    batch, dL_dy, W4, test, dL_dn3, z2, ratio, root, total_parts_3, total_parts_4, dL_dgamma3_parts,
+    dL_dbeta3_parts, learning_rate, root_2, beta3, gamma3, dL_dz2,
 ):
     dL_dbeta3 = local_array((6,), f32)
     dL_dgamma3 = local_array((6,), f32)
-    total_7 = local_array((6,), f32)
     total_8 = local_array((6,), f32)
+    total_7 = local_array((6,), f32)
+    ratio_3 = local_array((6,), f32)
+    ratio_2 = local_array((6,), f32)
     for first in prange(0, batch, 32):
         last = min(first + 32, batch)
         panel = first // 32
@@ -276,7 +277,7 @@ def k6_gamma3(
                         dL_dn3_ijkl = where(test_ijkl, product_ijkl, f32(0.0))
                         dL_dn3[i, j, k, l] = dL_dn3_ijkl
                         total_parts_3[panel, l] = total_parts_3[panel, l] + dL_dn3_ijkl
-                        n3_ijkl = n3[i, j, k, l]
+                        n3_ijkl = (z2[i, j, k, l] - ratio[0, 0, 0, l]) / root[0, 0, 0, l]
                         choice_ijkl = where(test_ijkl, product_ijkl * n3_ijkl, f32(0.0))
                         total_parts_4[panel, l] = total_parts_4[panel, l] + choice_ijkl
                         choice_ijkl_2 = where(test_ijkl, ratio_ijkl * n3_ijkl, f32(0.0))
@@ -312,13 +313,17 @@ def k6_gamma3(
         beta3[i] = beta3[i] - learning_rate_f32 * dL_dbeta3[i]
     for i in range(6):
         gamma3[i] = gamma3[i] - learning_rate_f32 * dL_dgamma3[i]
+    for i in range(6):
+        ratio_2[i] = total_8[i] / f32(4 * batch)
+    for i in range(6):
+        ratio_3[i] = total_7[i] / f32(4 * batch)
     for i in range(batch):
         for j in range(2):
             for k in range(2):
                 for l in range(6):
-                    difference_ijkl = dL_dn3[i, j, k, l] - total_7[l] / f32(4 * batch)
-                    product_ijkl_2 = n3[i, j, k, l] * (total_8[l] / f32(4 * batch))
-                    dL_dz2[i, j, k, l] = (difference_ijkl - product_ijkl_2) / root[l]
+                    n3_ijkl_2 = (z2[i, j, k, l] - ratio[0, 0, 0, l]) / root[0, 0, 0, l]
+                    difference_ijkl = dL_dn3[i, j, k, l] - ratio_3[l] - n3_ijkl_2 * ratio_2[l]
+                    dL_dz2[i, j, k, l] = difference_ijkl / root_2[l]
 
 
 # net.py:8    dL/dp1 = reshape(overlap_add(einsum(abcd,def→abcef, dL/dz2, permute(reshape(W2, [3, 12, 6]), (2, 0, 1)))), [batch, 4, 4, 4])
@@ -410,7 +415,7 @@ def step(
     batch, x, t, learning_rate, W1, b1, W2, gamma3, beta3, W4, b4, moving_mean3, moving_variance3,
     loss, x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, scratch_6,
     scratch_7, scratch_8, scratch_9, scratch_10, scratch_11, scratch_12, scratch_13, scratch_14,
-    scratch_15, scratch_16, scratch_17, scratch_18, fault,
+    scratch_15, scratch_16, scratch_17, scratch_18, scratch_19, scratch_20, fault,
 ):
     W2_transposed = view(scratch_1, (6, 3, 12))
     x_dL_dz1 = view(scratch_1, (3, 3, 4))
@@ -420,34 +425,35 @@ def step(
     p1 = view(scratch_4, (batch, 4, 4, 4))
     total_2 = view(scratch_5, (batch, 4, 4, 4))
     z2 = view(scratch_6, (batch, 2, 2, 6))
-    dL_dy = view(scratch_6, (batch, 3))
+    dL_dz1 = view(scratch_6, (batch, 8, 8, 4))
     total_parts = view(scratch_7, ((batch + 7) // 8, 6))
     dL_db1_parts = view(scratch_7, ((batch + 7) // 8, 4))
-    total = view(scratch_8, (batch, 6))
-    dL_dn3 = view(scratch_8, (batch, 2, 2, 6))
-    dL_dz1 = view(scratch_8, (batch, 8, 8, 4))
-    p3 = view(scratch_9, (batch, 6))
-    test = view(scratch_10, (batch, 2, 2, 6))
-    n3 = view(scratch_11, (batch, 2, 2, 6))
-    root = view(scratch_12, (6,))
-    total_parts_2 = view(scratch_13, ((batch + 31) // 32,))
-    dL_db4_parts = view(scratch_14, ((batch + 31) // 32, 3))
-    total_parts_3 = view(scratch_14, ((batch + 31) // 32, 6))
-    total_parts_4 = view(scratch_15, ((batch + 31) // 32, 6))
-    dL_dgamma3_parts = view(scratch_16, ((batch + 31) // 32, 6))
-    dL_dbeta3_parts = view(scratch_17, ((batch + 31) // 32, 6))
-    dL_dz2 = view(scratch_18, (batch, 2, 2, 6))
+    ratio = view(scratch_8, (1, 1, 1, 6))
+    root = view(scratch_9, (1, 1, 1, 6))
+    total = view(scratch_10, (batch, 6))
+    dL_dy = view(scratch_10, (batch, 3))
+    p3 = view(scratch_11, (batch, 6))
+    test = view(scratch_12, (batch, 2, 2, 6))
+    root_2 = view(scratch_13, (6,))
+    total_parts_2 = view(scratch_14, ((batch + 31) // 32,))
+    dL_db4_parts = view(scratch_15, ((batch + 31) // 32, 3))
+    total_parts_3 = view(scratch_15, ((batch + 31) // 32, 6))
+    total_parts_4 = view(scratch_16, ((batch + 31) // 32, 6))
+    dL_dgamma3_parts = view(scratch_17, ((batch + 31) // 32, 6))
+    dL_dbeta3_parts = view(scratch_18, ((batch + 31) // 32, 6))
+    dL_dn3 = view(scratch_19, (batch, 2, 2, 6))
+    dL_dz2 = view(scratch_20, (batch, 2, 2, 6))
     k1_W2_transposed(W2, W2_transposed)
     k2_x_padded(batch, x, x_padded)
     k3_p1(batch, x_padded, W1, x_W1, b1, p1, total_2)
     k4_p3(
-        batch, p1, W2, z2, total_parts, root, n3, gamma3, beta3, total, moving_mean3,
+        batch, p1, W2, z2, total_parts, ratio, root_2, root, gamma3, beta3, total, moving_mean3,
         moving_variance3, test, p3,
     )
     k5_loss(batch, p3, W4, t, dL_dy, total_parts_2, dL_db4_parts, learning_rate, b4, loss, fault)
     k6_gamma3(
-        batch, dL_dy, W4, test, dL_dn3, n3, total_parts_3, total_parts_4, dL_dgamma3_parts,
-        dL_dbeta3_parts, learning_rate, root, beta3, gamma3, dL_dz2,
+        batch, dL_dy, W4, test, dL_dn3, z2, ratio, root, total_parts_3, total_parts_4,
+        dL_dgamma3_parts, dL_dbeta3_parts, learning_rate, root_2, beta3, gamma3, dL_dz2,
     )
     k7_b1(batch, dL_dz2, W2_transposed, x_W1, p1, total_2, dL_dz1, dL_db1_parts, learning_rate, b1)
     k8_W1(batch, x_padded, dL_dz1, learning_rate, x_dL_dz1, W1)
@@ -460,7 +466,8 @@ def epoch(
     first, last, batch_size, order, batch, totals, x, t, learning_rate, W1, b1, W2, gamma3, beta3,
     W4, b4, moving_mean3, moving_variance3, loss, x_batch, t_batch, scratch_1, scratch_2, scratch_3,
     scratch_4, scratch_5, scratch_6, scratch_7, scratch_8, scratch_9, scratch_10, scratch_11,
-    scratch_12, scratch_13, scratch_14, scratch_15, scratch_16, scratch_17, scratch_18, fault,
+    scratch_12, scratch_13, scratch_14, scratch_15, scratch_16, scratch_17, scratch_18, scratch_19,
+    scratch_20, fault,
 ):
     done = 0
     for number in range(first, last):
@@ -475,7 +482,7 @@ def epoch(
             moving_variance3, loss, x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4,
             scratch_5, scratch_6, scratch_7, scratch_8, scratch_9, scratch_10, scratch_11,
             scratch_12, scratch_13, scratch_14, scratch_15, scratch_16, scratch_17, scratch_18,
-            fault,
+            scratch_19, scratch_20, fault,
         )
         if fault[0] != 0 or not isfinite(loss[0]):
             break
