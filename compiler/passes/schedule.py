@@ -277,8 +277,8 @@ class _Scheduler:
             if not kept and node.op not in (CONST, convert.SIZE, random.UNIFORM):
                 again = any(_bigger(self._domain_of(owner), node.shape) for owner in own)
                 spread = len(own) > 1 and reads[node] >= MANY and node not in updates
-                rows = any(_for_each_row(self._domain_of(owner), node.shape) for owner in own)
-                worth = WORTH_DIVIDING if rows or own & self.sums.keys() else WORTH_STORING
+                by_rows = any(_for_each_row(self._domain_of(owner), node.shape) for owner in own)
+                worth = WORTH_DIVIDING if by_rows or own & self.sums.keys() else WORTH_STORING
                 if spread or (cost[node] >= worth and (len(own) > 1 or again)):
                     self.stored.add(node)
                 if node.shape and cost[node] and (len(own) > 1 or again):
