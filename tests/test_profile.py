@@ -201,6 +201,7 @@ def test_the_text_stays_and_the_clock_is_in_the_code() -> None:
     assert "clock_table" not in plain
     assert [kernel for _, kernel in sites] == [kernel.name for kernel in program.kernels]
     assert clocked.count("call i64 @clock_ticks") == 0
+    assert clocked.count("atomicrmw add") == 2 * len(sites)
 
 
 @pytest.mark.parametrize("cycles", [True, False])
