@@ -8,12 +8,13 @@ from ...ir import Node, is_leaf
 from ...ops.convert import CAST
 from ...ops.linear import CONTRACT
 from ...ops.scan import noun
-from ...ops.shape import PAD, RESHAPE, TRANSPOSE
+from ...ops.shape import PAD, RESHAPE, SLICE, TRANSPOSE
 from ...ops.steps import bodies
 from ...passes.loops import PARTS
 from .spelling import NOUNS
 
 LONGEST = 12  # of a name that others are made of
+MADE = {PAD: "padded", TRANSPOSE: "transposed", SLICE: "part"}
 
 
 def wanted(node: Node, names: Mapping[Node, str], arrays: Mapping[Node, str]) -> str:
@@ -34,10 +35,10 @@ def wanted(node: Node, names: Mapping[Node, str], arrays: Mapping[Node, str]) ->
         return noun(node)
     if node.op in (CAST, RESHAPE):
         return wanted(node.operands[0], names, arrays)
-    if node.op in (PAD, TRANSPOSE):
+    if node.op in MADE:
         (of,) = node.operands
         made = _short(of, names, arrays) or wanted(of, names, arrays)
-        return f"{made}_{'padded' if node.op is PAD else 'transposed'}"
+        return f"{made}_{MADE[node.op]}"
     if node.op is CONTRACT:
         parts = [_short(x, names, arrays) for x in node.operands]
         return "_".join(map(str, parts)) if all(parts) else "product"
