@@ -47,7 +47,8 @@ WIDE = 512  # columns meet them
 LARGE = 1 << 20  # multiply-adds from which a product is computed by parts: some 20 microseconds
 PART = (256, 128)  # rows and columns: whole panels of columns, whatever the vectors
 PACKED_PART = (512, 512)  # the same where rows are copied, once for each part
-PARTS = 8  # fewer have fewer rows, but still LARGE products each
+PARTS = 8  # fewer have fewer rows, or columns if there are more of these, but LARGE products each
+PANELS = 32  # columns: no fewer, and whole panels too
 USUAL = 256  # for a size that is not known, when it is decided whether a product may be large
 
 NO, ONE = whole(0), whole(1)
@@ -255,31 +256,40 @@ def _call(builder: Any, forms: Sequence[Form], given: Operands) -> None:
 def _by_parts(builder: Any, forms: Sequence[Form], given: Operands) -> None:
     """A product that several threads share, if it is large: each takes parts of the result."""
     form = forms[-1]
-    most, wide = PACKED_PART if form.packed else PART
+    tall, wide = PACKED_PART if form.packed else PART
 
     def divided(inside: Any, x: Any, y: Any) -> Any:
         """The quotient, rounded up."""
         return inside.udiv(inside.add(x, inside.sub(y, ONE)), y)
 
-    def parts(inside: Any, of: Operands) -> tuple[Any, Any, Any]:
-        """How many lie below and beside each other, and the rows of each."""
-        height, rows = whole(form.height), whole(most)
-        across = divided(inside, of.columns.size, whole(wide))
+    def parts(inside: Any, of: Operands) -> tuple[Any, Any, Any, Any]:
+        """How many lie below and beside each other, and the rows and columns of each."""
+        sizes, most = (of.rows.size, of.columns.size), (whole(tall), whole(wide))
+        below, across = (divided(inside, *pair) for pair in zip(sizes, most, strict=True))
         if form.packed:
-            return divided(inside, of.rows.size, rows), across, rows
-        work = inside.mul(inside.mul(of.rows.size, of.columns.size), of.sums.size)
+            return below, across, *most
+        work = inside.mul(inside.mul(*sizes), of.sums.size)
         wanted = least(inside, inside.udiv(work, whole(LARGE)), whole(PARTS))
-        rows = divided(inside, inside.mul(of.rows.size, across), wanted)
-        rows = inside.mul(divided(inside, rows, height), height)
-        rows = least(inside, rows, whole(most))
-        return divided(inside, of.rows.size, rows), across, rows
+        is_wide = inside.icmp_signed(">", of.columns.size, of.rows.size)
+
+        def fewer(size: Any, others: Any, step: int, most: Any) -> Any:
+            """The rows or columns of a part, so that there are as many parts as are wanted."""
+            each = divided(inside, inside.mul(size, others), wanted)
+            return least(inside, inside.mul(divided(inside, each, whole(step)), whole(step)), most)
+
+        rows = fewer(of.rows.size, across, form.height, most[0])
+        columns = fewer(of.columns.size, below, PANELS, most[1])
+        rows = inside.select(is_wide, most[0], rows)
+        columns = inside.select(is_wide, columns, most[1])
+        counts = (divided(inside, x, y) for x, y in zip(sizes, (rows, columns), strict=True))
+        return *counts, rows, columns
 
     def part(inside: Any, number: Any, values: list[Value]) -> None:
         every = Operands.of([word for value in values for word in flatten(inside, value)])
-        _, across, height = parts(inside, every)
-        row = inside.mul(inside.udiv(number, across), height)
-        column = inside.mul(inside.urem(number, across), whole(wide))
-        places = (row, height), (column, whole(wide))
+        _, across, rows, columns = parts(inside, every)
+        row = inside.mul(inside.udiv(number, across), rows)
+        column = inside.mul(inside.urem(number, across), columns)
+        places = (row, rows), (column, columns)
         _call(inside, forms, every.part(inside, form.dtype.size, *places))
 
     work = builder.mul(builder.mul(given.rows.size, given.columns.size), given.sums.size)
@@ -290,7 +300,7 @@ def _by_parts(builder: Any, forms: Sequence[Form], given: Operands) -> None:
                 Array(form.dtype, word, ()) if word.type == POINTER else Scalar(INT64, word)
                 for word in given.words
             ]
-            below, across, _ = parts(builder, given)
+            below, across, *_ = parts(builder, given)
             parallel(builder, builder.mul(below, across), captured, part)
         with small:
             _call(builder, forms, given)

@@ -165,6 +165,7 @@ def test_rows_of_a_large_batch_are_gathered_together(
         (128, 384, 40),
         (999, 50, 30),
         (61, 64, 1024),
+        (37, 331, 700),
     ],
 )
 def test_large_products_are_shared(
