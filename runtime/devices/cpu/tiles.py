@@ -99,7 +99,10 @@ class Shape:
         return self.rows if 8 * tiles * self.rows <= 9 * rows else -(-rows // tiles)
 
     def panels(self, columns: int | None) -> tuple[Panel, Panel]:
-        """The panel that such columns are made of, and the narrower one for those behind them."""
+        """The panel that such columns are made of, and the narrower one for those behind them.
+
+        Behind a whole vector a few columns, such as 2 of 50, are a narrow vector of the same tile.
+        """
         whole = Vector(self.lanes, self.lanes)
         panel = (whole,) * self.vectors
         if columns is None:
@@ -110,7 +113,7 @@ class Shape:
         while lanes < rest:
             lanes *= 2
         last: Panel = ()
-        if left and (not rest or (full and self.has_masks)):
+        if left and (not rest or (full and self.has_masks and lanes == self.lanes)):
             last = (Vector(self.lanes, None if rest else self.lanes),)
         elif left:
             some = None if self.has_masks and rest < lanes else rest
