@@ -68,54 +68,46 @@ def slivers(
     dtype: Number,
     height: int,
     source: Any,
-    strides: Sequence[Any],
+    step: Any,
     target: Any,
     sizes: Sequence[Any],
 ) -> None:
-    """A matrix in slivers of so many rows, each with one column behind the other.
+    """The transpose of a matrix in slivers of so many of its columns, each row by row.
 
-    `target[height * columns * s + height * j + i] = source[height * s + i, j]`. Behind the last row
-    is the last row again.
+    `target[height * rows * s + height * j + i] = source[j, height * s + i]`. Behind the last column
+    is the last column again.
 
     Args:
         builder: where the code goes.
         dtype: the type of all numbers.
-        height: how many rows lie together.
+        height: how many columns lie together.
         source: where the first element is.
-        strides: from row to row and from column to column, in elements.
+        step: from row to row of the source, in elements.
         target: where they go.
-        sizes: rows and columns of the source.
+        sizes: columns and rows of the source.
     """
 
     def write(inside: Any, given: list[Any]) -> None:
-        source, row_step, step, target, rows, columns = given
+        source, step, target, columns, rows = given
         high, panel = whole(height), _whole(dtype, height)
 
         def at(address: Any, place: Any, stride: Any) -> Any:
             return moved(inside, address, multiplied(inside, place, stride), dtype.size)
 
-        with counted(inside, rows, step=height) as first:
-            here, there = at(source, first, row_step), at(target, first, columns)
-            left = inside.sub(rows, first)
-            is_whole = inside.icmp_signed(">=", left, high)
-            by_rows, by_columns = (
-                inside.and_(is_whole, inside.icmp_signed("==", stride, whole(1)))
-                for stride in (step, row_step)
-            )
-            with inside.if_else(by_rows) as (rows_lie, others):
-                with rows_lie:
-                    transposed_part(inside, dtype, here, row_step, there, high, high, columns)
-                with others, inside.if_else(by_columns) as (columns_lie, scattered):
-                    with columns_lie:
-                        copied(inside, dtype, panel, here, step, there, columns, high)
-                    with scattered, counted(inside, columns) as j, counted(inside, high) as i:
-                        row = least(inside, i, inside.sub(left, whole(1)))
-                        place = at(at(here, row, row_step), j, step)
-                        value = inside.load(place, typ=dtype.llvm, align=dtype.size)
-                        goal = at(at(there, j, high), i, whole(1))
-                        inside.store(value, goal, align=dtype.size)
+        with counted(inside, columns, step=height) as first:
+            here, there = at(source, first, whole(1)), at(target, first, rows)
+            last = inside.sub(inside.sub(columns, whole(1)), first)
+            is_whole = inside.icmp_signed(">=", last, whole(height - 1))
+            with inside.if_else(is_whole) as (all_there, some_there):
+                with all_there:
+                    copied(inside, dtype, panel, here, step, there, rows, high)
+                with some_there, counted(inside, rows) as j, counted(inside, high) as i:
+                    place = at(at(here, least(inside, i, last), whole(1)), j, step)
+                    value = inside.load(place, typ=dtype.llvm, align=dtype.size)
+                    goal = at(at(there, j, high), i, whole(1))
+                    inside.store(value, goal, align=dtype.size)
 
-    given = [source, *strides, target, *sizes]
+    given = [source, step, target, *sizes]
     called(builder, f"slivers.{dtype}.{height}", given, write, special=False)
 
 

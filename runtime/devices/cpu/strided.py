@@ -3,8 +3,9 @@
 Around the tiles are loops: over blocks of rows, so that what is read of a stays in the second
 cache; over blocks of the sum; over panels of columns. A panel of b is read where it lies; it is
 copied where its columns do not lie together, and where its rows lie so far apart that caches
-suffer. Where a block of rows meets many columns it is copied too, in the order in which tiles read
-it (*packed*). A large product is computed by parts of the result, which several threads share.
+suffer. Where the numbers of a row of a lie far apart, and it meets many columns, a block of rows is
+copied too, in the order in which tiles read it (*packed*). A large product is computed by parts of
+the result, which several threads share.
 
 A sum is taken in blocks of `LONGEST`, each in order, and the blocks' sums are added in order. So an
 element depends on its own products alone: it is the same to the last bit whichever other rows and
@@ -42,7 +43,7 @@ FAR = 4096  # bytes from row to row of b from which on panels of it are copied, 
 MANY = 64  # rows meet them
 FEW = 7  # rows below which they are computed two at a time, where columns are enough for it
 PACKED = 1 << 19  # bytes of a block of rows that is copied: half of the second cache, or all
-HUGE = 1 << 25  # multiply-adds of a product whose rows are copied, if
+HUGE = 1 << 25  # multiply-adds of a product whose rows are copied, if they do not lie along a and
 WIDE = 512  # columns meet them
 LARGE = 1 << 20  # multiply-adds from which a product is computed by parts: some 20 microseconds
 PART = (256, 128)  # rows and columns: whole panels of columns, whatever the vectors
@@ -206,7 +207,7 @@ def product(builder: Any, dtype: Number, given: Operands) -> None:
     size = math.prod(known(axis.size) or USUAL for axis in (rows, columns, sums))
     high, wide = (known(axis.size) or 0 for axis in (rows, columns))
     forms = [form]
-    if wide >= WIDE and size >= HUGE and not 0 < high < MANY:
+    if known(rows.a) == 1 and wide >= WIDE and size >= HUGE and not 0 < high < MANY:
         forms = [form.when_packed] if high else [form, form.when_packed]
     forms = [_known(builder, form) for form in forms]
     if in_body(builder) or size < LARGE:
@@ -381,10 +382,8 @@ class _Product:
 
     def _packed(self, given: Operands) -> Operands:
         """The same with the rows copied in the order in which tiles read them."""
-        axes = given.rows, given.sums
-        strides, sizes = ([axis.a for axis in axes], [axis.size for axis in axes])
-        height, dtype = self.form.height, self.form.dtype
-        slivers(self.builder, dtype, height, given.a, strides, self.rows, sizes)
+        builder, form, sizes = self.builder, self.form, (given.rows.size, given.sums.size)
+        slivers(builder, form.dtype, form.height, given.a, given.sums.a, self.rows, sizes)
         return dataclasses.replace(given, a=self.rows)
 
     def _columns(self, given: Operands, panel: Panel, place: Any) -> Operands:
