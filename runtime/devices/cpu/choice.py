@@ -15,6 +15,7 @@ from enum import Enum
 SHORT = 50e-6  # seconds of a step below which no thread could help
 TRIAL = 15e-3  # seconds that each side of a comparison takes; and the first ones, which say little
 TURNS = 3  # of each side, at least
+SHARE = 20  # times what the last comparison took must pass before the next one
 SOON, LATE = 1.0, 30.0  # seconds from one comparison to the next, while things change and if not
 GAIN = 0.95  # more threads are taken if they need so much of the time, or less
 SLOWER = 1.2  # times the time of the last comparison: something is not as it was
@@ -51,6 +52,7 @@ class Choice:
     _ran: float = 0.0  # seconds, but for those of comparisons
     _pause: float = SOON
     _since: float = SOON  # seconds since the last comparison
+    _spent: float = 0.0  # seconds that it took
 
     def __post_init__(self) -> None:
         """One thread needs no measuring."""
@@ -87,6 +89,7 @@ class Choice:
             self._since += seconds
             self._consider(seconds / steps)
             return
+        self._spent += seconds
         if self._phase is _Phase.WARM:
             self._enter(_Phase.RIVAL)
             return
@@ -115,8 +118,10 @@ class Choice:
             self.alone = self.threads == 1 and self._calls >= SETTLED
             return
         slower = self.threads > 1 and each > SLOWER * self._base
-        if self._ran < TRIAL or (self._since < self._pause and not slower):
+        pause = max(self._pause, SHARE * self._spent)
+        if self._ran < TRIAL or (self._since < pause and not slower):
             return
+        self._spent = 0.0
         more = min(2 * self.threads, self.limit)
         less = max(self.threads // 2, 1)
         up = self.threads == 1 or (more > self.threads and self._rival <= self.threads)
@@ -131,7 +136,7 @@ class Choice:
         if each < self._base * (GAIN if rival > before else 1.0):
             self.threads, self._base, self._pause = rival, each, SOON
             if before < rival < self.limit:
-                self._since = SOON  # perhaps even more
+                self._since, self._spent = SOON, 0.0  # perhaps even more
         elif rival > before and not shared:
             self._pause = LATE
         else:

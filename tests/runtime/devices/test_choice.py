@@ -41,6 +41,13 @@ def test_it_climbs_to_what_is_fastest(limit: int, cores: int, best: int, work: f
     assert choice.threads == best
 
 
+def test_comparisons_of_long_steps_take_little_of_the_time() -> None:
+    choice, each = Choice(2), scaling(1.0, 2)
+    while choice.threads == 1:
+        simulate(choice, each, 1.0)
+    assert simulate(choice, each, 60.0) > 0.95 / each(2)
+
+
 def test_short_steps_stay_on_one_thread_and_are_not_measured() -> None:
     choice = Choice(8)
     simulate(choice, lambda threads: 4e-6 * threads, 3.0)
