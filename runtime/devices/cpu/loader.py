@@ -8,7 +8,7 @@ import importlib.util
 import itertools
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -30,11 +30,25 @@ def _jit() -> Any:
     return llvm.create_lljit_compiler()
 
 
+def framed(part: bytes) -> bytes:
+    """An object file behind its length: so several can follow each other."""
+    return len(part).to_bytes(8, "little") + part
+
+
+def _apart(code: bytes) -> Iterator[bytes]:
+    """The object files that follow each other."""
+    start = 0
+    while start < len(code):
+        end = start + 8 + int.from_bytes(code[start : start + 8], "little")
+        yield code[start + 8 : end]
+        start = end
+
+
 class NativeLibrary:
     """Object code that is loaded, and its entry points; unloaded when the last reference goes.
 
     Args:
-        code: an object file for this machine.
+        code: object files for this machine, each framed.
         entries: the functions to be called, each taking the address of a block of words.
         imports: the symbols that it takes from SciPy's extension modules.
         variables: the variables to be written to.
@@ -55,7 +69,9 @@ class NativeLibrary:
         """Link and load. RuntimeError if a symbol is missing."""
         import llvmlite.binding as llvm
 
-        builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
+        builder = llvm.JITLibraryBuilder().add_current_process()
+        for part in _apart(code):
+            builder.add_object_img(part)
         for name in imports:
             builder.import_symbol(name, external_address(name))
         for name in (*entries, *variables):

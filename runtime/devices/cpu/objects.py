@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from functools import partial
 from typing import Any
 
@@ -10,11 +11,13 @@ import llvmlite.binding as llvm
 from chainrule.compiler.errors import UsageError
 from chainrule.compiler.program import Buffer, Program
 
+from ... import threads
 from ...cache import Cache
 from .clock import Clock
 from .kinds import FLOAT64, INT64, NUMBERS, ArrayKind, Kind
-from .loader import EXTERNAL
+from .loader import EXTERNAL, framed
 from .parallel import team_variable
+from .pieces import pieces
 from .processor import Processor, host
 from .routines import TranslationError
 from .translate import Translation
@@ -48,7 +51,17 @@ def compile_program(program: Program, cache: Cache) -> tuple[bytes, tuple[str, .
     """
     file = str(cache.source_path(program))
     try:
-        return compile_text(translate(program, file))
+        parts = pieces(translate(program, file))
+        count = min(len(parts), threads.get_num_threads())
+        if count == 1:
+            compiled = list(map(compile_text, parts))
+        else:
+            from concurrent.futures import ThreadPoolExecutor
+
+            with ThreadPoolExecutor(count, "chainrule-compiler") as team:
+                compiled = list(team.map(compile_text, parts))
+        imports = sorted({name for _, names in compiled for name in names})
+        return b"".join(code for code, _ in compiled), tuple(imports)
     except (TranslationError, RuntimeError) as error:  # LLVM's, of several lines
         raise UsageError(
             f"the native code of {program.name} cannot be compiled",
@@ -85,7 +98,7 @@ def compile_text(
 ) -> tuple[bytes, tuple[str, ...]]:
     """Object code from LLVM's text, optimized; at level 0 functions are inlined that must be."""
     machine = (processor or host()).machine
-    module = llvm.parse_assembly(text)
+    module = llvm.parse_assembly(text, llvm.create_context())
     try:
         module.triple = machine.triple
         module.data_layout = str(machine.target_data)
@@ -95,9 +108,33 @@ def compile_text(
             for function in module.functions
             if function.is_declaration and function.name.startswith(EXTERNAL)
         )
-        return machine.emit_object(module), tuple(imports)
+        return framed(_emitted(machine, module)), tuple(imports)
     finally:
         module.close()
+
+
+def _unlocked(name: str) -> Any:
+    """A function of LLVM's, for which nobody waits.
+
+    llvmlite lets one thread at a time into LLVM. Threads that have contexts and machines of their
+    own do not meet there.
+    """
+    function = getattr(llvm.ffi.lib, name)
+    return getattr(function, "_cfn", function)
+
+
+def _emitted(machine: Any, module: Any) -> bytes:
+    """What `machine.emit_object(module)` gives."""
+    lib = llvm.ffi.lib
+    with llvm.ffi.OutputString() as error:
+        buffer = _unlocked("LLVMPY_TargetMachineEmitToMemory")(machine, module, 1, error)
+        if not buffer:
+            raise RuntimeError(str(error))
+    try:
+        start, size = lib.LLVMPY_GetBufferStart(buffer), lib.LLVMPY_GetBufferSize(buffer)
+        return ctypes.string_at(start, size)
+    finally:
+        lib.LLVMPY_DisposeMemoryBuffer(buffer)
 
 
 def optimize(machine: Any, module: Any, level: int = 2) -> None:
@@ -110,4 +147,5 @@ def optimize(machine: Any, module: Any, level: int = 2) -> None:
     options.slp_vectorization = True
     options.loop_unrolling = False
     builder = llvm.create_pass_builder(machine, options)
-    builder.getModulePassManager().run(module, builder)
+    manager = builder.getModulePassManager()
+    _unlocked("LLVMPY_RunNewModulePassManager")(manager, module, builder)

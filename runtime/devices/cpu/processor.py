@@ -51,21 +51,19 @@ class Processor:
 
     @property
     def machine(self) -> Any:
-        """What LLVM writes object code with: position independent, with all vector instructions."""
-        return _machine(self)
+        """What LLVM writes object code with: position independent, with all vector instructions.
 
-
-@cache
-def _machine(processor: Processor) -> Any:
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    return llvm.Target.from_triple(processor.triple).create_target_machine(
-        cpu=processor.name,
-        features=processor.features,
-        opt=3,
-        reloc="pic",
-        codemodel="default",
-    )
+        A new one each time, for one thread.
+        """
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        return llvm.Target.from_triple(self.triple).create_target_machine(
+            cpu=self.name,
+            features=self.features,
+            opt=3,
+            reloc="pic",
+            codemodel="default",
+        )
 
 
 @cache
