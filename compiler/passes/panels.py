@@ -21,6 +21,7 @@ from typing import TypeGuard
 from ..ir import CONST, Node, make
 from ..types import BYTES, FLOATS, Dim, Shape, divide, product
 from .flatten import flatten
+from .halves import HALVES
 from .loops import (
     AXIS,
     PARTS,
@@ -81,7 +82,8 @@ def _parts(kernel: Kernel) -> Iterator[Kernel]:
     core, body = kernel.core, list[Entry]()
     for unit in units(kernel.body):
         inside = split is not None and split.add(unit)
-        if not inside and (body or core is not None) and not kernel.rows and _is_long(unit):
+        least = SHORTEST if isinstance(core, Routine) and core.kind == HALVES else LONG
+        if not inside and (body or core is not None) and not kernel.rows and _is_long(unit, least):
             yield Kernel(core, tuple(body))
             core, body = None, []
             split = _split(Kernel(None, tuple(unit)))
@@ -91,12 +93,12 @@ def _parts(kernel: Kernel) -> Iterator[Kernel]:
     yield replace(kernel, core=core, body=tuple(body))
 
 
-def _is_long(unit: Sequence[Entry]) -> bool:
-    """Whether a loop is worth a kernel with panels of its own."""
+def _is_long(unit: Sequence[Entry], least: int) -> bool:
+    """Whether a loop whose rows have so many bytes is worth a kernel with panels of its own."""
     split = _split(Kernel(None, tuple(unit)))
     if split is None or not split.add(unit) or split.panel(()) is None:
         return False
-    return isinstance(split.dim, int) or split.size >= LONG
+    return isinstance(split.dim, int) or split.size >= least
 
 
 def _flat(kernel: Kernel) -> Kernel:

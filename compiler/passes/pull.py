@@ -14,7 +14,7 @@ from ..ir import CONST, OPS, Node, const, make
 from ..ops import convert, index, linear, random, shape, windows
 from ..ops.base import Scalar
 from ..types import Dim, Shape, Size, add, mul, product, sub
-from .loops import CHECKED, DRAW, load
+from .loops import CHECKED, DRAW, axis, load
 
 Index = tuple[Node, ...]
 
@@ -129,11 +129,13 @@ class Puller:
         stored: tensors that are read from memory.
         faults: what can go wrong, collected.
         origin: the tensor that a scalar expression is an element of.
+        halves: of tensors that are the sum of two of their shape, the tensor of both.
     """
 
     stored: Callable[[Node], bool]
     faults: list[Fault] = field(default_factory=list)
     origin: dict[Node, Node] = field(default_factory=dict)
+    halves: dict[Node, Node] = field(default_factory=dict)
     _known: dict[tuple[Node, Index, Node | None], Node] = field(default_factory=dict)
     _codes: dict[Fault, int] = field(default_factory=dict)
 
@@ -159,6 +161,9 @@ class Puller:
         op = node.op
         if op in (CONST, convert.SIZE):
             return node
+        if node in self.halves:
+            parts = self.halves[node]
+            return OPS["add"](*(load(parts, (number(i), *at), parts.shape, guard) for i in (0, 1)))
         if isinstance(op, Scalar) or op in (convert.CAST, shape.BROADCAST_TO):
             values = tuple(self(x, aligned(at, x.shape), guard) for x in node.operands)
             if op is shape.BROADCAST_TO:
@@ -401,3 +406,14 @@ RULES: dict[object, Rule] = {
     windows.WINDOWS: _windows,
     windows.OVERLAP_ADD: _apart,
 }
+
+
+def positions_of(dims: Shape) -> tuple[Shape, Index]:
+    """A loop for each axis that is not of size 1, and the position that they are at."""
+    at: list[Node] = []
+    domain: list[Dim] = []
+    for dim in dims:
+        at.append(number(0) if dim == 1 else axis(len(domain), dim))
+        if dim != 1:
+            domain.append(dim)
+    return tuple(domain), tuple(at)

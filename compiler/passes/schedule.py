@@ -21,6 +21,7 @@ from ..types import Dim, Shape, Size, add, divide, product
 from .bounds import bounds, together
 from .contractions import Kind, core, kind_of, standard
 from .fuse import fuse
+from .halves import in_halves
 from .loops import (
     Combine,
     Decision,
@@ -35,7 +36,7 @@ from .loops import (
 )
 from .nested import Nested
 from .nests import placed, times
-from .pull import Index, Puller, aligned, factors, number, plus, scaled
+from .pull import Index, Puller, aligned, factors, number, plus, positions_of, scaled
 from .routines import ROUTINES, routine
 from .rows import grouped, settled
 from .sliding import all_sliding
@@ -126,6 +127,9 @@ class _Scheduler:
         for node in self.nodes:
             if node.op in ROUTINES:
                 self.cores[node] = routine(node, self.pull)
+        self.halves = in_halves(self.cores, {target for target, _ in graph.updates})
+        self.cores.update(self.halves)
+        self.pull.halves.update((node, found.node) for node, found in self.halves.items())
         self.rows = grouped(graph)
         self.sums = {node: rows for rows in self.rows for node in rows.sums}
         self.tables = in_table_panels(node for node in self.nodes if node not in self.sums)
@@ -154,6 +158,8 @@ class _Scheduler:
                 groups.append([self.by_panel[node].sum(node, self.pull)])
             elif node in self.cores:
                 groups.append(self.cores[node])
+                if node in self.halves and node in self.stored:
+                    groups.append([self._elements(node)])
             elif node in self.nested:
                 found = self.nested[node]
                 if found not in groups:
@@ -211,7 +217,7 @@ class _Scheduler:
         return node not in self.sums and (
             node.op in COMBINE
             or node.op in RUNNING
-            or node in self.cores
+            or (node in self.cores and node not in self.halves)
             or node.op in SCATTERS
             or adds_up(node)
             or self.kinds.get(node) == "loops"
@@ -310,6 +316,9 @@ class _Scheduler:
             return self._padded(node)
         if self.kinds.get(node) == "loops":
             return self._contraction(node)
+        return self._elements(node)
+
+    def _elements(self, node: Node) -> Statement:
         domain, at = positions_of(node.shape)
         return _map(node, node, domain, at, self.pull.inside(node, at))
 
@@ -477,17 +486,6 @@ def _unpadded(node: Node) -> int:
     if any(isinstance(side, Size) or side < 0 for low, high, _ in sides for side in (low, high)):
         return 0
     return next((i for i, side in enumerate(sides) if side != (0, 0, 0)), len(sides))
-
-
-def positions_of(dims: Shape) -> tuple[Shape, Index]:
-    """A loop for each axis that is not of size 1, and the position that they are at."""
-    at: list[Node] = []
-    domain: list[Dim] = []
-    for dim in dims:
-        at.append(number(0) if dim == 1 else axis(len(domain), dim))
-        if dim != 1:
-            domain.append(dim)
-    return tuple(domain), tuple(at)
 
 
 def linear_sizes(node: Node) -> dict[str, Dim]:

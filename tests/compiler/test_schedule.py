@@ -276,7 +276,7 @@ def node(*dims: Any, dtype: str = F32) -> Node:
 def copies(*pairs: tuple[Node, Node]) -> list[Kernel]:
     """Kernels that each read one tensor and write another."""
     from chainrule.compiler.passes.loops import load
-    from chainrule.compiler.passes.schedule import positions_of
+    from chainrule.compiler.passes.pull import positions_of
 
     found = []
     for source, target in pairs:

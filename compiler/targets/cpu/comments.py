@@ -11,7 +11,7 @@ from ...explain.notation import Text
 from ...explain.printer import Printer
 from ...ir import Graph, Node, is_leaf, walk
 from ...ops.rows import written
-from ...passes.loops import Kernel, in_place
+from ...passes.loops import PARTS, Kernel, in_place
 from ..spelling import docstring
 
 Line = tuple[Node, str]
@@ -51,7 +51,7 @@ class Comments:
     def kernel(self, nest: Kernel, arrays: Mapping[Node, str]) -> list[Line]:
         """What a kernel computes."""
         made = list(nest.made())
-        lines: list[Line] = []
+        lines = [self._halves(made.pop(0), arrays)] if made and made[0].op is PARTS else []
         for node in made:
             for inner in (*walk(node.operands, self.stored), node):
                 if inner in self.names and not is_leaf(inner) and inner not in self._said:
@@ -65,6 +65,12 @@ class Comments:
             name = self._printer.name(arrays.get(target, "value"))
             lines.append((made[-1], f"{name} = {self._printer.formula(made[-1])}"))
         return lines
+
+    def _halves(self, parts: Node, arrays: Mapping[Node, str]) -> Line:
+        """A product that a kernel computes in two parts."""
+        (node,) = parts.operands
+        first, second = (f"{arrays[parts]}[{half}]" for half in (0, 1))
+        return node, f"{self._printer.formula(node)} = {first} + {second}"
 
     def _equation(self, node: Node, called: Mapping[Node, str] | None = None) -> str:
         """A value and what it is; some may be called otherwise than in the graph."""

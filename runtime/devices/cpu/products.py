@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from .kinds import NOTHING, ArrayKind, ColumnsKind, Kind
-from .loops import whole
+from .loops import known, moved, whole
+from .parallel import parallel
 from .routines import Intrinsic
 from .strided import Axis, Operands, product
-from .values import NONE, Array, Columns, Value, address
+from .values import NONE, Array, Columns, Value, address, element
+
+PANEL = 32  # rows of a half that one thread computes in one go
 
 
 def _matrix(array: Array | Columns, row: bool) -> tuple[Any, Any]:
@@ -64,6 +67,47 @@ def _product(transpose_a: bool, transpose_b: bool) -> Intrinsic:
 
     return Intrinsic(3, _result, lower)
 
+
+def _halves_result(a: Kind, b: Kind, out: Kind) -> Kind | None:
+    """Nothing, where the arguments are two matrices and two results, of one type of float."""
+    arrays = [kind for kind in (a, b, out) if isinstance(kind, ArrayKind)]
+    if [array.ndim for array in arrays] != [2, 2, 3] or len({x.dtype for x in arrays}) != 1:
+        return None
+    return NOTHING if arrays[0].dtype.is_float else None
+
+
+def _halves(builder: Any, a: Array, b: Array, out: Array) -> Value:
+    """Panels of rows of the first half, then of the second: threads share them in this order."""
+
+    def panels(inside: Any, out: Array) -> Any:
+        more = inside.add(out.sizes[1].value, whole(PANEL - 1))
+        return inside.udiv(more, whole(PANEL))
+
+    def panel(inside: Any, turn: Any, given: list[Value]) -> None:
+        a, b, out = (array for array in given if isinstance(array, Array))
+        count = panels(inside, out)
+        half, row = inside.udiv(turn, count), inside.mul(inside.urem(turn, count), whole(PANEL))
+        (m, k), n = (size.value for size in a.sizes), b.sizes[1].value
+        length = inside.udiv(k, whole(2)) if known(k) is None else whole(k.constant // 2)
+        start = inside.mul(half, length)
+        every = Operands(
+            moved(inside, address(inside, a), start, a.dtype.size),
+            moved(inside, address(inside, b), inside.mul(start, n), a.dtype.size),
+            element(inside, out, [half]),
+            rows=Axis(m, a=k, c=n),
+            columns=Axis(n, b=whole(1), c=whole(1)),
+            sums=Axis(length, a=whole(1), b=n),
+        )
+        rows, columns = (row, whole(PANEL)), (whole(0), n)
+        product(inside, a.dtype, every.part(inside, a.dtype.size, rows, columns))
+
+    parallel(builder, builder.mul(panels(builder, out), whole(2)), [a, b, out], panel)
+    return NONE
+
+
+# `matmul_halves(a, b, out)`: `out[0] = a[:, :k] @ b[:k]` and `out[1] = a[:, k:] @ b[k:]`, where `k`
+# is half of the rows of `b`, an even number.
+matmul_halves = Intrinsic(3, _halves_result, _halves)
 
 matmul = _product(False, False)
 matmul_tn = _product(True, False)

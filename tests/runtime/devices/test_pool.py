@@ -208,6 +208,46 @@ def test_large_products_are_shared(
         )
 
 
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("m", "k", "n"),
+    [(0, 6, 3), (1, 2, 1), (5, 0, 4), (31, 514, 10), (32, 784, 33), (97, 1030, 128), (300, 38, 17)],
+)
+def test_halves_of_products_are_shared(
+    m: int,
+    k: int,
+    n: int,
+    dtype: str,
+    known: bool,
+    with_threads: SetThreads,
+    buffer: MakeBuffer,
+    piece: MakeExecutable,
+) -> None:
+    random, half = np.random.default_rng(k), k // 2
+    a, b = random.normal(size=(m, k)).astype(dtype), random.normal(size=(k, n)).astype(dtype)
+    sizes = {"m": m, "k": k, "n": n}
+    rows, sums, columns = sizes.values() if known else map(symbol, sizes)
+    buffers = [
+        buffer("a", "input", rows, sums, dtype=dtype),
+        buffer("b", "input", sums, columns, dtype=dtype),
+        buffer("y", "output", 2, rows, columns, dtype=dtype),
+    ]
+    run = piece("cpu", "matmul_halves(a, b, y)", *buffers, sizes=() if known else tuple(sizes))
+    wanted = np.stack([a[:, :half] @ b[:half], a[:, half:] @ b[half:]])
+    close = (2e-4, 1e-4) if dtype == "float32" else (1e-10, 1e-10)
+    alone: list[Any] = []
+    for count in (1, 2, 3):
+        with_threads(count)
+        before = pool.team().loops
+        for _ in range(2):
+            results = run.call(a, b)
+            alone = alone or list(results)
+            assert np.array_equal(results[0], alone[0])
+        assert (pool.team().loops > before) is (count > 1 and m > 0)
+    np.testing.assert_allclose(alone[0], wanted, *close)
+
+
 def test_ten_thousand_small_loops_of_more_threads_than_cores(
     with_threads: SetThreads, buffer: MakeBuffer, piece: MakeExecutable
 ) -> None:

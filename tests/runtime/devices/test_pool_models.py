@@ -29,6 +29,11 @@ def deep() -> list[Any]:
     return [cr.Input((37,)), *(cr.Dense(64, "tanh") for _ in range(7)), cr.Dense(5)]
 
 
+def halves() -> list[Any]:
+    """Products by halves of the sum, of the input, and at the end."""
+    return [cr.Input((514,)), cr.Dense(300, "relu"), cr.Dense(514, "tanh"), cr.Dense(65)]
+
+
 def images() -> list[Any]:
     return [
         *(cr.Input((12, 12, 1)), cr.Conv2D(6, 3, activation="relu"), cr.MaxPooling2D(2)),
@@ -57,13 +62,16 @@ def vocabulary() -> list[Any]:
     return [cr.Input((9,), dtype="int32"), cr.Embedding(5000, 64), cr.Flatten(), cr.Dense(5)]
 
 
-@pytest.mark.parametrize("network", [dense, wide, deep, images, normalized, words, vocabulary])
+@pytest.mark.parametrize(
+    "network", [dense, wide, deep, halves, images, normalized, words, vocabulary]
+)
 @pytest.mark.parametrize("rows", [131])
 def test_training_gives_the_same_bits(
     network: Callable[[], list[Any]], rows: int, with_threads: SetThreads
 ) -> None:
     shapes: dict[Any, tuple[int, ...]] = {
-        **{dense: (37,), deep: (37,), wide: (300,), words: (9,), vocabulary: (9,)}
+        **{dense: (37,), deep: (37,), wide: (300,), halves: (514,), words: (9,)},
+        vocabulary: (9,),
     }
     shape = shapes.get(network, (12, 12, 3 if network is normalized else 1))
     random = np.random.default_rng(0)
@@ -85,3 +93,16 @@ def test_training_gives_the_same_bits(
         assert (pool.team().loops > before) is (count > 1)
     for others in results[1:]:
         assert all(map(np.array_equal, others, results[0]))
+
+
+def test_halves_train_as_on_target_numpy() -> None:
+    random = np.random.default_rng(1)
+    x, y = random.normal(size=(70, 514)).astype(np.float32), random.integers(0, 65, 70)
+    found = []
+    for target in ("numpy", "cpu"):
+        model = cr.Sequential(halves(), seed=0)
+        model.compile("sparse_categorical_crossentropy_from_logits", cr.SGD(0.05), target=target)
+        model.fit(x, y, batch_size=33, epochs=2, seed=0, verbose=0)
+        found.append(model.get_weights())
+    for expected, came in zip(*found, strict=True):
+        np.testing.assert_allclose(came, expected, rtol=1e-4, atol=1e-5)

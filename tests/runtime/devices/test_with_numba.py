@@ -67,6 +67,11 @@ def chain() -> tuple[Program, dict[str, Any]]:
     return program, {name: random.normal(size=dims).astype("f4") for name, dims in shapes.items()}
 
 
+def halves() -> tuple[Program, dict[str, Any]]:
+    """A step with a product by halves of the sum."""
+    return step_of(cr.Sequential([cr.Input((514,)), cr.Dense(70, "relu"), cr.Dense(3)]))
+
+
 def rows() -> tuple[Program, dict[str, Any]]:
     """A step that updates rows of a table."""
     bag = cr.EmbeddingBag(9, 4, sparse=True)
@@ -123,7 +128,7 @@ def convolution() -> tuple[Program, dict[str, Any]]:
     return emitted(request), arrays
 
 
-CASES = [training, chain, rows, panels_of_rows, library_functions, convolution]
+CASES = [training, chain, halves, rows, panels_of_rows, library_functions, convolution]
 
 
 @pytest.mark.parametrize("case", CASES)
