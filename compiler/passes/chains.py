@@ -39,6 +39,7 @@ from .panels import FAR, TILE, USUAL, Split, in_parts, parts_added
 from .wholes import Core, Whole
 
 FEWEST = 4  # products of rows
+MOST = 32  # of them: kernels of layers that are alike are shared, pieces of a chain are not
 WORTH = FAR // USUAL  # bytes of a row that stay in the cache
 ROOM = 640 * 1024  # bytes of a panel: a part of the second-level cache
 MATRICES = 256 * 1024  # bytes of all matrices that rows meet: another part
@@ -173,7 +174,7 @@ class _Chain(Split):
         products = [x for x in self.inside if isinstance(x, Core) and x not in self._sums]
         matrices = [_bytes(x) for x in {core.right for core in products}]
         if (
-            len(products) < FEWEST
+            not FEWEST <= len(products) <= MOST
             or sum(FAR if size is None else size for size in matrices) > MATRICES
             or any({*whole.operands} & self._rows for kernel in later for whole in kernel.wholes)
         ):

@@ -128,7 +128,7 @@ def test_every_op_can_be_lifted(name: str) -> None:
     """
     op = type(OPS[name])
     lifts = op.lift is not Op.lift or op.expand is not Op.expand
-    assert lifts or name in {"leaf", "gradient", "jacobian", "taylor", "custom"}
+    assert lifts or name in {"leaf", "gradient", "jacobian", "laplacian", "taylor", "custom"}
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
