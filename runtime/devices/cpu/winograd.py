@@ -38,6 +38,13 @@ IMAGE_IN, IMAGE_OUT = Transform(PARTS, ahead=True), Transform(transposed(PARTS),
 RESULT_OUT, RESULT_IN = Transform(RESULTS), Transform(transposed(RESULTS), ahead=True)
 WINDOW_IN, WINDOW_OUT = (Transform(x, special=False) for x in (WINDOWS, transposed(WINDOWS)))
 
+Of = Literal["y", "d", "w"]
+# Which array of a contraction is the image, which the windows and which the result.
+ROLES: tuple[tuple[Of, tuple[int, int, int]], ...] = (
+    ("y", (0, 1, 2)),
+    ("d", (2, 1, 0)),
+    ("w", (0, 2, 1)),
+)
 TERMS = 16  # products of two numbers for each part
 FEWEST = 16  # channels for which transforms cost less than they save
 TILES = 8  # parts of an image at a time, at least: enough rows of a product
@@ -58,7 +65,7 @@ class Form:
         filters: channels of results.
     """
 
-    of: Literal["y", "d", "w"]
+    of: Of
     height: int
     width: int
     rows: int
@@ -101,7 +108,7 @@ class Form:
 def form_of(axes: Axes, arrays: Sequence[Value], processor: Processor) -> Form | None:
     """The form of a contraction; None if it is no such convolution, or not worth it."""
     sides = [array for array in arrays if isinstance(array, Array)]
-    for of, (image, window, result) in (("y", (0, 1, 2)), ("d", (2, 1, 0)), ("w", (0, 2, 1))):
+    for of, (image, window, result) in ROLES:
         letters = _letters(axes[image])
         if letters is None:
             continue
@@ -110,14 +117,13 @@ def form_of(axes: Axes, arrays: Sequence[Value], processor: Processor) -> Form |
         order = (*f, u, v) if of == "d" else (u, v, *f)
         if axes[result] != (b, x, y, *f) or axes[window] != order:
             continue
-        sizes = [[size.constant for size in side.sizes] for side in sides]
+        sizes = [[size.constant or 0 for size in side.sizes] for side in sides]  # 0: not known
         _, rows, pitch = sizes[image]
         _, height, width, filters = sizes[result]
-        known = (*sizes[window], rows, pitch, height, width, filters)
-        if not all(isinstance(size, int) and size for size in known):
+        if 0 in (*sizes[window], rows, pitch, height, width, filters):
             return None
         three = sizes[window][1:] if of == "d" else sizes[window][:2]
-        form = Form(of, height, width, rows, pitch, channels, filters)  # type: ignore[arg-type]
+        form = Form(of, height, width, rows, pitch, channels, filters)
         fits = three == [3, 3 * channels] and form.fits(processor, sides[0].dtype.size)
         return form if fits else None
     return None
