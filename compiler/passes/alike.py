@@ -8,19 +8,8 @@ from typing import Any, TypeAlias
 
 from ..ir import Node, Op
 from ..ops.convert import LITERAL
-from .loops import (
-    CHECKED,
-    DRAW,
-    LOAD,
-    Entry,
-    Finish,
-    Kernel,
-    Loop,
-    Start,
-    Statement,
-    in_place,
-    scalars,
-)
+from .loops import Entry, Finish, Kernel, Loop, Start, Statement
+from .scalars import CHECKED, DRAW, LOAD, in_place, scalars
 from .wholes import Core, Part, Whole
 
 Pattern: TypeAlias = "tuple[Hashable, ...]"

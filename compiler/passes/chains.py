@@ -18,24 +18,10 @@ from dataclasses import dataclass, field, replace
 from ..ir import Node, make, substitute
 from ..ops.arithmetic import add
 from ..types import BYTES, Dim, divide
-from .loops import (
-    LOAD,
-    PARTS,
-    TURN,
-    Entry,
-    Kernel,
-    Loop,
-    Panel,
-    Start,
-    Statement,
-    axis,
-    load,
-    positions,
-    scalars,
-    statements,
-)
+from .loops import Entry, Kernel, Loop, Panel, Start, Statement, statements
 from .nests import replaced, units
 from .panels import FAR, TILE, USUAL, Split, in_parts, parts_added
+from .scalars import LOAD, PARTS, TURN, axis, load, positions, scalars
 from .wholes import Core, Whole
 
 FEWEST = 4  # products of rows

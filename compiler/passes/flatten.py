@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from ..ir import Node, rebuilt
 from ..types import product
-from .loops import AXIS, LOAD, Entry, Loop, Statement, axis, load, positions, scalars
+from .loops import Entry, Loop, Statement
+from .scalars import AXIS, LOAD, axis, load, positions, scalars
 
 # A row of whole vectors stays a row: it is then easier to read.
 LANES = 16

@@ -15,10 +15,11 @@ from typing import TypeAlias
 from ..ir import Node
 from ..ops.convert import LITERAL
 from .chains import chained
-from .loops import Entry, Finish, Kernel, Loop, Start, Statement, axis, in_place, positions
+from .loops import Entry, Finish, Kernel, Loop, Start, Statement
 from .nests import unforwarded, units
 from .own_rows import own_rows
 from .panels import in_panels
+from .scalars import axis, in_place, positions
 from .wholes import Whole
 
 Group: TypeAlias = "list[Statement]"

@@ -15,7 +15,7 @@ from collections.abc import Container, Mapping
 
 from ..ir import Node, make
 from ..types import BYTES, product
-from .loops import PARTS
+from .scalars import PARTS
 from .wholes import Core, Routine, Whole
 
 HALVES = "matmul_halves"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..ir import Node
 from ..types import Dim, mul, product
-from .loops import ENTRIES, Entry, Finish, Kernel, Loop, Start, Statement, in_place
+from .loops import ENTRIES, Entry, Finish, Kernel, Loop, Start, Statement
+from .scalars import in_place
 
 if TYPE_CHECKING:
     from .wholes import Core

@@ -9,15 +9,8 @@ from dataclasses import replace
 
 from ..ir import Node
 from ..types import BYTES
-from .loops import (
-    Kernel,
-    Loop,
-    Statement,
-    in_any_order,
-    in_place,
-    positions,
-    statements,
-)
+from .loops import Kernel, Loop, Statement, statements
+from .scalars import in_any_order, in_place, positions
 
 # Bytes of a row: what stays in the first-level cache while it is computed and used.
 LARGEST = 16 * 1024

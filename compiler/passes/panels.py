@@ -22,25 +22,9 @@ from ..ir import CONST, Node, make
 from ..types import BYTES, FLOATS, Dim, Shape, divide, product
 from .flatten import flatten
 from .halves import HALVES
-from .loops import (
-    AXIS,
-    PARTS,
-    TURN,
-    Entry,
-    Finish,
-    Kernel,
-    Loop,
-    Panel,
-    Start,
-    Statement,
-    axis,
-    given,
-    in_place,
-    load,
-    positions,
-    statements,
-)
+from .loops import Entry, Finish, Kernel, Loop, Panel, Start, Statement, statements
 from .nests import changed, replaced, unforwarded, units
+from .scalars import AXIS, PARTS, TURN, axis, given, in_place, load, positions
 from .side_by_side import side_by_side
 from .wholes import Core, Routine, Whole
 

@@ -14,7 +14,7 @@ from ..ir import CONST, OPS, Node, const, make
 from ..ops import convert, index, linear, random, shape, windows
 from ..ops.base import Scalar
 from ..types import Dim, Shape, Size, add, mul, product, sub
-from .loops import CHECKED, DRAW, axis, load
+from .scalars import CHECKED, DRAW, axis, load
 
 Index = tuple[Node, ...]
 

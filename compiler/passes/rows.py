@@ -20,9 +20,10 @@ from ..ops.convert import CAST
 from ..ops.rows import REPLACE_ROWS, chosen, joined, replace_rows
 from ..ops.shape import broadcast_to, concat, reshape
 from ..types import Dim, Shape, TensorType, add as plus_dim, product
-from .loops import Domain, Span, Statement, axis, load
+from .loops import Statement
 from .pull import Index, Puller, number, plus, regrouped
 from .routines import room
+from .scalars import Domain, Span, axis, load
 from .wholes import Routine
 
 

@@ -22,23 +22,13 @@ from .bounds import bounds, together
 from .contractions import Kind, core, kind_of, standard
 from .fuse import fuse
 from .halves import in_halves
-from .loops import (
-    Combine,
-    Decision,
-    Kernel,
-    Schedule,
-    Statement,
-    axis,
-    depth as depth_of,
-    given,
-    load,
-    scalars,
-)
+from .loops import Combine, Decision, Kernel, Schedule, Statement
 from .nested import Nested
 from .nests import placed, times
 from .pull import Index, Puller, aligned, factors, number, plus, positions_of, scaled
 from .routines import ROUTINES, routine
 from .rows import grouped, settled
+from .scalars import axis, depth as depth_of, given, load, scalars
 from .sliding import all_sliding
 from .table_panels import in_table_panels
 from .updates import arranged

@@ -15,17 +15,14 @@ from dataclasses import replace
 
 from ..ir import Node, make, rebuilt
 from ..types import FLOATS
-from .loops import (
+from .loops import Kernel, Loop, Panel, Start, Statement, statements
+from .nests import changed, replaced, unforwarded
+from .scalars import (
     AXIS,
     CHECKED,
     DRAW,
     LOAD,
     PLACES,
-    Kernel,
-    Loop,
-    Panel,
-    Start,
-    Statement,
     axis,
     depth,
     in_place,
@@ -33,9 +30,7 @@ from .loops import (
     load,
     positions,
     scalars,
-    statements,
 )
-from .nests import changed, replaced, unforwarded
 from .wholes import Core
 
 WIDEST = 16  # columns that are written out

@@ -16,10 +16,11 @@ from typing import Any
 from ..ir import Node, Op, make
 from ..ops import index
 from ..types import BYTES, TensorType
-from .loops import TURN, Span, Statement, axis, load
+from .loops import Statement
 from .pull import Puller, number, plus, regrouped
 from .routines import room
 from .rows import further
+from .scalars import TURN, Span, axis, load
 from .wholes import Routine
 
 # Bytes of a panel, half of a first-level cache, and of a table that is worth it.

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..ir import Node, leaf
-from .loops import Statement, load
+from .loops import Statement
+from .scalars import load
 
 
 def arranged(updates: Sequence[Statement]) -> list[list[Statement]]:

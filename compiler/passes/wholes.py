@@ -7,7 +7,8 @@ from typing import Literal, TypeAlias
 
 from ..ir import Graph, Node
 from ..types import Dim, Shape
-from .loops import Schedule, label
+from .loops import Schedule
+from .scalars import label
 
 
 @dataclass(frozen=True, slots=True, eq=False)

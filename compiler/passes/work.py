@@ -14,9 +14,10 @@ from ..ir import Node
 from ..ops.base import Scalar
 from ..program import Work
 from ..types import BYTES, FLOATS, Dim, add, mul, product
-from .loops import CHECKED, LOAD, Kernel, Loop, depth, in_place, positions, scalars
+from .loops import Kernel, Loop
 from .memory import larger
 from .nests import placed, times
+from .scalars import CHECKED, LOAD, depth, in_place, positions, scalars
 from .wholes import Core, Routine
 
 FREE = ("where", "cast")

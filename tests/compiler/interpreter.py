@@ -10,25 +10,19 @@ import numpy as np
 from chainrule.compiler.ir import CONST, Node
 from chainrule.compiler.ops.base import Scalar
 from chainrule.compiler.ops.convert import CAST, SIZE
-from chainrule.compiler.passes.loops import (
+from chainrule.compiler.passes.loops import Entry, Kernel, Loop, Panel, Schedule, Start, Statement
+from chainrule.compiler.passes.memory import plan
+from chainrule.compiler.passes.scalars import (
     AXIS,
     CHECKED,
     DRAW,
     LOAD,
     PARTS,
     TURN,
-    Entry,
-    Kernel,
-    Loop,
-    Panel,
-    Schedule,
-    Start,
-    Statement,
     in_place,
     inner,
     scalars,
 )
-from chainrule.compiler.passes.memory import plan
 from chainrule.compiler.passes.wholes import Core
 from chainrule.compiler.reference import function, uniform
 from chainrule.compiler.types import value

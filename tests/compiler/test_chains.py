@@ -15,8 +15,9 @@ from chainrule.compiler.ops import linear, reduce
 from chainrule.compiler.ops.arithmetic import square
 from chainrule.compiler.ops.elementary import tanh
 from chainrule.compiler.passes import chains
-from chainrule.compiler.passes.loops import PARTS, Kernel, Panel, Schedule
+from chainrule.compiler.passes.loops import Kernel, Panel, Schedule
 from chainrule.compiler.passes.lower import Lower
+from chainrule.compiler.passes.scalars import PARTS
 from chainrule.compiler.passes.schedule import schedule
 from chainrule.compiler.passes.wholes import Core
 from chainrule.compiler.targets.cpu import TARGET

@@ -12,8 +12,9 @@ from chainrule.compiler.ops import linear
 from chainrule.compiler.ops.elementary import tanh
 from chainrule.compiler.ops.shape import transpose
 from chainrule.compiler.passes.halves import HALVES
-from chainrule.compiler.passes.loops import PARTS, Schedule
+from chainrule.compiler.passes.loops import Schedule
 from chainrule.compiler.passes.lower import Lower
+from chainrule.compiler.passes.scalars import PARTS
 from chainrule.compiler.passes.schedule import schedule
 from chainrule.compiler.passes.wholes import Routine
 from chainrule.compiler.targets.cpu import TARGET

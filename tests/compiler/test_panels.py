@@ -12,8 +12,9 @@ from chainrule.compiler.ops import index, linear, reduce, shape
 from chainrule.compiler.ops.arithmetic import maximum
 from chainrule.compiler.ops.elementary import tanh
 from chainrule.compiler.passes import panels
-from chainrule.compiler.passes.loops import PARTS, Kernel, Panel, Schedule, statements
+from chainrule.compiler.passes.loops import Kernel, Panel, Schedule, statements
 from chainrule.compiler.passes.lower import Lower
+from chainrule.compiler.passes.scalars import PARTS
 from chainrule.compiler.passes.schedule import schedule
 from chainrule.compiler.passes.wholes import Core
 from chainrule.compiler.targets.cpu import TARGET

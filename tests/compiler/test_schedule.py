@@ -14,17 +14,10 @@ from chainrule.compiler.ops import index, linear, reduce, shape
 from chainrule.compiler.ops.arithmetic import sqrt, square
 from chainrule.compiler.ops.elementary import exp, tanh
 from chainrule.compiler.passes import panels
-from chainrule.compiler.passes.loops import (
-    Kernel,
-    Loop,
-    Schedule,
-    Statement,
-    in_place,
-    scalars,
-    statements,
-)
+from chainrule.compiler.passes.loops import Kernel, Loop, Schedule, Statement, statements
 from chainrule.compiler.passes.lower import Lower
 from chainrule.compiler.passes.memory import Life, Slot, check, larger, lives, plan
+from chainrule.compiler.passes.scalars import in_place, scalars
 from chainrule.compiler.passes.schedule import schedule
 from chainrule.compiler.passes.wholes import Core
 from chainrule.compiler.targets.cpu import TARGET
@@ -275,8 +268,8 @@ def node(*dims: Any, dtype: str = F32) -> Node:
 
 def copies(*pairs: tuple[Node, Node]) -> list[Kernel]:
     """Kernels that each read one tensor and write another."""
-    from chainrule.compiler.passes.loops import load
     from chainrule.compiler.passes.pull import positions_of
+    from chainrule.compiler.passes.scalars import load
 
     found = []
     for source, target in pairs:

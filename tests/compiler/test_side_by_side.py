@@ -10,7 +10,8 @@ from tests.compiler.test_panels import BATCH, only, product, scheduled, tensor
 from chainrule.compiler.ir import Node, make
 from chainrule.compiler.ops import index, linear, reduce
 from chainrule.compiler.ops.elementary import log, tanh
-from chainrule.compiler.passes.loops import CHECKED, PLACES, Loop, scalars, statements
+from chainrule.compiler.passes.loops import Loop, statements
+from chainrule.compiler.passes.scalars import CHECKED, PLACES, scalars
 from chainrule.compiler.targets.cpu import TARGET
 
 

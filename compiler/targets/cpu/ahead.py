@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ...ir import Node
 from ...ops.convert import CAST
-from ...passes.loops import AXIS, CHECKED, LOAD, Loop, given, positions, statements
+from ...passes.loops import Loop, statements
+from ...passes.scalars import AXIS, CHECKED, LOAD, given, positions
 from ...passes.table_panels import LARGE
 from ...types import BYTES
 

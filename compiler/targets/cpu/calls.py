@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ...ir import Node
-from ...passes.loops import LETTERS, PARTS
+from ...passes.scalars import LETTERS, PARTS
 from ...passes.wholes import Branches, Core, Part, Repeat, Routine
 from ...types import Dim, product
 from .expressions import Expressions

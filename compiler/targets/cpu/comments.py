@@ -11,7 +11,8 @@ from ...explain.notation import Text
 from ...explain.printer import Printer
 from ...ir import Graph, Node, is_leaf, walk
 from ...ops.rows import written
-from ...passes.loops import PARTS, Kernel, in_place
+from ...passes.loops import Kernel
+from ...passes.scalars import PARTS, in_place
 from ..spelling import docstring
 
 Line = tuple[Node, str]

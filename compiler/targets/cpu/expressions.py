@@ -9,14 +9,14 @@ from ...ir import CONST, Node
 from ...ops.base import Scalar
 from ...ops.convert import CAST, SIZE
 from ...passes.alike import Number, number_of
-from ...passes.loops import (
+from ...passes.loops import Panel
+from ...passes.scalars import (
     AXIS,
     CHECKED,
     DRAW,
     LETTERS,
     LOAD,
     TURN,
-    Panel,
     depth,
     inner,
     positions,

@@ -7,24 +7,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ...ir import Node, is_const
 from ...passes.alike import Number
-from ...passes.loops import (
+from ...passes.loops import Entry, Finish, Kernel, Loop, Panel, Start, Statement, statements
+from ...passes.scalars import (
     AXIS,
     LETTERS,
     LOAD,
     PARTS,
     TURN,
-    Entry,
-    Finish,
-    Kernel,
-    Loop,
-    Panel,
-    Start,
-    Statement,
     in_any_order,
     in_place,
     inner,
     positions,
-    statements,
 )
 from ...passes.wholes import Branches, Core, Repeat, Routine
 from ...types import FLOATS, SHORT, Dim, product

@@ -12,9 +12,10 @@ from ...ops.convert import LITERAL
 from ...ops.steps import with_steps
 from ...passes.alike import Pattern, passed, pattern
 from ...passes.independent_rows import rows_of
-from ...passes.loops import LETTERS, Kernel as Nest, Schedule, given, in_place
+from ...passes.loops import Kernel as Nest, Schedule
 from ...passes.memory import plan
 from ...passes.nests import loops
+from ...passes.scalars import LETTERS, given, in_place
 from ...passes.schedule import schedule
 from ...passes.wholes import Part, Repeat, parts_of
 from ...passes.work import work

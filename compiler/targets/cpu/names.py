@@ -10,7 +10,7 @@ from ...ops.linear import CONTRACT
 from ...ops.scan import noun
 from ...ops.shape import PAD, RESHAPE, SLICE, TRANSPOSE
 from ...ops.steps import bodies
-from ...passes.loops import PARTS
+from ...passes.scalars import PARTS
 from .spelling import NOUNS
 
 LONGEST = 12  # of a name that others are made of
