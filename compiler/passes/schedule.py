@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterable, Iterator
 
 from ..errors import Bound, Fault
-from ..ir import CONST, OPS, Graph, Node, const, leaf, transform
-from ..ops import convert, elementary, index, linear, random, reduce, running, scan, shape, windows
+from ..ir import CONST, Graph, Node, leaf, transform
+from ..ops import convert, index, linear, random, scan, shape, windows
 from ..ops.base import Scalar
 from ..ops.steps import bodies
 from ..ops.unwound import CHEAP
@@ -22,14 +22,24 @@ from .bounds import bounds, together
 from .contractions import Kind, core, kind_of, standard
 from .fuse import fuse
 from .halves import in_halves
-from .loops import Combine, Decision, Kernel, Schedule, Statement
+from .loops import Decision, Kernel, Schedule, Statement
 from .nested import Nested
 from .nests import placed, times
-from .pull import Index, Puller, aligned, factors, number, plus, positions_of, scaled
+from .pull import Puller
 from .routines import ROUTINES, routine
 from .rows import grouped, settled
-from .scalars import axis, depth as depth_of, given, load, scalars
+from .scalars import depth as depth_of, given, scalars
 from .sliding import all_sliding
+from .statements import (
+    COMBINE,
+    RUNNING,
+    SCATTERS,
+    adds_up,
+    assigned,
+    elements,
+    linear_sizes,
+    written,
+)
 from .table_panels import in_table_panels
 from .updates import arranged
 from .wholes import Branches, Repeat, Whole
@@ -43,23 +53,7 @@ MANY = 3  # tensors that are read to compute an element again
 # Longer chains are cut, so that no function becomes too long to compile.
 LONGEST = 60
 
-COMBINE: dict[object, Combine] = {
-    reduce.SUM: "sum",
-    reduce.PROD: "prod",
-    reduce.MAX: "max",
-    reduce.MIN: "min",
-    reduce.ANY: "any",
-    reduce.ALL: "all",
-    reduce.ARGMAX: "argmax",
-    reduce.ARGMIN: "argmin",
-}
-SCATTERS = (index.ADD_AT, index.ADD_ALONG, index.SCATTER_ADD)
 READS = (index.TAKE, index.TAKE_ALONG, index.GATHER, shape.PAD, shape.CONCAT)
-RUNNING = (
-    reduce.CUMULATIVE_SUM,
-    running.CUMULATIVE_LOGSUMEXP,
-    running.LINEAR_RECURRENCE,
-)
 
 
 def schedule(graph: Graph) -> Schedule:
@@ -149,7 +143,7 @@ class _Scheduler:
             elif node in self.cores:
                 groups.append(self.cores[node])
                 if node in self.halves and node in self.stored:
-                    groups.append([self._elements(node)])
+                    groups.append([elements(node, self.pull)])
             elif node in self.nested:
                 found = self.nested[node]
                 if found not in groups:
@@ -157,7 +151,7 @@ class _Scheduler:
                         groups += [[start] for start in self._starts(scan.parts(node), found)]
                     groups.append(found)
             elif node in self.stored:
-                statement = self._statement(node)
+                statement = written(node, self.kinds.get(node), self.pull)
                 if statement is not None:
                     groups.append([statement])
         copies, outputs = self._outputs()
@@ -291,147 +285,12 @@ class _Scheduler:
             return owner.operands[0].shape
         return owner.shape
 
-    # Statements
-
-    def _statement(self, node: Node) -> Statement | None:
-        if node.op in COMBINE:
-            return self._reduction(node)
-        if node.op in SCATTERS:
-            return self._scatter(node)
-        if node.op is windows.OVERLAP_ADD and adds_up(node):
-            return self._overlap_add(node)
-        if node.op in RUNNING:
-            return self._running(node)
-        if node.op is shape.PAD and _unpadded(node):
-            return self._padded(node)
-        if self.kinds.get(node) == "loops":
-            return self._contraction(node)
-        return self._elements(node)
-
-    def _elements(self, node: Node) -> Statement:
-        domain, at = positions_of(node.shape)
-        return _map(node, node, domain, at, self.pull.inside(node, at))
+    # First values and results
 
     def _starts(self, loop: scan.Parts, repeat: Repeat) -> Iterator[Statement]:
         """The first values, put where the carries are."""
         for tensor, x in zip(repeat.results, loop.inits, strict=False):
-            domain, at = positions_of(x.shape)
-            yield _map(tensor, x, domain, at, self.pull(x, at))
-
-    def _reduction(self, node: Node) -> Statement:
-        (x,) = node.operands
-        combine = COMBINE[node.op]
-        axes = node.attr("axes") if combine[:3] != "arg" else (node.attr("axis"),)
-        over = [a for a in axes if x.shape[a] != 1]
-        free = [a for a in range(x.type.ndim) if a not in axes and x.shape[a] != 1]
-        order = sorted(over + free)
-        trailing = all(a < b for a in free for b in over)
-        if combine != "sum":
-            order = free + over
-        at: list[Node] = [number(0)] * x.type.ndim
-        for depth, a in enumerate(order):
-            at[a] = axis(depth, x.shape[a])
-        target = tuple(at[a] for a in range(x.type.ndim) if a not in axes)
-        value = self.pull(x, tuple(at))
-        domain = tuple(x.shape[a] for a in order)
-        if not over:
-            value = convert.cast(number(0), "int64") if combine[:3] == "arg" else value
-            return _map(node, node, domain, target, value)
-        if combine[:3] == "arg" and x.dtype == "bool":
-            value = convert.cast(value, "int64")
-        local = trailing or combine != "sum"
-        ready = len(free) if local else order.index(min(over))
-        return Statement(node, node, domain, target, value, ready, combine, local)
-
-    def _contraction(self, node: Node) -> Statement:
-        """A sum of products in plain loops, in the order in which the larger operand lies."""
-        sizes = linear_sizes(node)
-        names = [letter for letter, size in sizes.items() if size != 1]
-        out, left, right = node.attr("out"), node.attr("left"), node.attr("right")
-        over = [letter for letter in names if letter not in out]
-        larger = max((left, right), key=lambda letters: len(set(letters) & set(names)))
-        order = [letter for letter in larger if letter in names]
-        trailing = [letter for letter in order if letter not in over] + over
-        if set(order) != set(names) or node.dtype not in ("float32", "float64"):
-            order = [letter for letter in out if letter in names] + over
-        local = order == trailing or order[len(order) - len(over) :] == over
-        letters = {
-            letter: axis(order.index(letter), size) if letter in order else number(0)
-            for letter, size in sizes.items()
-        }
-        value = factors(self.pull, node, letters, None)
-        ready = len(order) - len(over) if local else min(map(order.index, over))
-        domain = tuple(sizes[letter] for letter in order)
-        target = tuple(letters[letter] for letter in out)
-        return Statement(node, node, domain, target, value, ready, "sum", local)
-
-    def _scatter(self, node: Node) -> Statement | None:
-        grad, *indices = node.operands
-        domain, at = positions_of(grad.shape)
-        if node.op is index.SCATTER_ADD:
-            first, rank, own = 0, len(index.together(indices)), at
-        else:
-            first = node.attr("axis")
-            rank = indices[0].type.ndim if node.op is index.ADD_AT else 1
-            own = at[first:] if node.op is index.ADD_AT else at
-        if node.op is not index.ADD_ALONG:
-            own = own[:rank]
-        dims = node.shape[first : first + len(indices)]
-        if 0 in dims:
-            return None
-        found = tuple(
-            self.pull.checked(node, self.pull(places, aligned(own, places.shape)), dim, None)
-            for places, dim in zip(indices, dims, strict=True)
-        )
-        ready = len([dim for dim in grad.shape[:first] if dim != 1])
-        target = (*at[:first], *found, *at[first + rank :])
-        return Statement(node, node, domain, target, self.pull(grad, at), ready, "sum")
-
-    def _overlap_add(self, node: Node) -> Statement:
-        """Windows one after the other, each added to the places that it was taken from."""
-        (grad,), first = node.operands, node.attr("axis")
-        _, stride, dilation = windows.geometry(node)
-        rank = len(stride)
-        domain, at = positions_of(grad.shape)
-        to = tuple(
-            plus(scaled(at[first + i], stride[i]), scaled(at[first + rank + i], dilation[i]))
-            for i in range(rank)
-        )
-        ready = len([dim for dim in grad.shape[:first] if dim != 1])
-        target = (*at[:first], *to, *at[first + 2 * rank :])
-        return Statement(node, node, domain, target, self.pull(grad, at), ready, "sum")
-
-    def _padded(self, node: Node) -> Statement:
-        """What is padded, put between what it is padded with."""
-        (x,) = node.operands
-        domain, at = positions_of(x.shape)
-        sides = zip(at, node.attr("lows"), node.attr("inner"), strict=True)
-        target = tuple(plus(scaled(i, inner + 1), number(low)) for i, low, inner in sides)
-        ready = len([dim for dim in x.shape[: _unpadded(node)] if dim != 1])
-        return Statement(node, node, domain, target, self.pull(x, at), ready, "put")
-
-    def _running(self, node: Node) -> Statement:
-        """Each element from the one before it."""
-        domain, at = positions_of(node.shape)
-        along = node.attr("axis")
-        *factors, value = (self.pull(x, at) for x in node.operands)
-        if node.shape[along] != 1:
-            before = (*at[:along], OPS["subtract"](at[along], number(1)), *at[along + 1 :])
-            later = OPS["greater"](at[along], number(0))
-            last = load(node, before, node.shape, later)
-            if node.op is running.CUMULATIVE_LOGSUMEXP:
-                added = elementary.logaddexp(last, value)
-                stable = elementary.logaddexp.expand(added)
-                assert stable is not None
-                value = OPS["where"](later, stable, value)
-            else:
-                for factor in factors:
-                    # The first factor plays no part, whatever it is.
-                    last = OPS["where"](later, factor * last, const(0, node.dtype))
-                value = OPS["add"](last, value)
-        return _map(node, node, domain, at, value)
-
-    # Results
+            yield assigned(tensor, x, self.pull)
 
     def _outputs(self) -> tuple[list[Statement], tuple[Node, ...]]:
         """Copies of what is an output twice or not computed at all; the tensor of each output."""
@@ -442,8 +301,7 @@ class _Scheduler:
                 tensors.append(node)
                 continue
             tensor = leaf(name, node.type, "placeholder")
-            domain, at = positions_of(node.shape)
-            copies.append(_map(tensor, node, domain, at, self.pull(node, at)))
+            copies.append(assigned(tensor, node, self.pull))
             tensors.append(tensor)
         return copies, tuple(tensors)
 
@@ -455,34 +313,10 @@ class _Scheduler:
         for target, new in self.graph.updates:
             if new is target or target in done:
                 continue
-            domain, at = positions_of(target.shape)
-            updates.append(_map(target, new, domain, at, self.pull(new, at)))
+            updates.append(assigned(target, new, self.pull))
         return arranged([*updates, *of_rows])
 
     def _bounds(self) -> tuple[Bound, ...]:
         """What must hold in a call, here and in the steps of loops."""
         parts = (part for whole in self.nested.values() for part in whole.parts)
         return together(bounds(self.nodes), *(part.planned.bounds for part in parts))
-
-
-def adds_up(node: Node) -> bool:
-    """Whether windows are put back that overlap, so that elements are sums."""
-    return node.op is windows.OVERLAP_ADD and windows.overlaps(node)
-
-
-def _unpadded(node: Node) -> int:
-    """How many axes there are before the first one that is padded; 0 where something is cut off."""
-    sides = list(zip(node.attr("lows"), node.attr("highs"), node.attr("inner"), strict=True))
-    if any(isinstance(side, Size) or side < 0 for low, high, _ in sides for side in (low, high)):
-        return 0
-    return next((i for i, side in enumerate(sides) if side != (0, 0, 0)), len(sides))
-
-
-def linear_sizes(node: Node) -> dict[str, Dim]:
-    """The size of every letter of a contraction."""
-    letters = node.attr("left") + node.attr("right")
-    return dict(zip(letters, node.operands[0].shape + node.operands[1].shape, strict=True))
-
-
-def _map(target: Node, node: Node, domain: Shape, at: Index, value: Node) -> Statement:
-    return Statement(target, node, domain, at, value, len(domain))
