@@ -19,7 +19,8 @@ from ..trace import Step, Trace
 from ..types import Where
 from .formulas import Formulas, display_names, forward
 from .notation import Text
-from .printer import Printer, seen_through
+from .printer import Printer
+from .seen import seen_through
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from ...errors import Fault, UsageError
 from ...explain.notation import Text
-from ...explain.printer import Printer, one_hot
+from ...explain.printer import Printer
+from ...explain.seen import one_hot
 from ...ir import CONST, LEAF, Node, is_const, is_leaf, walk
 from ...ops import algebra, convert, index, rows, shape
 from ...ops.steps import bodies
