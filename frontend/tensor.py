@@ -22,16 +22,15 @@ from chainrule.compiler.ir import (
     Graph,
     Node,
     Op,
-    const,
     evaluate,
-    is_const,
     leaf,
     located,
     walk,
 )
-from chainrule.compiler.ops.convert import SIZE, cast as convert, literal, size
-from chainrule.compiler.types import DTYPES, FLOATS, INTS, Dim, Size, TensorType, symbol
+from chainrule.compiler.ops.convert import SIZE, cast as convert
+from chainrule.compiler.types import FLOATS, INTS, Dim, Size, TensorType, symbol
 
+from .constants import constant, dtype_name, weakly
 from .integers import whole
 from .names import identifier
 
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 DEFAULT_FLOAT = "float32"
-LITERAL_LIMIT = 4096  # elements: a program's text holds them
 
 assert _ops  # importing it has filled the table of ops
 
@@ -277,27 +275,6 @@ class Tensor:
 Like: TypeAlias = "Tensor | np.ndarray[Any, Any] | np.generic | Size | bool | int | float"
 
 
-def dtype_name(dtype: Any) -> str:
-    """The name of a dtype, given by name or as NumPy's.
-
-    Raises:
-        DTypeError: it is none of the five.
-    """
-    name = dtype if isinstance(dtype, str) else None
-    if name is None:
-        import numpy as np
-
-        try:
-            name = np.dtype(dtype).name
-        except TypeError:
-            name = repr(dtype)
-    if name not in DTYPES:
-        raise DTypeError(
-            f"dtype {name}", f"expected {', '.join(DTYPES)}", "float32 is the default for numbers"
-        )
-    return name
-
-
 def as_tensor(value: Like, like: Tensor | None = None) -> Tensor:
     """What a function is given as a tensor: a number is weak, an array becomes a constant.
 
@@ -309,52 +286,10 @@ def as_tensor(value: Like, like: Tensor | None = None) -> Tensor:
         DTypeError: it is none of these, or of another dtype.
         UsageError: the array is too large to be a constant.
     """
-    if isinstance(value, Tensor):
-        tensor = value
-    elif isinstance(value, bool):
-        tensor = Tensor(const(value, "bool"), weak=True)
-    elif isinstance(value, int):
-        tensor = Tensor(const(_int64(value), "int64"), weak=True)
-    elif isinstance(value, float):  # NumPy's float64 scalars are floats
-        tensor = Tensor(const(float(value), "float64"), weak=True)
-    elif isinstance(value, Size):
-        tensor = Tensor(size(value, "int64"), weak=True)
-    else:
-        tensor = _constant(value)
+    tensor = value if isinstance(value, Tensor) else Tensor(*constant(value))
     if like is not None and tensor.weak:
-        return Tensor(_weakly(tensor.node, result_type(tensor, like)), like.weak)
+        return Tensor(weakly(tensor.node, result_type(tensor, like)), like.weak)
     return tensor
-
-
-def _int64(value: int) -> int:
-    if not -(2**63) <= value < 2**63:
-        raise DTypeError(
-            f"{value} does not fit into int64",
-            "integers go from -2**63 to 2**63 - 1",
-            "write it as a float",
-        )
-    return value
-
-
-def _constant(value: Any) -> Tensor:
-    import numpy as np
-
-    if isinstance(value, np.generic):
-        return as_tensor(value.item())
-    if not isinstance(value, np.ndarray):
-        raise DTypeError(
-            f"expected a tensor, came {type(value).__name__}",
-            f"{value!r:.60}",
-            "make one with cr.tensor, or an array with np.array",
-        )
-    dtype_name(value.dtype)
-    if value.size > LITERAL_LIMIT:
-        raise UsageError(
-            f"an array of {value.size} elements in a formula",
-            f"constants have at most {LITERAL_LIMIT}: they stand in the program's text",
-            "make it an input with cr.tensor",
-        )
-    return Tensor(literal(value))
 
 
 def result_type(*tensors: Tensor) -> str:
@@ -379,24 +314,11 @@ def result_type(*tensors: Tensor) -> str:
     return kinds[-1]
 
 
-def _weakly(node: Node, dtype: str) -> Node:
-    """`node` as `dtype`; numbers that are known only when run are made in it at once."""
-    if node.op is SIZE:
-        return size(node.attr("dim"), dtype)
-    if is_const(node) and dtype == "int32" and not -(2**31) <= node.attr("value") < 2**31:
-        raise DTypeError(
-            f"{node.attr('value')} does not fit into int32",
-            "int32 goes from -2**31 to 2**31 - 1",
-            'convert with x.astype("int64")',
-        )
-    return convert(node, dtype)
-
-
 def promote(*values: Like) -> tuple[tuple[Node, ...], bool]:
     """The nodes of values, all of the dtype that they have together, and whether all are weak."""
     tensors = [as_tensor(value) for value in values]
     dtype = result_type(*tensors)
-    return tuple(_weakly(t.node, dtype) for t in tensors), all(t.weak for t in tensors)
+    return tuple(weakly(t.node, dtype) for t in tensors), all(t.weak for t in tensors)
 
 
 def apply(op: Op | str, *values: Like) -> Tensor:
@@ -410,7 +332,7 @@ def apply(op: Op | str, *values: Like) -> Tensor:
     nodes, weak = promote(*values)
     dtype = nodes[0].dtype
     if kind in ("float", "predicate") and dtype in INTS and (weak or row.name in INT_TO_FLOAT):
-        nodes = tuple(_weakly(x, "float64" if weak else DEFAULT_FLOAT) for x in nodes)
+        nodes = tuple(weakly(x, "float64" if weak else DEFAULT_FLOAT) for x in nodes)
     return Tensor(row(*nodes), weak)
 
 

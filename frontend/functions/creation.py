@@ -12,8 +12,9 @@ from chainrule.compiler.ops.arithmetic import equal, greater_equal, maximum, whe
 from chainrule.compiler.ops.convert import cast, iota, size
 from chainrule.compiler.types import FLOATS, Dim, Size, sub
 
+from ..constants import dtype_name
 from ..integers import count, integer
-from ..tensor import DEFAULT_FLOAT, Like, Tensor, as_tensor, dtype_name, public, result_type
+from ..tensor import DEFAULT_FLOAT, Like, Tensor, as_tensor, public, result_type
 from .shaping import ShapeLike, shape_of
 
 

@@ -11,8 +11,9 @@ from chainrule.compiler.ops import index as ops
 from chainrule.compiler.ops.shape import flip, reshape
 from chainrule.compiler.types import Dim, Size, add, sub
 
+from ..constants import dtype_name
 from ..integers import count
-from ..tensor import DEFAULT_FLOAT, Like, Tensor, as_tensor, dtype_name, public
+from ..tensor import DEFAULT_FLOAT, Like, Tensor, as_tensor, public
 from .gathering import gathered, is_array, spread_masks, width
 from .reductions import normal_axis
 from .shaping import part

@@ -16,8 +16,9 @@ from chainrule.compiler.ops.convert import cast
 from chainrule.compiler.ops.random import NORMAL, UNIFORM
 from chainrule.compiler.types import FLOATS
 
+from ..constants import dtype_name
 from ..drawing import drawn
-from ..tensor import DEFAULT_FLOAT, Like, Tensor, as_tensor, dtype_name, public
+from ..tensor import DEFAULT_FLOAT, Like, Tensor, as_tensor, public
 from .shaping import ShapeLike, shape_of
 
 __all__ = ["normal", "uniform"]

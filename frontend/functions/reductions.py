@@ -12,7 +12,8 @@ from chainrule.compiler.ops.convert import cast
 from chainrule.compiler.ops.shape import pad, reshape
 from chainrule.compiler.types import INTS, product
 
-from ..tensor import Like, Tensor, as_tensor, dtype_name, public
+from ..constants import dtype_name
+from ..tensor import Like, Tensor, as_tensor, public
 
 Axes = int | tuple[int, ...] | None
 

@@ -9,13 +9,14 @@ from typing import Any
 from chainrule.compiler.errors import DTypeError, ShapeError, UsageError
 from chainrule.compiler.types import FLOATS, INTS, Size
 
+from ..constants import dtype_name
 from ..formula import Regularizer, regularizer as find_regularizer
 from ..functions.creation import arange
 from ..functions.elementwise import cos, exp, floor_divide, remainder, sin, where
 from ..functions.indexing import take
 from ..functions.shaping import broadcast_to, reshape
 from ..initializers import Initializer, initializer as find_initializer
-from ..tensor import Tensor, dtype_name
+from ..tensor import Tensor
 from .base import BaseLayer
 
 

@@ -186,7 +186,9 @@ def test_an_unknown_dtype() -> None:
             cr.tensor("x", (2,), dtype)
 
 
-@pytest.mark.parametrize("value", ["a", None, [1.0, 2.0], 1j, np.array(["a"]), object()])
+@pytest.mark.parametrize(
+    "value", ["a", None, [1.0, 2.0], 1j, np.array(["a"]), np.longdouble(1), object()]
+)
 def test_no_tensors(value: Any) -> None:
     with pytest.raises(DTypeError):
         cr.exp(value)
