@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import Any
 
 import llvmlite.binding as llvm
 import pytest
@@ -27,7 +28,7 @@ def assembly(dtype: str) -> str:
         llvm.Target.from_triple(ARM.triple)
     except RuntimeError:
         pytest.skip("this LLVM writes no code for ARM")
-    layers = [
+    layers: list[Any] = [
         *(cr.Input((9, 9, 1), dtype=dtype), cr.Conv2D(6, 3, activation="tanh")),
         *(cr.MaxPooling2D(2), cr.Flatten(), cr.Dense(67, "sigmoid"), cr.Dense(5)),
     ]
