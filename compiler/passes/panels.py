@@ -22,6 +22,7 @@ from ..ir import CONST, Node, make
 from ..types import BYTES, FLOATS, Dim, Shape, divide, product
 from .flatten import flatten
 from .halves import HALVES
+from .join import joined
 from .loops import Entry, Finish, Kernel, Loop, Panel, Start, Statement, statements
 from .nests import changed, replaced, unforwarded, units
 from .scalars import AXIS, PARTS, TURN, axis, given, in_place, load, positions
@@ -54,7 +55,8 @@ def in_panels(kernels: Sequence[Kernel], outputs: Iterable[Node]) -> tuple[Kerne
     kernels = [part for kernel in kernels for part in _parts(kernel)]
     used = Counter(x for kernel in kernels for x in {**kernel.reads(), **kernel.writes()})
     shared = {*outputs, *(x for x, times in used.items() if times > 1)}
-    return tuple(side_by_side(_flat(_paneled(kernel, shared)), shared) for kernel in kernels)
+    paneled = (joined(_flat(_paneled(kernel, shared))) for kernel in kernels)
+    return tuple(side_by_side(kernel, shared) for kernel in paneled)
 
 
 def _parts(kernel: Kernel) -> Iterator[Kernel]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ...ir import Node, is_const
@@ -177,15 +178,16 @@ class KernelWriter(Calls):
     def _block(
         self, entries: Sequence[Entry | Core], level: int, scope: Scope, margin: str
     ) -> None:
-        for simple, group in itertools.groupby(entries, lambda x: isinstance(x, Statement)):
-            if simple:
+        for kind, group in itertools.groupby(entries, type):
+            if kind is Statement:
                 self._run([x for x in group if isinstance(x, Statement)], scope, margin)
+                continue
+            if kind is Start:
+                self._starts([x.statement for x in group if isinstance(x, Start)], margin)
                 continue
             for entry in group:
                 if isinstance(entry, Core):
                     self._core(entry, margin)
-                elif isinstance(entry, Start):
-                    self._start(entry.statement, margin)
                 elif isinstance(entry, Finish):
                     self._finish(entry.statement, scope, margin)
                 elif isinstance(entry, Loop):
@@ -313,15 +315,31 @@ class KernelWriter(Calls):
         dtype = statement.value.dtype
         return "float64" if statement.combine == "sum" and dtype in FLOATS else dtype
 
+    def _starts(self, members: Sequence[Statement], margin: str) -> None:
+        """What is there before reductions, of arrays alike in one loop."""
+        for sizes, group in itertools.groupby(members, self._sizes):
+            if sizes is None:
+                for statement in group:
+                    self._tell([statement], margin)
+                    self._start(statement, margin)
+            else:
+                arrays = list(group)
+                self._tell(arrays, margin)
+                self._zeros(arrays, margin)
+
+    def _tell(self, members: Iterable[Statement], margin: str) -> None:
+        """What is added up behind the panels."""
+        values = [s.value.operands[0] for s in members if s.value.op is LOAD]
+        parts = [self.arrays[x] for x in values if x.op is PARTS]
+        if parts:
+            *more, last = parts
+            every = f"{', '.join(more)} and {last}" if more else last
+            text = f"The {every} of all panels, added up."
+            self.lines += [f"{margin}# {line}" for line in textwrap.wrap(text, WIDTH - len(margin))]
+
     def _start(self, statement: Statement, margin: str) -> None:
-        dtype = self._accumulator(statement)
-        if statement.value.op is LOAD and statement.value.operands[0].op is PARTS:
-            parts = self.arrays[statement.value.operands[0]]
-            self.lines.append(f"{margin}# The {parts} of all panels, added up.")
-        if not statement.local:
-            self._zeros(statement, margin)
-            return
-        called = TOTALS[statement.combine]
+        """The number that is there before a reduction to one."""
+        dtype, called = self._accumulator(statement), TOTALS[statement.combine]
         if statement.combine not in ("argmax", "argmin"):
             called = f"{called}_{self.called(statement.value)}"
         name = self._totals[statement] = self.identifiers.new(called)
@@ -331,27 +349,45 @@ class KernelWriter(Calls):
             self._places[statement] = self.identifiers.new(f"place_of_{called}")
             self.lines.append(f"{margin}{self._places[statement]} = 0")
 
-    def _zeros(self, statement: Statement, margin: str) -> None:
-        """Zeros in that part of an array to which loops add, or what it is padded with."""
-        index, level = [], statement.ready
+    def _sizes(self, statement: Statement) -> tuple[int, list[Dim], bool] | None:
+        """The loops that fill what loops add to: how many are around, and the sizes of these.
+
+        None where it is one number. Besides, whether the first loop is over a panel's rows.
+        """
+        if statement.local:
+            return None
         dims = statement.shape or statement.target.shape
-        for x, dim in zip(statement.index, dims, strict=True):
-            if x.op is TURN:
-                index.append("panel")
-            elif dim == 1:
-                index.append("0")
-            elif x.op is AXIS and x.attr("depth") < statement.ready:
-                index.append(LETTERS[x.attr("depth")])
-            else:
-                index.append(LETTERS[level])
-                first = statement.panel and not level
-                (self._for_rows if first else self._for)(level, dim, margin)
-                margin, level = margin + "    ", level + 1
-        fill = statement.node.attr("value") if statement.combine == "put" else 0
-        text = self.number(fill, statement.target.dtype)[0]
-        self.lines.append(
-            f"{margin}{self.element(statement.target, index, statement.shape)} = {text}"
-        )
+        pairs = zip(statement.index, dims, strict=True)
+        sizes = [dim for x, dim in pairs if self._is_filled(x, dim, statement.ready)]
+        return statement.ready, sizes, bool(statement.panel)
+
+    def _is_filled(self, x: Node, dim: Dim, ready: int) -> bool:
+        """Whether all places along an axis are filled, not that of a loop around."""
+        return x.op is not TURN and dim != 1 and not (x.op is AXIS and x.attr("depth") < ready)
+
+    def _zeros(self, members: Sequence[Statement], margin: str) -> None:
+        """Zeros in those parts of arrays to which loops add, or what they are padded with."""
+        found = self._sizes(members[0])
+        assert found is not None
+        ready, sizes, in_panel = found
+        for level, dim in enumerate(sizes, ready):
+            first = in_panel and not level
+            (self._for_rows if first else self._for)(level, dim, margin)
+            margin += "    "
+        for statement in members:
+            index, letters = [], iter(LETTERS[ready:])
+            dims = statement.shape or statement.target.shape
+            for x, dim in zip(statement.index, dims, strict=True):
+                if x.op is TURN:
+                    index.append("panel")
+                elif self._is_filled(x, dim, ready):
+                    index.append(next(letters))
+                else:
+                    index.append("0" if dim == 1 else LETTERS[x.attr("depth")])
+            fill = statement.node.attr("value") if statement.combine == "put" else 0
+            text = self.number(fill, statement.target.dtype)[0]
+            target = self.element(statement.target, index, statement.shape)
+            self.lines.append(f"{margin}{target} = {text}")
 
     def _combine(
         self,

@@ -68,7 +68,6 @@ def k1_loss(
         sum_difference = f64(0.0)
         for i in range(5):
             dL_db1_parts[panel, i] = f32(0.0)
-        for i in range(5):
             dL_dW2_parts[panel, i, 0] = f32(0.0)
         sum_dL_dy = f64(0.0)
         for i in range(first, last):
@@ -104,17 +103,13 @@ def k1_loss(
     for i in range((batch + 31) // 32):
         sum_total_parts = accumulate(sum_total_parts, total_parts[i])
     total_0 = f32(sum_total_parts)
-    # The dL_db1_parts of all panels, added up.
+    # The dL_db1_parts and dL_dW2_parts of all panels, added up.
     for i in range(5):
         dL_db1[i] = f32(0.0)
-    for i in range((batch + 31) // 32):
-        for j in range(5):
-            dL_db1[j] = dL_db1[j] + dL_db1_parts[i, j]
-    # The dL_dW2_parts of all panels, added up.
-    for i in range(5):
         dL_dW2[i, 0] = f32(0.0)
     for i in range((batch + 31) // 32):
         for j in range(5):
+            dL_db1[j] = dL_db1[j] + dL_db1_parts[i, j]
             dL_dW2[j, 0] = dL_dW2[j, 0] + dL_dW2_parts[i, j, 0]
     # The dL_db2_parts of all panels, added up.
     sum_dL_db2_parts = f64(0.0)
@@ -130,11 +125,10 @@ def k1_loss(
     for i in range(5):
         new_sgd_v_W2 = momentum_f32 * sgd_v_W2[i, 0] - learning_rate_f32 * dL_dW2[i, 0]
         new_W2 = W2[i, 0] + new_sgd_v_W2
-        W2[i, 0] = new_W2
-        sgd_v_W2[i, 0] = new_sgd_v_W2
-    for i in range(5):
         new_sgd_v_b1 = momentum_f32 * sgd_v_b1[i] - learning_rate_f32 * dL_db1[i]
         new_b1 = b1[i] + new_sgd_v_b1
+        W2[i, 0] = new_W2
+        sgd_v_W2[i, 0] = new_sgd_v_W2
         b1[i] = new_b1
         sgd_v_b1[i] = new_sgd_v_b1
     loss[0] = total_0 / f32(batch)

@@ -261,11 +261,8 @@ def k6_gamma3(
         matmul_nt(dL_dy[first:last], W4, dL_dp3[0 : last - first])
         for i in range(6):
             total_parts_3[panel, i] = f32(0.0)
-        for i in range(6):
             total_parts_4[panel, i] = f32(0.0)
-        for i in range(6):
             dL_dgamma3_parts[panel, i] = f32(0.0)
-        for i in range(6):
             dL_dbeta3_parts[panel, i] = f32(0.0)
         for i in range(first, last):
             for j in range(2):
@@ -284,39 +281,26 @@ def k6_gamma3(
                         dL_dgamma3_parts[panel, l] = dL_dgamma3_parts[panel, l] + choice_ijkl_2
                         dL_dh3_ijkl = where(test_ijkl, ratio_ijkl, f32(0.0))
                         dL_dbeta3_parts[panel, l] = dL_dbeta3_parts[panel, l] + dL_dh3_ijkl
-    # The total_parts_3 of all panels, added up.
+    # The total_parts_3, total_parts_4, dL_dgamma3_parts and dL_dbeta3_parts of all panels, added up.
     for i in range(6):
         total_7[i] = f32(0.0)
-    for i in range((batch + 31) // 32):
-        for j in range(6):
-            total_7[j] = total_7[j] + total_parts_3[i, j]
-    # The total_parts_4 of all panels, added up.
-    for i in range(6):
         total_8[i] = f32(0.0)
-    for i in range((batch + 31) // 32):
-        for j in range(6):
-            total_8[j] = total_8[j] + total_parts_4[i, j]
-    # The dL_dgamma3_parts of all panels, added up.
-    for i in range(6):
         dL_dgamma3[i] = f32(0.0)
-    for i in range((batch + 31) // 32):
-        for j in range(6):
-            dL_dgamma3[j] = dL_dgamma3[j] + dL_dgamma3_parts[i, j]
-    # The dL_dbeta3_parts of all panels, added up.
-    for i in range(6):
         dL_dbeta3[i] = f32(0.0)
     for i in range((batch + 31) // 32):
         for j in range(6):
+            total_7[j] = total_7[j] + total_parts_3[i, j]
+            total_8[j] = total_8[j] + total_parts_4[i, j]
+            dL_dgamma3[j] = dL_dgamma3[j] + dL_dgamma3_parts[i, j]
             dL_dbeta3[j] = dL_dbeta3[j] + dL_dbeta3_parts[i, j]
     learning_rate_f32 = f32(learning_rate[0])
     for i in range(6):
-        beta3[i] = beta3[i] - learning_rate_f32 * dL_dbeta3[i]
-    for i in range(6):
-        gamma3[i] = gamma3[i] - learning_rate_f32 * dL_dgamma3[i]
-    for i in range(6):
+        new_beta3 = beta3[i] - learning_rate_f32 * dL_dbeta3[i]
+        new_gamma3 = gamma3[i] - learning_rate_f32 * dL_dgamma3[i]
         ratio_2[i] = total_8[i] / f32(4 * batch)
-    for i in range(6):
         ratio_3[i] = total_7[i] / f32(4 * batch)
+        beta3[i] = new_beta3
+        gamma3[i] = new_gamma3
     for i in range(batch):
         for j in range(2):
             for k in range(2):

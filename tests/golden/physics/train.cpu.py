@@ -92,8 +92,8 @@ def k3_dz1_dx(test, W1, dz1_dx, total):
 @kernel
 def k4_dL_dW2(
     batch, x, W1, W2, b1, total, dz1_dx, b2, W3, t, total_parts, dL_db2_parts, dL_dW3_parts,
-    product_parts, total_parts_2, dL_db1_parts, x_dL_dz1_parts, dL_dW2_parts, total_2, dL_db2,
-    dL_dW3, product, total_3, dL_db1, x_dL_dz1, dL_dW2,
+    total_parts_2, dL_db1_parts, product_parts, x_dL_dz1_parts, dL_dW2_parts, total_2, dL_db2,
+    dL_dW3, total_3, dL_db1, product, x_dL_dz1, dL_dW2,
 ):
     dL_dW2_parts_view = view(dL_dW2_parts, ((batch + 63) // 64, 2304))
     x_dL_dz1_flat = view(x_dL_dz1, (96,))
@@ -161,7 +161,6 @@ def k4_dL_dW2(
         sum_square = f64(0.0)
         for i in range(48):
             dL_db2_parts[panel, i] = f32(0.0)
-        for i in range(48):
             dL_dW3_parts[panel, i, 0] = f32(0.0)
         for i in range(first, last):
             for j in range(48):
@@ -212,7 +211,6 @@ def k4_dL_dW2(
                 product_parts[panel, i, j] = f32(0.0)
         for i in range(48):
             total_parts_2[panel, i] = f32(0.0)
-        for i in range(48):
             dL_db1_parts[panel, i] = f32(0.0)
         for i in range(first, last):
             for j in range(48):
@@ -255,18 +253,18 @@ def k4_dL_dW2(
     for i in range((batch + 63) // 64):
         sum_total_parts = accumulate(sum_total_parts, total_parts[i])
     total_2[0] = f32(sum_total_parts)
-    # The dL_db2_parts of all panels, added up.
+    # The dL_db2_parts, dL_dW3_parts, total_parts_2 and dL_db1_parts of all panels, added up.
     for i in range(48):
         dL_db2[i] = f32(0.0)
+        dL_dW3[i, 0] = f32(0.0)
+        total_3[i] = f32(0.0)
+        dL_db1[i] = f32(0.0)
     for i in range((batch + 63) // 64):
         for j in range(48):
             dL_db2[j] = dL_db2[j] + dL_db2_parts[i, j]
-    # The dL_dW3_parts of all panels, added up.
-    for i in range(48):
-        dL_dW3[i, 0] = f32(0.0)
-    for i in range((batch + 63) // 64):
-        for j in range(48):
             dL_dW3[j, 0] = dL_dW3[j, 0] + dL_dW3_parts[i, j, 0]
+            total_3[j] = total_3[j] + total_parts_2[i, j]
+            dL_db1[j] = dL_db1[j] + dL_db1_parts[i, j]
     # The product_parts of all panels, added up.
     for i in range(2):
         for j in range(48):
@@ -275,18 +273,6 @@ def k4_dL_dW2(
         for j in range(2):
             for k in range(48):
                 product[j, k] = product[j, k] + product_parts[i, j, k]
-    # The total_parts_2 of all panels, added up.
-    for i in range(48):
-        total_3[i] = f32(0.0)
-    for i in range((batch + 63) // 64):
-        for j in range(48):
-            total_3[j] = total_3[j] + total_parts_2[i, j]
-    # The dL_db1_parts of all panels, added up.
-    for i in range(48):
-        dL_db1[i] = f32(0.0)
-    for i in range((batch + 63) // 64):
-        for j in range(48):
-            dL_db1[j] = dL_db1[j] + dL_db1_parts[i, j]
     # The x_dL_dz1_parts of all panels, added up.
     for i in range(96):
         x_dL_dz1_flat[i] = f32(0.0)
@@ -308,9 +294,10 @@ def k4_dL_dW2(
 def k5_loss(batch, learning_rate, dL_dW3, dL_db2, total_2, W3, b2, loss):
     learning_rate_f32 = f32(learning_rate[0])
     for i in range(48):
-        W3[i, 0] = W3[i, 0] - learning_rate_f32 * dL_dW3[i, 0]
-    for i in range(48):
-        b2[i] = b2[i] - learning_rate_f32 * dL_db2[i]
+        new_W3 = W3[i, 0] - learning_rate_f32 * dL_dW3[i, 0]
+        new_b2 = b2[i] - learning_rate_f32 * dL_db2[i]
+        W3[i, 0] = new_W3
+        b2[i] = new_b2
     loss[0] = total_2[0] / f32(batch)
 
 
@@ -363,9 +350,9 @@ def step(
     total_parts = view(scratch_5, ((batch + 63) // 64,))
     dL_db2_parts = view(scratch_6, ((batch + 63) // 64, 48))
     dL_dW3_parts = view(scratch_7, ((batch + 63) // 64, 48, 1))
-    product_parts = view(scratch_8, ((batch + 63) // 64, 2, 48))
-    total_parts_2 = view(scratch_9, ((batch + 63) // 64, 48))
-    dL_db1_parts = view(scratch_10, ((batch + 63) // 64, 48))
+    total_parts_2 = view(scratch_8, ((batch + 63) // 64, 48))
+    dL_db1_parts = view(scratch_9, ((batch + 63) // 64, 48))
+    product_parts = view(scratch_10, ((batch + 63) // 64, 2, 48))
     dL_dW2_parts = view(scratch_11, ((batch + 63) // 64, 48, 48))
     dL_dW3 = view(scratch_12, (48, 1))
     dL_db2 = view(scratch_13, (48,))
@@ -380,8 +367,8 @@ def step(
     k3_dz1_dx(test, W1, dz1_dx, total)
     k4_dL_dW2(
         batch, x, W1, W2, b1, total, dz1_dx, b2, W3, t, total_parts, dL_db2_parts, dL_dW3_parts,
-        product_parts, total_parts_2, dL_db1_parts, x_dL_dz1_parts, dL_dW2_parts, total_2, dL_db2,
-        dL_dW3, product, total_3, dL_db1, x_dL_dz1, dL_dW2,
+        total_parts_2, dL_db1_parts, product_parts, x_dL_dz1_parts, dL_dW2_parts, total_2, dL_db2,
+        dL_dW3, total_3, dL_db1, product, x_dL_dz1, dL_dW2,
     )
     k5_loss(batch, learning_rate, dL_dW3, dL_db2, total_2, W3, b2, loss)
     k6_b1(learning_rate, dL_db1, product, dz1_dx, total_3, b1, dL_ddz1_dx)

@@ -42,7 +42,6 @@ def k1_loss(batch, x, total, z1, t, learning_rate, b2, W2, gamma1, c1, loss):
             total_3[i, j] = f32(0.0)
     for i in range(5):
         total_4[i] = f32(0.0)
-    for i in range(5):
         dL_dW2[i, 0] = f32(0.0)
     sum_dL_dy = f64(0.0)
     b2_0 = b2[0]
@@ -75,9 +74,10 @@ def k1_loss(batch, x, total, z1, t, learning_rate, b2, W2, gamma1, c1, loss):
     b2[0] = b2_0 - f32(learning_rate[0]) * dL_db2_0
     learning_rate_f32 = f32(learning_rate[0])
     for i in range(5):
-        W2[i, 0] = W2[i, 0] - learning_rate_f32 * dL_dW2[i, 0]
-    for i in range(5):
-        gamma1[i] = gamma1[i] + total_4[i] * learning_rate_f32
+        new_W2 = W2[i, 0] - learning_rate_f32 * dL_dW2[i, 0]
+        new_gamma1 = gamma1[i] + total_4[i] * learning_rate_f32
+        W2[i, 0] = new_W2
+        gamma1[i] = new_gamma1
     for i in range(3):
         for j in range(5):
             c1[i, j] = c1[i, j] - learning_rate_f32 * total_3[j, i]

@@ -70,7 +70,6 @@ def k1_loss(
         sum_choice = f64(0.0)
         for i in range(4):
             dL_db1_parts[panel, i] = f32(0.0)
-        for i in range(4):
             dL_dW2_parts[panel, i, 0] = f32(0.0)
         sum_dL_dy = f64(0.0)
         for i in range(first, last):
@@ -103,17 +102,13 @@ def k1_loss(
     for i in range((batch + 31) // 32):
         sum_total_parts = accumulate(sum_total_parts, total_parts[i])
     total_0 = f32(sum_total_parts)
-    # The dL_db1_parts of all panels, added up.
+    # The dL_db1_parts and dL_dW2_parts of all panels, added up.
     for i in range(4):
         dL_db1[i] = f32(0.0)
-    for i in range((batch + 31) // 32):
-        for j in range(4):
-            dL_db1[j] = dL_db1[j] + dL_db1_parts[i, j]
-    # The dL_dW2_parts of all panels, added up.
-    for i in range(4):
         dL_dW2[i, 0] = f32(0.0)
     for i in range((batch + 31) // 32):
         for j in range(4):
+            dL_db1[j] = dL_db1[j] + dL_db1_parts[i, j]
             dL_dW2[j, 0] = dL_dW2[j, 0] + dL_dW2_parts[i, j, 0]
     # The dL_db2_parts of all panels, added up.
     sum_dL_db2_parts = f64(0.0)
@@ -136,13 +131,12 @@ def k1_loss(
         new_rmsprop_v_W2 = rho_f32 * rmsprop_v_W2[i, 0] + difference * (dL_dW2_i * dL_dW2_i)
         ratio_i_2 = learning_rate_f32 * dL_dW2_i / sqrt(new_rmsprop_v_W2 + epsilon_f32)
         new_W2 = W2[i, 0] - ratio_i_2
-        W2[i, 0] = new_W2
-        rmsprop_v_W2[i, 0] = new_rmsprop_v_W2
-    for i in range(4):
         dL_db1_i = dL_db1[i]
         new_rmsprop_v_b1 = rho_f32 * rmsprop_v_b1[i] + difference * (dL_db1_i * dL_db1_i)
         ratio_i_3 = learning_rate_f32 * dL_db1_i / sqrt(new_rmsprop_v_b1 + epsilon_f32)
         new_b1 = b1[i] - ratio_i_3
+        W2[i, 0] = new_W2
+        rmsprop_v_W2[i, 0] = new_rmsprop_v_W2
         b1[i] = new_b1
         rmsprop_v_b1[i] = new_rmsprop_v_b1
     loss[0] = total_0 / f32(batch)
