@@ -12,9 +12,10 @@ import numpy.typing as npt
 from chainrule.compiler.errors import DivergenceError
 
 from .data import samples
-from .devices.base import Array, Executable
-from .divergence import Rewind, Rewound, broken_weights, diverged
+from .devices.base import Array, Executable, Fixed
+from .divergence import broken_weights, diverged
 from .interrupts import Interrupts
+from .rewind import Rewind, Rewound
 
 CHUNK_SECONDS = 0.1
 # A chunk is at most so many times as long as the one before it.
@@ -77,6 +78,7 @@ class Run:
         quantities: what the program reports.
         batch_size: rows of a batch.
         interrupts: holds Ctrl-C back during a chunk.
+        rewind: copies of the state, to go back to.
 
     Attributes:
         done: batches of the epoch that are done.
@@ -92,16 +94,19 @@ class Run:
         quantities: Sequence[Quantity],
         batch_size: int,
         interrupts: Interrupts,
+        rewind: Rewind,
     ) -> None:
         """Refuse weights that are not finite from the start."""
         self._program, self._state, self._params = program, state, params
-        self._data, self._arrays = data, {**state, **data}
+        self._data, self._arrays = data, Fixed({**state, **data})
         self._quantities, self._interrupts = quantities, interrupts
         self._batch_size, self._rows = batch_size, samples(data)
-        self._rewind, self._pace = Rewind(state, params), Pace()
+        self._rewind, self._pace = rewind, Pace()
+        self._totals = np.zeros(len(quantities))
         self._first_loss: float | None = None
         self.batches = -(-self._rows // batch_size)
         self.begin(0, np.arange(0))
+        rewind.begin()
         if broken := self._rewind.broken():
             raise broken_weights(broken)
 
@@ -110,11 +115,12 @@ class Run:
 
         Args:
             epoch: its number.
-            order: the rows in their order.
+            order: the rows in their order, which nobody changes.
             one_by_one: whether somebody looks after every batch, and may change weights then.
         """
         self._epoch, self._order, self._one_by_one = epoch, order, one_by_one
-        self._totals = np.zeros(len(self._quantities))
+        order.flags.writeable = False
+        self._totals[:] = 0.0
         self.done = 0
 
     @property
@@ -140,13 +146,14 @@ class Run:
         with self._interrupts.held:
             start, totals = time.perf_counter(), self._totals.copy()
             try:
-                done = self._call(first, first + count, totals)
+                done = self._call(first, first + count, self._totals)
             except BaseException:
                 # It may have been in the middle of a step: back to where the chunk began.
+                self._totals[:] = totals
                 self._back(first)
                 raise
             self._pace.took(count, time.perf_counter() - start)
-            self.done, self._totals = first + done, totals
+            self.done = first + done
             if done < count:
                 raise self._diverged("loss", self.done)
             if self._first_loss is None:

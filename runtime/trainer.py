@@ -26,9 +26,10 @@ from .data import (
     positive,
     samples,
 )
-from .devices.base import Array, Executable
+from .devices.base import Array, Executable, Fixed
 from .history import History, PartialEpoch
 from .interrupts import Interrupts
+from .rewind import Rewind
 from .steps import Steps
 
 
@@ -45,6 +46,7 @@ class Trainer:
         params: names of the arrays that are parameters.
         seeds: names of integer settings that `fit` sets to a number made of its seed.
         counters: names of integer states that `fit` sets to the number of batches before it.
+        rewind: copies of the arrays, to go back to, which one training leaves to the next.
     """
 
     def __init__(
@@ -59,11 +61,13 @@ class Trainer:
         params: Collection[str] = (),
         seeds: Collection[str] = (),
         counters: Collection[str] = (),
+        rewind: Rewind | None = None,
     ) -> None:
         """Nothing runs yet."""
         self.model, self.arrays, self._quantities = model, arrays, tuple(quantities)
         self._train, self._evaluate, self._predict = train, evaluate, predict
         self._params, self._seeds, self._counters = tuple(params), tuple(seeds), tuple(counters)
+        self._rewind = rewind
 
     def fit(
         self,
@@ -94,7 +98,8 @@ class Trainer:
             The history, which is also `model.history`.
 
         Raises:
-            DivergenceError: the loss became NaN or infinite; the weights are the last finite ones.
+            DivergenceError: the loss became NaN or infinite; the weights are finite ones from
+                before, and the error says which.
             KeyboardInterrupt: Ctrl-C.
         """
         epochs, initial_epoch = check_epochs(epochs, initial_epoch)
@@ -120,12 +125,13 @@ class Trainer:
         self.model.stop_training = False
         with Interrupts() as interrupts, show:
             run = self._run(program, data.train, batch_size, interrupts)
+            as_given = np.arange(rows)
             calls.train_begin()
             logs: Logs = {}
             for epoch in range(initial_epoch, epochs):
                 if self.model.stop_training:
                     break
-                order = permutation(seed, epoch, rows) if shuffle else np.arange(rows)
+                order = permutation(seed, epoch, rows) if shuffle else as_given
                 run.begin(epoch, order, one_by_one=calls.each_batch)
                 try:
                     logs = self._epoch(epoch, run, calls, show)
@@ -246,8 +252,17 @@ class Trainer:
         batch_size: int,
         interrupts: Interrupts,
     ) -> Run:
+        if self._rewind is None:
+            self._rewind = Rewind(self.arrays, self._params)
         return Run(
-            program, self.arrays, self._params, data, self._quantities, batch_size, interrupts
+            program,
+            self.arrays,
+            self._params,
+            data,
+            self._quantities,
+            batch_size,
+            interrupts,
+            self._rewind,
         )
 
     def _names(self, validated: bool) -> list[str]:
@@ -262,8 +277,9 @@ class Trainer:
         show: progress.Display | None = None,
     ) -> dict[str, float]:
         program = _needed(self._evaluate, "evaluate")
-        rows, arrays = samples(data), {**self.arrays, **data}
+        rows, arrays = samples(data), Fixed({**self.arrays, **data})
         batches, order, pace = -(-rows // batch_size), np.arange(rows), Pace()
+        order.flags.writeable = False
         totals = np.zeros(len(self._quantities))
         first = 0
         while first < batches:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.compiler.errors import ShapeError
 from chainrule.frontend.losses import LOSSES
 
 Array = np.ndarray[Any, Any]
@@ -281,6 +282,22 @@ def test_evaluation_and_prediction_do_not_depend_on_the_batch_size() -> None:
         },
         rel=1e-12,
     )
+
+
+def test_weights_that_are_given_are_not_drawn() -> None:
+    def made() -> cr.Model:
+        return cr.Sequential([features(5), cr.Dense(2)])
+
+    drawn = made().get_weights()
+    model = made()
+    with pytest.raises(ShapeError):
+        model.set_weights(drawn[:1])
+    with pytest.raises(ShapeError):
+        model.set_weights([drawn[0], np.zeros(3)])
+    model.set_weights([w + 1 for w in drawn])
+    assert model.seed is None
+    for given, w in zip(drawn, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(w, given + 1)
 
 
 def test_dropout_is_off_outside_training() -> None:

@@ -25,6 +25,12 @@ Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 Sizes: TypeAlias = Mapping[str, int]
 
 
+class Fixed(dict[str, Array]):
+    """Arrays by name of which none is exchanged or gets another shape: a look at them is enough."""
+
+    __slots__ = ("__weakref__",)
+
+
 class Executable(ABC):
     """A program on a device.
 
@@ -38,7 +44,7 @@ class Executable(ABC):
         self.given = program.of("input", "setting", "param", "state")
         self.outputs = program.of("output")
         self._scalars = sum(not buffer.type.shape for buffer in self.outputs)
-        self._fitted: _Fitted | None = None
+        self._fitted: Fit | None = None
 
     @abstractmethod
     def call(self, *arrays: Array) -> tuple[Array, ...]:
@@ -87,8 +93,10 @@ class Executable(ABC):
             first: the first batch.
             last: one more than the last batch.
             batch_size: rows of a batch; the data's last batch has what is left.
-            order: int64 of shape `(n,)`, the rows of the data in the order of this epoch.
-            arrays: by name; batched inputs are the whole data, of shape `(rows, ...)`.
+            order: int64 of shape `(n,)`, the rows of the data in the order of this epoch. One that
+                nobody can write to is looked at once.
+            arrays: by name; batched inputs are the whole data, of shape `(rows, ...)`. `Fixed` ones
+                are looked at once.
             totals: float64, an element for each output of no axes: `rows * output` is added to it.
 
         Returns:
@@ -122,18 +130,10 @@ class Executable(ABC):
         """
         return bind(self.program, self.given, arrays, fixed)
 
-    def bind_epoch(
-        self,
-        first: int,
-        last: int,
-        batch_size: int,
-        order: Array,
-        arrays: Sequence[Array],
-        totals: Array,
-    ) -> dict[str, int]:
-        """Check what `epoch` is asked to do, and give the sizes, for a batch of full size.
+    def fit(self, batch_size: int, arrays: Mapping[str, Array]) -> Fit:
+        """Check the arrays of an epoch, and find the sizes for a batch of full size.
 
-        As long as arrays look the same, the sizes are the same dictionary.
+        As long as arrays look the same, what is found is the same object.
         """
         program, batch = self.program, self.program.batch
         if batch is None:
@@ -142,51 +142,53 @@ class Executable(ABC):
                 "no input has a first axis of a size named batch",
                 "call it as it is",
             )
-        _check_vector(program, "order", order, "int64", "rows")
-        _check_vector(program, "totals", totals, "float64", self._scalars)
-        if batch_size < 1 or not 0 <= first <= last <= -(-len(order) // batch_size):
-            raise UsageError(
-                f"{program.name}: there are no such batches",
-                f"{first} to {last} of batch size {batch_size} in {len(order)} rows",
-                "batches count from 0; the last may be smaller",
-            )
-        sizes, lengths = self._fit(arrays, batch, batch_size)
-        rows = order[first * batch_size : last * batch_size]
-        if len(rows) % batch_size:
-            check_bounds(program, {**sizes, batch: len(rows) % batch_size})
+        data = self.in_order(arrays)
+        layouts = tuple(
+            [(x.shape, x.dtype, x.flags.carray) for x in data if isinstance(x, np.ndarray)]
+        )
+        found = self._fitted
+        if found is not None and (found.batch_size, found.layouts) == (batch_size, layouts):
+            return found
+        sizes = self.bind(data, {batch: max(batch_size, 1)})
+        lengths = {
+            buffer.name: len(array)
+            for buffer, array in zip(self.given, data, strict=True)
+            if is_batched(buffer, program)
+        }
         if len(set(lengths.values())) > 1:
             raise ShapeError(
                 f"{program.name}: the data differ in the number of rows",
                 ", ".join(f"{name} has {length}" for name, length in lengths.items()),
                 "each row of one array belongs to the same row of the others",
             )
-        if rows.size and lengths:
-            name, length = next(iter(lengths.items()))
-            if not 0 <= rows.min() <= rows.max() < length:
+        self._fitted = Fit(batch_size, layouts, sizes, lengths)
+        return self._fitted
+
+    def check_order(self, fit: Fit, order: Array, totals: Array) -> None:
+        """Check that the order names rows of the data, and there is a total for each output."""
+        program = self.program
+        _check_vector(program, "order", order, "int64", "rows")
+        _check_vector(program, "totals", totals, "float64", self._scalars)
+        if order.size and fit.lengths:
+            name, length = next(iter(fit.lengths.items()))
+            if not 0 <= order.min() <= order.max() < length:
                 raise IndexOutOfRange(
                     f"{program.name}: order names rows that the data do not have",
-                    f"{rows.min()} to {rows.max()}; {name} has {length} rows",
+                    f"{order.min()} to {order.max()}; {name} has {length} rows",
                     "rows count from 0",
                 )
-        return sizes
 
-    def _fit(
-        self, arrays: Sequence[Array], batch: str, batch_size: int
-    ) -> tuple[dict[str, int], dict[str, int]]:
-        """The sizes, and the rows of each batched input, which layouts alone decide."""
-        layouts = tuple(
-            [(x.shape, x.dtype, x.flags.carray) for x in arrays if isinstance(x, np.ndarray)]
-        )
-        found = self._fitted
-        if found is None or (found.batch_size, found.layouts) != (batch_size, layouts):
-            sizes = self.bind(arrays, {batch: batch_size})
-            lengths = {
-                buffer.name: len(array)
-                for buffer, array in zip(self.given, arrays, strict=True)
-                if is_batched(buffer, self.program)
-            }
-            found = self._fitted = _Fitted(batch_size, layouts, sizes, lengths)
-        return found.sizes, found.lengths
+    def check_batches(self, fit: Fit, first: int, last: int, rows: int) -> None:
+        """Check that so many rows have these batches, and that the last is not too small."""
+        size = fit.batch_size
+        if size < 1 or not 0 <= first <= last <= -(-rows // size):
+            raise UsageError(
+                f"{self.program.name}: there are no such batches",
+                f"{first} to {last} of batch size {size} in {rows} rows",
+                "batches count from 0; the last may be smaller",
+            )
+        if last * size > rows:
+            check_bounds(self.program, {**fit.sizes, str(self.program.batch): rows % size})
 
     def fault(self, code: int, index: int, size: int) -> ChainruleError:
         """The error that a kernel reported by its number; an index with the size of its axis."""
@@ -195,7 +197,7 @@ class Executable(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class _Fitted:
+class Fit:
     """What was found out about arrays of an epoch: others of the same layouts fit as well.
 
     Attributes:
@@ -274,7 +276,10 @@ def check_bounds(program: Program, sizes: Sizes) -> None:
 
 def _check_vector(program: Program, name: str, array: Array, dtype: str, size: int | str) -> None:
     """A contiguous array of one axis, of a size that is given or any."""
-    fits = array.dtype == dtype and array.ndim == 1 and array.flags.carray
+    flags = array.flags
+    fits = array.dtype == dtype and array.ndim == 1 and flags.c_contiguous and flags.aligned
+    if name == "totals" and not flags.writeable:
+        fits = False
     if not fits or (isinstance(size, int) and len(array) != size):
         raise UsageError(
             f"{program.name}: {name} does not fit",

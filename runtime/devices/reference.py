@@ -54,8 +54,10 @@ class ReferenceExecutable(Executable):
         totals: Array,
     ) -> int:
         """Many batches; see `Executable.epoch`."""
+        fit = self.fit(batch_size, arrays)
+        self.check_order(fit, order, totals)
+        self.check_batches(fit, first, last, len(order))
         data = self.in_order(arrays)
-        self.bind_epoch(first, last, batch_size, order, data, totals)
         batched = [is_batched(buffer, self.program) for buffer in self.given]
         scalars = [i for i, buffer in enumerate(self.outputs) if not buffer.type.shape]
         for k in range(first, last):

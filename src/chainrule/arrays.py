@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import numpy as np
 
 from chainrule.compiler.errors import DTypeError, ShapeError, UnknownNameError, UsageError, nearest
+from chainrule.compiler.ir import Node
+from chainrule.compiler.types import value
+
+from .compiled import name_of
 
 Array = np.ndarray[Any, Any]
 
@@ -65,3 +71,17 @@ def fitting(name: str, given: Any, array: Array) -> Array:
             "an array is written as a whole, or filled with one number",
         )
     return found
+
+
+@contextmanager
+def enough_memory(p: Node) -> Iterator[None]:
+    """Inside, memory that cannot be had is the parameter's: UsageError."""
+    try:
+        yield
+    except MemoryError as error:
+        raise UsageError(
+            f"{name_of(p)} does not fit into memory",
+            f"{p.type}: {value(p.type.size, {}):,} numbers",
+            "make the layer smaller",
+            p.where,
+        ) from error

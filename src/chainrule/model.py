@@ -138,7 +138,7 @@ class Model(Trained):
         made._arrays = {
             name: filled(array, array.shape, array.dtype) for name, array in self._arrays.items()
         }
-        made._programs, made._fixed, made._steps = {}, None, None
+        made._programs, made._fixed, made._steps, made._rewind = {}, None, None, None
         made.history = copy.deepcopy(self.history, memo)
         return made
 

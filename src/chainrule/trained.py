@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.compiler.errors import ShapeError, UnknownNameError, UsageError, nearest
-from chainrule.compiler.ir import Graph
+from chainrule.compiler.ir import Graph, Node
 from chainrule.compiler.types import value
 from chainrule.frontend.initializers import Initializer, generator
 from chainrule.frontend.names import options
@@ -18,7 +18,7 @@ from chainrule.runtime.history import History
 from chainrule.runtime.values import all_finite
 
 from . import _build
-from .arrays import Arrays, fitting
+from .arrays import Arrays, enough_memory, fitting
 from .compiled import Compiled, name_of
 from .readable import Readable
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from chainrule.runtime.callbacks import Callback
     from chainrule.runtime.data import Slot
     from chainrule.runtime.devices.base import Executable
+    from chainrule.runtime.rewind import Rewind
     from chainrule.runtime.steps import Steps
     from chainrule.runtime.trainer import Trainer
 
@@ -53,6 +54,7 @@ class Trained(Readable):
         self._programs: dict[str, Executable] = {}
         self._fixed: tuple[Array, ...] | None = None  # what predicting reads of these arrays
         self._steps: Steps | None = None
+        self._rewind: Rewind | None = None
 
     def __repr__(self) -> str:
         inputs = ", ".join(f"{name_of(x)}: {x.type}" for x in self._forward.inputs)
@@ -86,10 +88,12 @@ class Trained(Readable):
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Take parameters and state from arrays in the order of `get_weights`.
 
+        No first values are drawn for a model that has none yet.
+
         Raises:
             ShapeError: there are too many or too few, or one has another shape.
         """
-        own = {**self.parameters, **self.state}
+        own = {name_of(p): self._array(p) for p in self._forward.params + self._forward.state}
         listed = isinstance(weights, list | tuple)
         if not listed or len(weights) != len(own):
             raise ShapeError(
@@ -100,6 +104,7 @@ class Trained(Readable):
         arrays = [fitting(name, w, own[name]) for name, w in zip(own, weights, strict=True)]
         for array, given in zip(own.values(), arrays, strict=True):
             array[...] = given
+        self._arrays |= own
 
     def count_params(self) -> int:
         """How many numbers are trained."""
@@ -111,32 +116,32 @@ class Trained(Readable):
         missing = [p for p in owned if name_of(p) not in self._arrays]
         if not missing:
             return
-        from chainrule.runtime.memory import filled
-
         if self.seed is None:
             from chainrule.runtime.data import check_seed
 
             self.seed = check_seed(seed)
         for p in missing:
-            shape = tuple(value(dim, {}) for dim in p.shape)
+            array = self._array(p)
             random = generator(self.seed, name_of(p))
-            try:
-                drawn = self._draw[name_of(p)](random, shape, p.dtype)
-                self._arrays[name_of(p)] = filled(drawn, shape, p.dtype)
-            except MemoryError as error:
-                raise UsageError(
-                    f"{name_of(p)} does not fit into memory",
-                    f"{p.type}: {value(p.type.size, {}):,} numbers",
-                    "make the layer smaller",
-                    p.where,
-                ) from error
+            with enough_memory(p):
+                array[...] = self._draw[name_of(p)].draw(random, array.shape)
+            self._arrays[name_of(p)] = array
+
+    def _array(self, p: Node) -> Array:
+        """The array of a parameter or a layer's state, or a new one without values."""
+        from chainrule.runtime.memory import empty
+
+        if name_of(p) in self._arrays:
+            return self._arrays[name_of(p)]
+        with enough_memory(p):
+            return empty(tuple(value(dim, {}) for dim in p.shape), p.dtype)
 
     # -- programs -------------------------------------------------------------------------------
 
     def _install(self, compiled: Compiled) -> None:
         """Take what `compile` chose; the optimizer starts anew."""
         self._compiled = compiled
-        self._programs, self._fixed, self._steps = {}, None, None
+        self._programs, self._fixed, self._steps, self._rewind = {}, None, None, None
         from chainrule.runtime.memory import filled
 
         owned = {name_of(p) for p in self._forward.params + self._forward.state}
@@ -189,10 +194,14 @@ class Trained(Readable):
 
     def _trainer(self, *programs: str, verbose: object = 0) -> Trainer:
         from chainrule.runtime.chunks import Quantity
+        from chainrule.runtime.rewind import Rewind
         from chainrule.runtime.trainer import Trainer
 
         ready = {what: self._program(what, verbose) for what in programs}
         compiled = self._compiled
+        params = [name_of(p) for p in self._forward.params]
+        if self._rewind is None and compiled is not None and "train" in ready:
+            self._rewind = Rewind(self._arrays, params, compiled.state)
         quantities = [
             Quantity(r.name, r.conclude if r.finish is not None else None)
             for r in (compiled.reported if compiled else ())
@@ -204,9 +213,10 @@ class Trained(Readable):
             train=ready.get("train"),
             evaluate=ready.get("evaluate"),
             predict=ready.get("predict"),
-            params=[name_of(p) for p in self._forward.params],
+            params=params,
             seeds=compiled.seeds if compiled else (),
             counters=compiled.counters if compiled else (),
+            rewind=self._rewind,
         )
 
     def _slots(self, what: str) -> tuple[list[Slot], list[Slot]]:
@@ -274,7 +284,9 @@ class Trained(Readable):
         Raises:
             DataError: the data have NaN or infinity, no rows, labels out of range, other lengths.
             ShapeError: the data do not fit the model.
-            DivergenceError: the loss became NaN or infinite; the weights are the last finite ones.
+            DivergenceError: the loss became NaN or infinite; the weights are finite ones from
+                before, and the error says which. Where weights and all that the optimizer keeps
+                are more than 64 MB, only the weights are, and the optimizer starts anew.
             KeyboardInterrupt: Ctrl-C; weights and `model.history` are kept.
         """
         from chainrule.runtime.data import check_epochs, check_seed, check_shuffle, training_data

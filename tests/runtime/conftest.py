@@ -15,6 +15,7 @@ from chainrule.runtime.chunks import Quantity
 from chainrule.runtime.data import TrainingData, layer_seed, permutation
 from chainrule.runtime.devices.base import Executable
 from chainrule.runtime.history import History
+from chainrule.runtime.rewind import Rewind
 from chainrule.runtime.trainer import Trainer
 
 Array = npt.NDArray[Any]
@@ -109,7 +110,11 @@ class Model:
             "seed": np.zeros((), np.int64),
         }
         self.train, self.test, self.outputs = Logistic(True), Logistic(False), Predict()
-        self.trainer = Trainer(
+        self.trainer = self.training({})
+
+    def training(self, optimizer: Mapping[str, float]) -> Trainer:
+        """A trainer; `optimizer` says which arrays are the optimizer's, and how they begin."""
+        return Trainer(
             self,
             self.arrays,
             [Quantity("loss"), Quantity("accuracy")],
@@ -119,6 +124,7 @@ class Model:
             params=("w", "b"),
             seeds=("seed",),
             counters=("step",),
+            rewind=Rewind(self.arrays, ("w", "b"), optimizer),
         )
 
     def get_weights(self) -> list[Array]:

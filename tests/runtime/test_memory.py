@@ -26,3 +26,10 @@ def test_parameters_begin_at_a_line_and_so_does_what_the_optimizer_keeps() -> No
     arrays = [*model.parameters.values(), *model._arrays.values()]
     assert len(arrays) > 12
     assert {array.ctypes.data % LINE for array in arrays} == {0}
+
+
+@pytest.mark.parametrize("values", [0, 0.0, -0.0, 2, np.zeros(4), np.arange(4.0)])
+def test_it_has_the_values(values: object) -> None:
+    array = filled(values, (4,), "float32")
+    np.testing.assert_array_equal(array, np.full(4, values, "float32"))
+    np.testing.assert_array_equal(np.signbit(array), np.signbit(np.full(4, values)))

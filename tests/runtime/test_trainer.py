@@ -20,13 +20,13 @@ from chainrule.compiler.errors import (
 )
 from chainrule.compiler.program import Buffer, Program
 from chainrule.compiler.types import TensorType, symbol
-from chainrule.runtime import divergence
+from chainrule.runtime import rewind
 from chainrule.runtime.cache import Cache
 from chainrule.runtime.callbacks import Callback
 from chainrule.runtime.chunks import CHUNK_SECONDS, Pace, Quantity
 from chainrule.runtime.data import TrainingData
 from chainrule.runtime.devices import load
-from chainrule.runtime.divergence import Rewind
+from chainrule.runtime.rewind import Rewind
 from chainrule.runtime.trainer import Trainer
 
 Array = npt.NDArray[Any]
@@ -245,7 +245,7 @@ def test_the_copy_of_a_large_model_may_be_of_an_earlier_epoch(
     build: Build, data: Make, monkeypatch: pytest.MonkeyPatch, what: str, batch: int
 ) -> None:
     monkeypatch.setattr(Rewind, "due", False)
-    monkeypatch.setattr(divergence, "_SMALL", 0)
+    monkeypatch.setattr(rewind, "_SMALL", 0)
     model = build()
     setattr(model.train, what, 25)
     text = diverge(model, data(), epochs=4)
@@ -253,6 +253,32 @@ def test_the_copy_of_a_large_model_may_be_of_an_earlier_epoch(
     assert "before batch 1 of epoch 1" in text
     assert model.weights() == build().weights()
     assert model.arrays["step"] == 0
+
+
+@pytest.mark.parametrize("what", ["infinite_from", "overflow_at"])
+def test_of_a_large_model_the_optimizer_starts_anew(
+    build: Build, data: Make, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr(Rewind, "due", False)
+    monkeypatch.setattr(rewind, "_LARGE", 0)
+    monkeypatch.setattr(rewind, "_SMALL", 0)
+    model = build()
+    model.arrays["step"][...] = 7
+    model.trainer = model.training(optimizer={"step": -3})
+    setattr(model.train, what, 12)
+    text = diverge(model, data(), epochs=4)
+    assert text.endswith("before batch 1 of epoch 1, and the optimizer starts anew")
+    assert model.weights() == build().weights()
+    assert model.arrays["step"] == -3
+
+
+def test_one_training_leaves_its_copies_to_the_next(build: Build, data: Make) -> None:
+    model = build()
+    model.fit(data(), epochs=1)
+    before = model.weights()
+    model.train.infinite_from = 0
+    diverge(model, data(), epochs=1)
+    assert model.weights() == before != build().weights()
 
 
 def test_steps_between_which_a_callback_acts_are_not_repeated(

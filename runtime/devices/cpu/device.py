@@ -139,17 +139,17 @@ class NativeExecutable(Executable):
         totals: Array,
     ) -> int:
         """Many batches in one native call; see `Executable.epoch`."""
-        data = self.in_order(arrays)
-        sizes = self.bind_epoch(first, last, batch_size, order, data, totals)
-        key = tuple(sizes[name] for name in self.program.sizes)
-        assert self._epoch is not None
         with self._lock:
             arguments = self._arguments
-            if arguments is None or arguments.key != key:
-                arguments = self._arguments = EpochArguments(self.program, key, sizes)
-            arguments.take(data, sizes, batch_size, order, totals)
+            if arguments is None or not arguments.has(arrays, batch_size):
+                arguments = self._fitting(batch_size, arrays)
+            if not arguments.follows(order, totals):
+                self.check_order(arguments.fit, order, totals)
+                arguments.follow(order, totals)
+            self.check_batches(arguments.fit, first, last, len(order))
             done = 0
-            choice = self._choice(key)
+            choice = self._choice(arguments.key)
+            assert self._epoch is not None
             call = partial(self._epoch, arguments.address)
             while first < last:
                 count, steps = choice.next(last - first)
@@ -162,6 +162,15 @@ class NativeExecutable(Executable):
         if fault[0]:
             raise self.fault(*fault)
         return done
+
+    def _fitting(self, batch_size: int, arrays: Mapping[str, Array]) -> EpochArguments:
+        """The arguments of `epoch` for these arrays, in memory that is kept or new."""
+        fit, arguments = self.fit(batch_size, arrays), self._arguments
+        key = tuple(fit.sizes[name] for name in self.program.sizes)
+        if arguments is None or arguments.key != key:
+            arguments = self._arguments = EpochArguments(self.program, key, fit)
+        arguments.take(arrays, self.in_order(arrays), fit)
+        return arguments
 
     def _choice(self, key: tuple[int, ...]) -> Choice:
         """What is known of threads for epochs of these sizes."""

@@ -9,11 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from chainrule.compiler.errors import UsageError
 from chainrule.compiler.program import Program
 
-from ..base import Array, shown
+from ..base import Array, Fit, Fixed, shown
 from .binding import block, empty, words
 
 # Where words stand: the batches, their size, the order and its length; sizes and totals follow.
 BATCH_SIZE, ORDER, SIZES = 2, 3, 5
+
+
+def _nothing() -> None:
+    """What a reference gives when there is nothing."""
 
 
 class EpochArguments:
@@ -22,23 +26,24 @@ class EpochArguments:
     Args:
         program: the program to call.
         key: its symbolic sizes, in order.
-        sizes: the same by name.
+        fit: what is known of the arrays.
 
     Attributes:
         address: of the block.
         key: as given.
+        fit: what is known of the arrays that the block points to.
     """
 
-    def __init__(self, program: Program, key: tuple[int, ...], sizes: Mapping[str, int]) -> None:
+    def __init__(self, program: Program, key: tuple[int, ...], fit: Fit) -> None:
         """Allocate memory for outputs and scratch, and the block."""
-        self.key, self._program = key, program
+        self.key, self.fit, self._program = key, fit, program
         self._own: list[Array] = []
         self._words: list[int] = []  # where in the block the caller's arrays go
-        self._totals = SIZES + len(key)
+        self._sums = SIZES + len(key)
         contents = [0] * SIZES + [*key, 0, 1]
         for buffer in program.buffers:
             if buffer.role in ("output", "scratch"):
-                self._own.append(empty(buffer, sizes))
+                self._own.append(empty(buffer, fit.sizes))
                 contents += words(self._own[-1])
             else:
                 self._words.append(len(contents))
@@ -46,37 +51,23 @@ class EpochArguments:
         self._fault = (ctypes.c_int64 * 3)()
         self._block = block((*contents, ctypes.addressof(self._fault), 3))
         self.address = ctypes.addressof(self._block)
-        self._sizes: Mapping[str, int] | None = None
-        self._given: list[Callable[[], Array | None]] = []
+        self._arrays: Callable[[], object] = _nothing
+        self._order: Callable[[], object] = _nothing
+        self._totals: Callable[[], object] = _nothing
 
-    def take(
-        self,
-        given: Sequence[Array],
-        sizes: Mapping[str, int],
-        batch_size: int,
-        order: Array,
-        totals: Array,
-    ) -> None:
-        """Point the block at these arrays, unless they are those of the call before.
+    def has(self, arrays: Mapping[str, Array], batch_size: int) -> bool:
+        """Whether the block points to these arrays, and none of them can have been exchanged."""
+        return self._arrays() is arrays and self.fit.batch_size == batch_size
+
+    def take(self, arrays: Mapping[str, Array], given: Sequence[Array], fit: Fit) -> None:
+        """Point the block at these arrays.
 
         Args:
-            given: the caller's arrays, in the program's order.
-            sizes: what `bind_epoch` gave for them: the same dictionary for the same layouts.
-            batch_size: rows of a batch.
-            order: the rows.
-            totals: what the outputs are added to.
+            arrays: the caller's arrays, by name.
+            given: those of them that the program is given, in its order.
+            fit: what is known of them.
         """
-        packed = self._block
-        packed[BATCH_SIZE] = batch_size
-        packed[ORDER:SIZES] = words(order)
-        packed[self._totals : self._totals + 2] = words(totals)
-        if self._sizes is sizes:
-            for current, array in zip(self._given, given, strict=True):
-                if current() is not array:
-                    break
-            else:
-                return
-        self._sizes = None
+        self._arrays = self._order = _nothing
         for buffer, array, word in zip(
             self._program.of("input", "setting", "param", "state"), given, self._words, strict=True
         ):
@@ -87,9 +78,21 @@ class EpochArguments:
                     f"pass a copy: numpy.ascontiguousarray({buffer.name})",
                 )
             told = words(array)
-            packed[word : word + len(told)] = told
-        self._given = [weakref.ref(array) for array in given]
-        self._sizes = sizes
+            self._block[word : word + len(told)] = told
+        self._block[BATCH_SIZE], self.fit = fit.batch_size, fit
+        if isinstance(arrays, Fixed):
+            self._arrays = weakref.ref(arrays)
+
+    def follows(self, order: Array, totals: Array) -> bool:
+        """Whether the block points to these two, and the order can only be as it was."""
+        return self._order() is order and self._totals() is totals
+
+    def follow(self, order: Array, totals: Array) -> None:
+        """Point the block at the rows in their order, and at what the outputs are added to."""
+        self._block[ORDER:SIZES] = words(order)
+        self._block[self._sums : self._sums + 2] = words(totals)
+        self._order = _nothing if order.flags.writeable else weakref.ref(order)
+        self._totals = weakref.ref(totals)
 
     def between(self, first: int, last: int) -> None:
         """The batches of the next call."""

@@ -19,6 +19,7 @@ from chainrule.compiler.errors import (
 from chainrule.compiler.program import Program
 from chainrule.compiler.types import Where
 from chainrule.runtime.devices import load
+from chainrule.runtime.devices.base import Fixed
 
 Arrays = dict[str, Any]
 MakeProgram = Callable[[str], Program]
@@ -129,6 +130,37 @@ def test_an_order_is_looked_at_each_time(
     trained(executable, arrays)
     with pytest.raises(IndexOutOfRange, match="0 to 10; x has 10 rows"):
         trained(executable, arrays, order=np.array([0, 10]), last=1)
+
+
+def test_an_order_that_can_change_is_looked_at_each_time(
+    network: MakeProgram, data: MakeArrays, trained: Train
+) -> None:
+    executable, arrays = load(network("cpu")), Fixed(data())
+    options = {"order": np.arange(10), "totals": np.zeros(2)}
+    trained(executable, arrays, **options)
+    options["order"][3] = 10
+    with pytest.raises(IndexOutOfRange, match="0 to 10; x has 10 rows"):
+        trained(executable, arrays, **options)
+
+
+def test_what_cannot_change_is_looked_at_once(
+    network: MakeProgram, data: MakeArrays, trained: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executable, arrays, expected = load(network("cpu")), Fixed(data()), data()
+    order = np.arange(10)
+    order.flags.writeable = False
+    options = {"order": order, "totals": np.zeros(2)}
+    trained(executable, arrays, **options)
+    monkeypatch.setattr(executable, "fit", None)
+    monkeypatch.setattr(executable, "check_order", None)
+    trained(executable, arrays, **options)
+    with pytest.raises(UsageError, match="there are no such batches"):
+        trained(executable, arrays, last=4, **options)
+    fresh, totals = load(network("cpu")), np.zeros(2)
+    for _ in range(2):
+        trained(fresh, expected, order=order, totals=totals)
+    assert np.array_equal(options["totals"], totals)
+    assert all(np.array_equal(arrays[name], expected[name]) for name in arrays)
 
 
 def test_arrays_of_one_layout_are_fitted_once(
