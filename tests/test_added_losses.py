@@ -171,3 +171,15 @@ def test_errors_of_outputs_without_a_loss() -> None:
         model.compile(["mse", None], metrics=["mae"])
     with pytest.raises(UsageError, match="compile without loss"):
         model.compile([None, None])
+
+
+@pytest.mark.parametrize("target", ["numpy", "cpu"])
+def test_a_loss_may_ignore_an_output_that_is_a_derivative(target: str) -> None:
+    """Nothing reads the output then, and its gradients are never taken."""
+    x = cr.Input((4,), dtype="float64")
+    slope = cr.grad(cr.sum(cr.Dense(3, activation="tanh")(x) ** 2), x)
+    model = cr.Model(x, cr.Dense(2)(slope), seed=0)
+    model.compile(cr.loss(lambda t, y: cr.mean(t**2), name="aside"), "sgd", target=target)
+    before = model.get_weights()
+    assert model.train_on_batch(X, T)["loss"] == pytest.approx(np.mean(T**2), rel=1e-12)
+    assert all(map(np.array_equal, before, model.get_weights()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..autodiff import backward
@@ -47,7 +48,7 @@ class Differentiate:
         return everywhere(lambda inner: self._taken(inner, trace), graph, trace)
 
     def _taken(self, graph: Graph, trace: Trace) -> Graph:
-        while wanted := innermost(walk(graph.roots)):
+        while wanted := innermost(read := walk(graph.roots)):
             names = dict(graph.names)
             known: dict[Node, Node] = {}
             sweeps: dict[tuple[Node, Node], list[Node]] = defaultdict(list)
@@ -69,7 +70,7 @@ class Differentiate:
                 known.update(_sweep(y, cotangent, group, names, trace))
             named = _named(graph, names)
             graph = named.map(_replace(named, known))
-        return graph
+        return _named(graph, _worthwhile(graph.names, set(read)))
 
 
 def derived(node: Node) -> Node:
@@ -129,6 +130,15 @@ def _named(graph: Graph, names: dict[Node, str]) -> Graph:
         graph.updates,
         names,
     )
+
+
+def _worthwhile(names: Mapping[Node, str], read: set[Node]) -> dict[Node, str]:
+    """The names but for those of what no result reads and derivatives are in: none is taken."""
+    return {
+        node: name
+        for node, name in names.items()
+        if node in read or not any(x.op in WANTED for x in walk([node]))
+    }
 
 
 def innermost(nodes: list[Node]) -> list[Node]:
