@@ -34,6 +34,8 @@ from .versions import version
 
 CACHE_FORMAT = 1
 SHAPED_BY = ("chainrule", "llvmlite", "numpy", "scipy", "sympy")
+# A link is not followed, and nobody waits for who writes into a pipe.
+_READING = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 ABANDONED_AFTER = 3600.0  # seconds until a temporary file is nobody's
 
 
@@ -232,13 +234,14 @@ def _distrust(folder: Path) -> str | None:
 def _read_trusted(path: Path) -> bytes | None:
     """A regular file of the user's own that nobody else can write; None if it is not one."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        descriptor = os.open(path, _READING)
     except OSError:
         return None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or _others_may_write(status):
+        os.close(descriptor)
+        return None
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or _others_may_write(status):
-            return None
         return file.read()
 
 

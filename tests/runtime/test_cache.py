@@ -181,6 +181,20 @@ def test_files_that_others_may_write_or_that_are_links(folder: Path, tmp_path: P
     assert b"code" in elsewhere.read_bytes()
 
 
+@POSIX
+def test_what_is_no_file_is_not_read_and_not_waited_for(folder: Path) -> None:
+    cache = Cache.open(folder)
+    os.mkfifo(folder / "ff.o", mode=0o600)
+    assert cache.load_object("ff") is None
+    cache.store_object("ff", b"code", ())
+    assert cache.load_object("ff") == (b"code", ())
+    (folder / "ee.o").mkdir(mode=0o700)
+    assert cache.load_object("ee") is None
+    with pytest.warns(CacheWarning, match="cannot be written"):
+        cache.store_object("ee", b"code", ())
+    assert cache.load_object("ee") == (b"code", ())
+
+
 def works_without(folder: Path, reason: str) -> None:
     """One warning, and everything goes on in a temporary directory."""
     with pytest.warns(CacheWarning) as caught:
