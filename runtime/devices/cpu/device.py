@@ -102,16 +102,15 @@ class NativeExecutable(Executable):
             return result
         helpers = team()
         loops = helpers.loops
+        start = time.perf_counter()
         with helpers.helping(count) as address:
             try:
                 self._team.value = address
-                start = time.perf_counter()
                 result = call()
-                seconds = time.perf_counter() - start
             finally:
                 self._team.value = 0
         if address:
-            choice.took(steps, seconds, helpers.loops > loops)
+            choice.took(steps, time.perf_counter() - start, helpers.loops > loops)
         else:
             choice.hindered()
         return result
