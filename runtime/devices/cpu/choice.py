@@ -1,30 +1,34 @@
 """How many threads the calls of a program take: as many as were seen to be faster.
 
 Nothing is assumed of the machine, or of what else runs on it. Now and then the same number of steps
-is run with the threads that are used, and with twice or half as many, in turns; what takes less time
-stays. Each side has several turns, of which the median counts: in one of them the system may have
-given a core to somebody else.
+is run with the threads that are used, and with twice or half as many, in turns; what takes less
+time stays. Of a side's turns the median counts: in one of them the system may have given a core to
+somebody else.
 
-What is seen once may have been chance, so the next comparison follows soon, and later ones after
-twice as long each, while they tell the same. What a comparison costs is the time by which the other
-side was slower; twenty times as long must pass before the next one. A program whose steps are short
-has one thread and is not compared.
+What is seen once may have been chance. A virtual core that was idle may even get half of a real one
+until it has been busy for a while: more threads that are no slower are therefore tried for a tenth
+of a second, and then compared again. The first comparisons follow each other soon, the later ones,
+while they tell the same, after twice as long each. What one costs is the time by which the other
+side was slower; 25 times as much passes before the next one, so that all of them take less than
+4 % of the time. A program whose steps are short has one thread and is not compared.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import Enum
 from statistics import median
 
 SHORT = 50e-6  # seconds of a step below which no thread could help
-BEGIN = 15e-3  # seconds that a program runs before the first comparison: the first steps say little
+LOOK = 15e-3  # seconds after which one looks how long steps take; the first ones say little
 TURN = 5e-3  # seconds of a turn, if a step does not take longer
 TURNS = 3  # of each side
 WARM = 2  # steps: in the first, a program learns which loops are worth to be shared
-SHARE = 20  # times what the last comparison cost must pass before the next one
+SHARE = 25  # times what the last comparison cost must pass before the next one
 SOON, LATE = 0.1, 30.0  # seconds from one comparison to the next: at first, and at most
 GAIN = 0.95  # more threads are taken if they need so much of the time, or less
+TRIED = 1.05  # and are tried for a while if they need no more than that
 SLOWER = 1.2  # times the time of the last comparison: something is not as it was
 SETTLED = 10  # calls after which a short step is taken for one
 
@@ -59,10 +63,10 @@ class Choice:
     _shared: bool = False
     _base: float = 0.0  # seconds of a step with `threads`, when they were last compared
     _calls: int = 0
-    _ran: float = 0.0  # seconds, but for those of comparisons
-    _since: float = 0.0  # the same, since the last comparison
+    _since: float = 0.0  # seconds since the last comparison
     _cost: float = 0.0  # seconds that it took more than steps as chosen would have
-    _pause: float = 0.0  # seconds from the last comparison to the next, if it cost nothing
+    _pause: float = 0.0  # seconds from one comparison to the next, while they tell the same
+    _wait: float = 0.0  # seconds from the last comparison to the next, if it cost nothing
 
     def __post_init__(self) -> None:
         """One thread needs no measuring."""
@@ -92,9 +96,8 @@ class Choice:
         self._spent += seconds
         if self._phase is _Phase.STEADY:
             self._calls += 1
-            self._ran += seconds
             self._since += seconds
-            self._consider(seconds / steps)
+            self._consider()
             return
         self._shared |= shared
         if self._done < self._goal:
@@ -117,17 +120,17 @@ class Choice:
     def _enter(self, phase: _Phase) -> None:
         self._phase, self._done, self._spent = phase, 0, 0.0
 
-    def _consider(self, each: float) -> None:
-        """Begin a comparison if it is time, for a program whose steps take so long."""
-        if each * self.threads < SHORT:
-            self.alone = self.threads == 1 and self._calls >= SETTLED
+    def _consider(self) -> None:
+        """Begin a comparison if it is time, for a program whose steps are not short."""
+        each = self._spent / self._done
+        if self.threads == 1 and each < SHORT:
+            self.alone = self.alone or self._calls >= SETTLED
+        if self._spent < LOOK:
             return
-        slower = False
-        if self._spent >= BEGIN:
-            slower = self.threads > 1 and self._spent / self._done > SLOWER * self._base
-            self._done, self._spent = 0, 0.0
-        pause = max(0.0 if slower else self._pause, SHARE * self._cost)
-        if self._ran < BEGIN or self._since < pause:
+        self._done, self._spent = 0, 0.0
+        slower = self.threads > 1 and each > SLOWER * self._base
+        pause = max(0.0 if slower else self._wait, SHARE * self._cost)
+        if self._since < pause or (self.threads == 1 and each < SHORT):
             return
         more = min(2 * self.threads, self.limit)
         less = max(self.threads // 2, 1)
@@ -142,20 +145,33 @@ class Choice:
         """After a turn of each side: decide, if there were enough or the other one is too slow."""
         base, rival = self._turns[_Phase.BASE], self._turns[_Phase.RIVAL]
         cost = self._turn * (sum(rival) - sum(base))
+        if self._warm:
+            cost += self._warm - WARM * median(base)
         too_slow = cost > TURNS * self._turn * median(base)
         if len(rival) < TURNS and not too_slow:
             self._enter(_Phase.BASE)
             return
-        if self._warm:
-            cost += self._warm - WARM * median(base)
         self._cost, self._since = max(cost, 0.0), 0.0
+        self._decide(math.inf if too_slow else median(rival) / median(base), median(base))
         self._enter(_Phase.STEADY)
+
+    def _decide(self, times: float, base: float) -> None:
+        """Take the other side or not, and say when to compare again.
+
+        Args:
+            times: how long its steps take, in units of those as chosen.
+            base: seconds of a step as chosen.
+        """
         more = self._rival > self.threads
-        if not too_slow and median(rival) < median(base) * (GAIN if more else 1.0):
-            self.threads, self._base, self._pause = self._rival, median(rival), SOON
-            if more and self.threads < self.limit:
-                self._pause = 0.0  # perhaps even more
+        taken = times < ((TRIED if self._shared else 0.0) if more else 1.0)
+        if taken:
+            self.threads = self._rival
+        self._base = times * base if taken else base
+        if taken and times < GAIN:
+            self._pause = SOON
+            self._wait = 0.0 if more and self.threads < self.limit else SOON  # perhaps even more
+        elif more and not self._shared:
+            self._pause = self._wait = LATE
         else:
-            self._base = median(base)
-            unshared = more and not self._shared
-            self._pause = LATE if unshared else min(max(2 * self._pause, SOON), LATE)
+            self._pause = min(max(2 * self._pause, SOON), LATE)
+            self._wait = SOON if taken and more else self._pause

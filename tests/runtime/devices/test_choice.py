@@ -8,22 +8,31 @@ import pytest
 
 from chainrule.runtime.devices.cpu.choice import Choice
 
-Times = Callable[[int], float]
+Times = Callable[[int], float]  # seconds of a step with so many threads
+Run = Callable[[int, int], float]  # seconds of so many steps with so many threads
 
 
 def simulate(choice: Choice, each: Times, seconds: float, shared: bool = True) -> float:
     """Slices of about a tenth of a second, until so much time has gone; steps per second."""
     gone, steps_done = 0.0, 0
     while gone < seconds:
-        left = max(1, int(0.1 / each(choice.threads)))
-        while left:
-            threads, steps = choice.next(left)
-            assert 1 <= threads <= choice.limit
-            assert 1 <= steps <= left
-            took = steps * each(threads)
-            choice.took(steps, took, shared and threads > 1)
-            gone, left, steps_done = gone + took, left - steps, steps_done + steps
+        count = max(1, int(0.1 / each(choice.threads)))
+        gone += call(choice, lambda threads, steps: steps * each(threads), count, shared)
+        steps_done += count
     return steps_done / gone
+
+
+def call(choice: Choice, run: Run, left: int, shared: bool = True) -> float:
+    """One call for so many steps: the seconds that they take in all."""
+    gone = 0.0
+    while left:
+        threads, steps = choice.next(left)
+        assert 1 <= threads <= choice.limit
+        assert 1 <= steps <= left
+        took = run(threads, steps)
+        choice.took(steps, took, shared and threads > 1)
+        gone, left = gone + took, left - steps
+    return gone
 
 
 def scaling(work: float, cores: int) -> Times:
@@ -79,6 +88,87 @@ def test_a_busy_neighbor_is_noticed_and_costs_little() -> None:
     assert simulate(choice, busy, 20.0) > 0.95 / busy(1)
     simulate(choice, free, 40.0)
     assert choice.threads == 2
+
+
+@pytest.mark.parametrize("slower", [1.04, 1.1, 1.5, 3.0, 10.0])
+@pytest.mark.parametrize("work", [100e-6, 3e-3, 0.1])
+def test_where_one_thread_is_right_comparisons_take_a_twentieth_of_the_time(
+    work: float, slower: float
+) -> None:
+    choice = Choice(2)
+
+    def each(threads: int) -> float:
+        return work * (1.0 if threads == 1 else slower)
+
+    rate = simulate(choice, each, max(1.0, 1000 * work))
+    assert rate > 0.9 / work
+    assert simulate(choice, each, max(20.0, 2000 * work)) > 0.95 / work
+    assert choice.threads == 1
+
+
+@pytest.mark.parametrize("asleep", [0.02, 0.1, 0.3, 1.0])
+def test_a_core_that_wakes_late_is_soon_found(asleep: float) -> None:
+    """Until then two threads take 1.3 times as long as one."""
+    choice, gone = Choice(2), 0.0
+
+    def run(threads: int, steps: int) -> float:
+        return steps * 1e-3 * (1.0 if threads == 1 else 1.3 if gone < asleep else 0.55)
+
+    while gone < 2 * asleep + 0.2:
+        gone += call(choice, run, 10)
+    assert choice.threads == 2
+
+
+def test_a_core_that_wakes_only_when_it_is_busy_is_found() -> None:
+    """It is as fast as the other one after 50 milliseconds of work; idle, it is asleep at once."""
+    choice, gone, busy = Choice(2), 0.0, 0.0
+
+    def run(threads: int, steps: int) -> float:
+        nonlocal busy
+        took = steps * (0.6e-3 if threads == 2 and busy > 0.05 else 1e-3)
+        busy = busy + took if threads == 2 else 0.0
+        return took
+
+    while gone < 0.3:
+        gone += call(choice, run, 10)
+    assert choice.threads == 2
+
+
+def test_threads_that_change_nothing_are_rarely_tried() -> None:
+    choice, gone, together = Choice(2), 0.0, 0.0
+
+    def run(threads: int, steps: int) -> float:
+        nonlocal together
+        together += steps * 1e-3 * (threads == 2)
+        return steps * 1e-3 * (1.01 if threads == 2 else 1.0)
+
+    while gone < 60.0:
+        gone += call(choice, run, 100)
+    assert 0.0 < together < 0.03 * gone
+
+
+def test_faster_by_chance_is_not_enough() -> None:
+    """Nothing was shared, so it was not by the threads."""
+    choice = Choice(2)
+    simulate(choice, lambda threads: 1e-3 / threads, 5.0, shared=False)
+    assert choice.threads == 1
+
+
+def test_one_long_step_of_a_short_program_is_not_compared() -> None:
+    choice, gone = Choice(2), 0.0
+    while gone < 2.0:
+        gone += call(choice, lambda threads, steps: steps * (4e-6 if steps > 1 else 1e-3), 1)
+        for _ in range(10):
+            assert choice.next(1000) == (1, 1000)
+            gone += call(choice, lambda threads, steps: steps * 4e-6, 1000)
+
+
+def test_steps_that_threads_make_short_are_still_compared() -> None:
+    choice = Choice(4)
+    simulate(choice, scaling(60e-6, 4), 2.0)
+    assert choice.threads == 4
+    simulate(choice, lambda threads: 60e-6 * threads, 4.0)
+    assert choice.threads == 1
 
 
 @pytest.mark.parametrize("late", [0, 1, 2])
