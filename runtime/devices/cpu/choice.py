@@ -8,9 +8,11 @@ somebody else.
 What is seen once may have been chance. A virtual core that was idle may even get half of a real one
 until it has been busy for a while: more threads that are no slower are therefore tried for a tenth
 of a second, and then compared again. The first comparisons follow each other soon, the later ones,
-while they tell the same, after twice as long each. What one costs is the time by which the other
-side was slower; 25 times as much passes before the next one, so that all of them take less than
-4 % of the time. A program whose steps are short has one thread and is not compared.
+while they tell the same, after twice as long each. What one costs is the time by which the worse
+side was slower. Before the next one 25 times as much passes, so that all of them take less than 4 %
+of the time, unless steps become slower and lose as much.
+
+A program whose steps are short has one thread and is not compared.
 """
 
 from __future__ import annotations
@@ -25,11 +27,11 @@ LOOK = 15e-3  # seconds after which one looks how long steps take; the first one
 TURN = 5e-3  # seconds of a turn, if a step does not take longer
 TURNS = 3  # of each side
 WARM = 2  # steps: in the first, a program learns which loops are worth to be shared
-SHARE = 25  # times what the last comparison cost must pass before the next one
+SHARE = 25  # times what a comparison costs must pass before it
 SOON, LATE = 0.1, 30.0  # seconds from one comparison to the next: at first, and at most
 GAIN = 0.95  # more threads are taken if they need so much of the time, or less
 TRIED = 1.05  # and are tried for a while if they need no more than that
-SLOWER = 1.2  # times the time of the last comparison: something is not as it was
+SLOWER = 1.2  # times the time of the last comparison, for as long as one costs: it is due at once
 SETTLED = 10  # calls after which a short step is taken for one
 
 
@@ -64,7 +66,8 @@ class Choice:
     _base: float = 0.0  # seconds of a step with `threads`, when they were last compared
     _calls: int = 0
     _since: float = 0.0  # seconds since the last comparison
-    _cost: float = 0.0  # seconds that it took more than steps as chosen would have
+    _cost: float = 0.0  # seconds by which a side was slower, and the next time will be
+    _lost: float = 0.0  # seconds by which steps were slower than they had been, lately
     _pause: float = 0.0  # seconds from one comparison to the next, while they tell the same
     _wait: float = 0.0  # seconds from the last comparison to the next, if it cost nothing
 
@@ -127,10 +130,12 @@ class Choice:
             self.alone = self.alone or self._calls >= SETTLED
         if self._spent < LOOK:
             return
-        self._done, self._spent = 0, 0.0
         slower = self.threads > 1 and each > SLOWER * self._base
-        pause = max(0.0 if slower else self._wait, SHARE * self._cost)
-        if self._since < pause or (self.threads == 1 and each < SHORT):
+        self._lost = self._lost + self._spent - self._done * self._base if slower else 0.0
+        self._done, self._spent = 0, 0.0
+        slower = self._lost > self._cost
+        due = slower or self._since >= max(self._wait, SHARE * self._cost)
+        if not due or (self.threads == 1 and each < SHORT):
             return
         more = min(2 * self.threads, self.limit)
         less = max(self.threads // 2, 1)
@@ -151,7 +156,7 @@ class Choice:
         if len(rival) < TURNS and not too_slow:
             self._enter(_Phase.BASE)
             return
-        self._cost, self._since = max(cost, 0.0), 0.0
+        self._cost, self._since, self._lost = abs(cost), 0.0, 0.0
         self._decide(math.inf if too_slow else median(rival) / median(base), median(base))
         self._enter(_Phase.STEADY)
 
@@ -168,8 +173,9 @@ class Choice:
             self.threads = self._rival
         self._base = times * base if taken else base
         if taken and times < GAIN:
-            self._pause = SOON
-            self._wait = 0.0 if more and self.threads < self.limit else SOON  # perhaps even more
+            self._pause = self._wait = SOON
+            if more and self.threads < self.limit:
+                self._cost = self._wait = 0.0  # perhaps even more
         elif more and not self._shared:
             self._pause = self._wait = LATE
         else:

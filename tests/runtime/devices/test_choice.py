@@ -90,6 +90,32 @@ def test_a_busy_neighbor_is_noticed_and_costs_little() -> None:
     assert choice.threads == 2
 
 
+@pytest.mark.parametrize("work", [1e-3, 0.1])
+def test_a_neighbor_is_noticed_before_much_is_lost(work: float) -> None:
+    choice = Choice(2)
+    simulate(choice, scaling(work, 2), max(1.0, 100 * work))
+    assert choice.threads == 2
+    gone = 0.0
+    while choice.threads == 2:
+        gone += call(choice, lambda n, steps: steps * work * (2.0 if n == 2 else 1.0), 1)
+    assert gone < max(0.1, 15 * work)
+
+
+def test_steps_that_vary_are_not_compared_all_the_time() -> None:
+    """Each fourth tenth of a second has steps that take half as long again."""
+    choice, rate, turn = Choice(2), 0.0, 0
+    for _ in range(200):
+        turn += 1
+        longer = 1.5 if turn % 4 == 0 else 1.0
+
+        def each(threads: int, longer: float = longer) -> float:
+            return longer * 2e-3 / threads
+
+        rate += simulate(choice, each, 0.1) * each(2) / 200
+    assert choice.threads == 2
+    assert rate > 0.9
+
+
 @pytest.mark.parametrize("slower", [1.04, 1.1, 1.5, 3.0, 10.0])
 @pytest.mark.parametrize("work", [100e-6, 3e-3, 0.1])
 def test_where_one_thread_is_right_comparisons_take_a_twentieth_of_the_time(
