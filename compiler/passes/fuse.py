@@ -138,14 +138,14 @@ def fuse(
 class _Fuser:
     def __init__(self) -> None:
         self.row = _Row()
-        self.writer: dict[Node, Statement | Whole] = {}
+        self.writers: dict[Node, list[Statement | Whole]] = {}
         self.readers: dict[Node, list[tuple[Statement | Whole, Node | None]]] = {}
 
     def add(self, group: Whole | Group) -> None:
         """Put a routine, or statements of one domain, where they belong."""
         if isinstance(group, Whole):
             self.row.ends[group] = self.row.insert(len(self.row.places), group)
-            self.writer.update(dict.fromkeys((*group.work, group.node), group))
+            self.writers.update((x, [group]) for x in (*group.work, group.node))
             for tensor in group.operands:
                 self.readers.setdefault(tensor, []).append((group, None))
             return
@@ -153,20 +153,27 @@ class _Fuser:
         self._place(self.row, 0, group, links)
         for statement in group:
             if not in_place(statement.target):
-                self.writer[statement.target] = statement
+                self._wrote(statement)
             for found in statement.loads:
                 self.readers.setdefault(found.operands[0], []).append((statement, found))
+
+    def _wrote(self, statement: Statement) -> None:
+        """Written are all parts of a value; another value takes the place of what was there."""
+        known = self.writers.get(statement.target, [])
+        parts = [x for x in known if isinstance(x, Statement) and x.node is statement.node]
+        self.writers[statement.target] = [*parts, statement]
 
     def _links(self, statement: Statement) -> list[_Link]:
         """What a statement reads must have been written; what it overwrites must have been read."""
         links = []
         for found in statement.loads:
             tensor = found.operands[0]
-            earlier = self.writer.get(tensor)
-            if isinstance(earlier, Statement) and found.attr("shape") == tensor.shape:
-                links.append(_Link(earlier, earlier.index, positions(found)))
-            elif earlier is not None:
-                links.append(_Link(earlier, (), ()))
+            whole = found.attr("shape") == tensor.shape
+            for earlier in self.writers.get(tensor, ()):
+                if isinstance(earlier, Statement) and whole:
+                    links.append(_Link(earlier, earlier.index, positions(found)))
+                else:
+                    links.append(_Link(earlier, (), ()))
         if in_place(statement.target):
             for reader, read in self.readers.get(statement.target, []):
                 if read is None or read.attr("shape") != statement.target.shape:

@@ -22,6 +22,7 @@ from .bounds import bounds, together
 from .contractions import Kind, core, kind_of, standard
 from .fuse import fuse
 from .halves import in_halves
+from .joined import is_joined, joined, loops_of
 from .loops import Decision, Kernel, Schedule, Statement
 from .nested import Nested
 from .nests import placed, times
@@ -151,9 +152,7 @@ class _Scheduler:
                         groups += [[start] for start in self._starts(scan.parts(node), found)]
                     groups.append(found)
             elif node in self.stored:
-                statement = written(node, self.kinds.get(node), self.pull)
-                if statement is not None:
-                    groups.append([statement])
+                groups += self._written(node)
         copies, outputs = self._outputs()
         groups.extend([copy] for copy in copies)
         groups.extend(self._updates())
@@ -276,7 +275,7 @@ class _Scheduler:
             if node in self.stored or node in self.sums:
                 own = {node}
             for x in node.operands:
-                owners[x] |= own
+                owners[x] |= loops_of(node, x) if node in self.stored else own
 
     def _domain_of(self, owner: Node) -> Shape:
         if owner in self.kinds and self.kinds[owner] == "loops":
@@ -286,6 +285,13 @@ class _Scheduler:
         return owner.shape
 
     # First values and results
+
+    def _written(self, node: Node) -> list[list[Statement]]:
+        """What writes a stored tensor; statements that share their loops are together."""
+        if is_joined(node):
+            return joined(node, self.pull)
+        statement = written(node, self.kinds.get(node), self.pull)
+        return [] if statement is None else [[statement]]
 
     def _starts(self, loop: scan.Parts, repeat: Repeat) -> Iterator[Statement]:
         """The first values, put where the carries are."""

@@ -26,6 +26,7 @@ from ..ops.elementary import asinh, atan, cos, cosh, hypot, sin, sinh, tan, tanh
 from ..ops.reduce import MEAN, SUM
 from ..ops.special import erf
 from .movement import MOVEMENTS
+from .parts import PARTS
 from .numbers import (
     difference_is_exact,
     is_moderate,
@@ -338,5 +339,5 @@ SELECTION = (
 )
 
 ALGEBRA: tuple[AnyRule, ...] = (
-    MOVEMENTS + NEUTRAL + SIGNS + NUMBERS + SIZES + POWERS + PRODUCTS + IDENTITIES + SELECTION
+    MOVEMENTS + PARTS + NEUTRAL + SIGNS + NUMBERS + SIZES + POWERS + PRODUCTS + IDENTITIES + SELECTION
 )

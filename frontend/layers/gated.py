@@ -10,7 +10,7 @@ from chainrule.compiler.errors import UsageError
 from chainrule.compiler.types import Shape
 
 from ..formula import Activation, activation as find_activation, regularizer as find_regularizer
-from ..functions.shaping import part
+from ..functions.shaping import concat, part
 from ..initializers import Initializer, initializer as find_initializer
 from ..tensor import Tensor
 from .recurrent import Elements, Prepare, Recurrent, States, Step
@@ -63,37 +63,55 @@ class Gated(Recurrent):
     def _options(self) -> str:
         return "" if self.activation.name == "tanh" else f', activation="{self.activation.name}"'
 
-    def _weights(self, x: Tensor) -> tuple[list[Tensor], list[Tensor], list[Tensor] | None]:
-        """W, U and b of each gate."""
+    def _weights(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """W, U and b, each with the columns of one gate after those of the other."""
         n, count = self.units, len(self.gates)
-        features = x.shape[-1]
-        shapes = ((features, count * n), (n, count * n), self._bias_shape())
-        found: list[list[Tensor]] = []
+        shapes = ((x.shape[-1], count * n), (n, count * n), self._bias_shape())
+        found: list[Tensor] = []
         for name, shape, first, extra in zip(
             "WUb", shapes, self._initializers, self._regularizers, strict=True
         ):
             if name == "b" and not self.use_bias:
                 return found[0], found[1], None
-            whole = self.parameter(name, shape, x.dtype, first, extra).node
-            axis = len(shape) - 1
-            found.append([Tensor(part(whole, axis, i * n, (i + 1) * n)) for i in range(count)])
+            found.append(self.parameter(name, shape, x.dtype, first, extra))
         return found[0], found[1], found[2]
 
     def _bias_shape(self) -> Shape:
         return (len(self.gates) * self.units,)
 
-    def _inputs(self, x: Tensor, w: list[Tensor], b: list[Tensor] | None) -> Prepare:
-        """What inputs contribute to each gate, for a sequence like `x` or a step of it."""
+    def _of_gates(self, x: Tensor) -> list[Tensor]:
+        """The columns of each gate."""
+        n, last = self.units, x.ndim - 1
+        starts = range(0, x.node.shape[last], n)
+        return [Tensor(part(x.node, last, start, start + n)) for start in starts]
+
+    def _inputs(self, x: Tensor, w: Tensor, b: Tensor | None) -> Prepare:
+        """What inputs contribute to all gates, for a sequence like `x` or a step of it."""
         masks = self._masks(x, x.shape[-1], self.dropout)
 
         def prepare(x: Tensor) -> dict[str, Tensor]:
             seen = self._seen(x, masks)
-            sums = [part @ weights for part, weights in zip(seen, w, strict=True)]
-            if b is not None:
-                sums = [total + bias for total, bias in zip(sums, b, strict=True)]
-            return {f"x_{gate}": total for gate, total in zip(self.gates, sums, strict=True)}
+            if _all_same(seen):
+                return {"x": _sum(seen[0], w, b)}
+            return {"x": concat(self._sums(seen, w, b), axis=-1)}
 
         return prepare
+
+    def _sums(self, seen: list[Tensor], w: Tensor, b: Tensor | None = None) -> list[Tensor]:
+        """`x w + b` of each gate, `x` what it sees: one product if all see the same."""
+        if _all_same(seen):
+            return self._of_gates(_sum(seen[0], w, b))
+        biases = [None] * len(seen) if b is None else self._of_gates(b)
+        parts = zip(seen, self._of_gates(w), biases, strict=True)
+        return [_sum(x, weights, bias) for x, weights, bias in parts]
+
+
+def _all_same(seen: list[Tensor]) -> bool:
+    return len({x.node for x in seen}) == 1
+
+
+def _sum(x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
+    return x @ w if b is None else x @ w + b
 
 
 class SimpleRNN(Gated):
@@ -166,12 +184,12 @@ class SimpleRNN(Gated):
 
     def begin(self, x: Tensor) -> tuple[Prepare, Step]:
         """`x W + b` and the formula."""
-        w, (u,), b = self._weights(x)
+        w, u, b = self._weights(x)
         seen = self._dropping(x)
 
         def step(states: States, now: Elements) -> States:
             (h,) = seen(states[0])
-            return (self.activation(now["x_h"] + h @ u),)
+            return (self.activation(now["x"] + h @ u),)
 
         return self._inputs(x, w, b), step
 
@@ -266,11 +284,10 @@ class LSTM(Gated):
         gate, activation, seen = self.recurrent_activation, self.activation, self._dropping(x)
 
         def step(states: States, now: Elements) -> States:
-            h, c = seen(states[0]), states[1]
-            i = gate(now["x_i"] + h[0] @ u[0])
-            f = gate(now["x_f"] + h[1] @ u[1])
-            g = activation(now["x_g"] + h[2] @ u[2])
-            o = gate(now["x_o"] + h[3] @ u[3])
+            h, c = states
+            parts = zip(self._of_gates(now["x"]), self._sums(seen(h), u), strict=True)
+            of_i, of_f, of_g, of_o = (x + h for x, h in parts)
+            i, f, g, o = gate(of_i), gate(of_f), activation(of_g), gate(of_o)
             c = f * c + i * g
             return o * activation(c), c
 
@@ -363,23 +380,20 @@ class GRU(Gated):
     def begin(self, x: Tensor) -> tuple[Prepare, Step]:
         """`x W + b` of each gate and the formula."""
         w, u, bias = self._weights(x)
-        b = d = None
-        if bias is not None and self.reset_after:
-            b, d = [both[0] for both in bias], [both[1] for both in bias]
-        elif bias is not None:
-            b = bias
+        b, d = (bias[0], bias[1]) if bias is not None and self.reset_after else (bias, None)
         gate, activation, seen = self.recurrent_activation, self.activation, self._dropping(x)
-
-        def recurrent(h: Tensor, i: int) -> Tensor:
-            return h @ u[i] if d is None else h @ u[i] + d[i]
 
         def step(states: States, now: Elements) -> States:
             (h,) = states
-            for_z, for_r, for_n = seen(h)
-            z = gate(now["x_z"] + recurrent(for_z, 0))
-            r = gate(now["x_r"] + recurrent(for_r, 1))
-            back = r * recurrent(for_n, 2) if self.reset_after else recurrent(r * for_n, 2)
-            n = activation(now["x_n"] + back)
+            x_z, x_r, x_n = self._of_gates(now["x"])
+            if self.reset_after:
+                h_z, h_r, h_n = self._sums(seen(h), u, d)
+                h_n = gate(x_r + h_r) * h_n
+            else:
+                *others, for_n = seen(h)
+                h_z, h_r = self._sums(others, u[:, : 2 * self.units])
+                h_n = (gate(x_r + h_r) * for_n) @ u[:, 2 * self.units :]
+            z, n = gate(x_z + h_z), activation(x_n + h_n)
             return (z * h + (1 - z) * n,)
 
         return self._inputs(x, w, b), step
