@@ -7,9 +7,11 @@ from typing import Literal, TypeAlias
 
 from ..ir import Node, is_leaf
 from ..ops import linear, shape
-from ..types import FLOATS, Dim, product
+from ..types import FLOATS, Dim, product, value
 from .sliding import prepared
 from .wholes import Core
+
+USUAL = 256  # for a size that is not known
 
 Kind: TypeAlias = Literal["gemm", "loops", "elementwise"]
 
@@ -63,16 +65,26 @@ def standard(node: Node) -> Node:
     batch = "".join(letter for letter in out if letter in left and letter in right)
     rows = "".join(letter for letter in out if letter in left and letter not in right)
     columns = "".join(letter for letter in out if letter not in left)
-    over = "".join(letter for letter in left if letter not in out)
     a, b = node.operands
+    # The smaller operand is copied, if one has to be.
+    longer = left if _usual(a.type.size) >= _usual(b.type.size) else right
+    over = "".join(letter for letter in longer if letter not in out)
+    first, second = _grouped(left, batch, rows, over), _grouped(right, batch, over, columns)
     result = linear.contract(
-        _permuted(a, left, batch + rows + over),
-        _permuted(b, right, batch + over + columns),
-        batch + rows + over,
-        batch + over + columns,
-        batch + rows + columns,
+        _permuted(a, left, first), _permuted(b, right, second), first, second, batch + rows + columns
     )
     return _permuted(result, batch + rows + columns, out)
+
+
+def _grouped(have: str, batch: str, rows: str, columns: str) -> str:
+    """The letters of an operand in groups, the last of them last where that can be."""
+    orders = (batch + rows + columns, batch + columns + rows)
+    return max(orders, key=lambda want: (want == have, want[-1:] == have[-1:]))
+
+
+def _usual(dim: Dim) -> int:
+    """A size where those that are not known are large."""
+    return dim if isinstance(dim, int) else value(dim, dict.fromkeys(dim.symbols(), USUAL))
 
 
 def _permuted(x: Node, have: str, want: str) -> Node:

@@ -22,6 +22,7 @@ from .bounds import bounds, together
 from .contractions import Kind, core, kind_of, standard
 from .fuse import fuse
 from .halves import in_halves
+from .into_loops import into_loops
 from .joined import is_joined, joined, loops_of
 from .loops import Decision, Kernel, Schedule, Statement
 from .nested import Nested
@@ -42,6 +43,7 @@ from .statements import (
     written,
 )
 from .table_panels import in_table_panels
+from .turned import turned
 from .updates import arranged
 from .wholes import Branches, Repeat, Whole
 
@@ -64,7 +66,7 @@ def schedule(graph: Graph) -> Schedule:
 
 
 def _planned(graph: Graph, faults: list[Fault]) -> Schedule:
-    graph = settled(graph)
+    graph = into_loops(turned(settled(graph)))
     mapped = transform(graph.leaves + graph.roots, standard)
     return _Scheduler(graph.map(mapped), faults).run()
 

@@ -171,7 +171,7 @@ def test_memory_falls_to_the_budget_and_the_length_of_a_segment() -> None:
 
     n = 10_000
     one = scratch(program(None), n=n) / n
-    assert one > 35_000
+    assert one > 28_000
     inputs = n * 8 * 8 * 4
     for k in (10, 100, 999):
         kept = scratch(program(k), n=n) - inputs

@@ -1,0 +1,62 @@
+"""What is done before a loop, and what in its steps: matrices that are transposed, and sums."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.compiler.pipeline import derive, lower
+from chainrule.compiler.targets import target
+
+
+def text(f: Any) -> str:
+    return str(target("cpu").emit(lower(derive(f._request), "cpu"), "0" * 32).source)
+
+
+def network(length: Any = 5, uses: bool = False) -> tuple[list[Any], list[Any]]:
+    """A recurrent network's last state and sum of inputs' products, and their gradients."""
+    x, w, u, b = (
+        cr.tensor(name, shape)
+        for name, shape in (("x", (length, "n", 3)), ("w", (3, 4)), ("u", (4, 4)), ("b", (4,)))
+    )
+    inputs = x @ w + b
+    h = cr.zeros((x.shape[1], 4))
+    last, _ = cr.scan(lambda h, x: (cr.tanh(h @ u + x), None), h, inputs)
+    total = cr.sum(last * last) + (cr.sum(cr.exp(inputs)) if uses else 0)
+    return [x, w, u, b], [last, *cr.grad(total, [w, u, b])]
+
+
+def test_the_matrix_of_a_loop_backwards_is_transposed_once() -> None:
+    found = text(cr.function(*network()))
+    assert "matmul_nt" not in found
+    assert "u_transposed[i, j] = u[j, i]" in found
+
+
+def test_for_a_single_step_it_is_not() -> None:
+    assert "u_transposed" not in text(cr.function(*network(1)))
+
+
+def test_a_bias_is_added_in_the_steps() -> None:
+    found = text(cr.function(*network()))
+    assert re.search(r"h_u\[.*\] \+ \(x_2\[i, j\] \+ b_2\[j\]\)", found)
+
+
+def test_a_sum_that_others_need_is_there_before() -> None:
+    found = text(cr.function(*network(uses=True)))
+    assert "+ b[k]" in found
+
+
+@pytest.mark.parametrize("uses", [False, True])
+@pytest.mark.parametrize(("length", "rows"), [(1, 7), (5, 1), (5, 0), (8, 33)])
+def test_values_are_those_of_numpy(length: int, rows: int, uses: bool) -> None:
+    inputs, asked = network("time", uses)
+    random = np.random.default_rng(0)
+    shapes = [(length, rows, 3), (3, 4), (4, 4), (4,)]
+    given = [random.normal(size=shape).astype("float32") for shape in shapes]
+    expected = cr.function(inputs, asked, target="numpy")(*given)
+    for came, right in zip(cr.function(inputs, asked)(*given), expected, strict=True):
+        np.testing.assert_allclose(came, right, 1e-4, 1e-4)
