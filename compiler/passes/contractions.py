@@ -71,7 +71,11 @@ def standard(node: Node) -> Node:
     over = "".join(letter for letter in longer if letter not in out)
     first, second = _grouped(left, batch, rows, over), _grouped(right, batch, over, columns)
     result = linear.contract(
-        _permuted(a, left, first), _permuted(b, right, second), first, second, batch + rows + columns
+        _permuted(a, left, first),
+        _permuted(b, right, second),
+        first,
+        second,
+        batch + rows + columns,
     )
     return _permuted(result, batch + rows + columns, out)
 

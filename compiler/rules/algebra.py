@@ -26,7 +26,6 @@ from ..ops.elementary import asinh, atan, cos, cosh, hypot, sin, sinh, tan, tanh
 from ..ops.reduce import MEAN, SUM
 from ..ops.special import erf
 from .movement import MOVEMENTS
-from .parts import PARTS
 from .numbers import (
     difference_is_exact,
     is_moderate,
@@ -40,6 +39,7 @@ from .numbers import (
     sum_is_exact,
     times,
 )
+from .parts import PARTS
 from .rule import AnyRule, Rule
 from .signs import nonnegative, positive
 
@@ -339,5 +339,14 @@ SELECTION = (
 )
 
 ALGEBRA: tuple[AnyRule, ...] = (
-    MOVEMENTS + PARTS + NEUTRAL + SIGNS + NUMBERS + SIZES + POWERS + PRODUCTS + IDENTITIES + SELECTION
+    MOVEMENTS
+    + PARTS
+    + NEUTRAL
+    + SIGNS
+    + NUMBERS
+    + SIZES
+    + POWERS
+    + PRODUCTS
+    + IDENTITIES
+    + SELECTION
 )

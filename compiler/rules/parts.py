@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..ir import Node, leaf
 from ..ops.arithmetic import add
-from ..ops.shape import CONCAT, PAD, SLICE, concat, pad, slice_
+from ..ops.shape import CONCAT, PAD, concat, pad, slice_
 from ..types import Dim, TensorType, add as plus, sub
 from .rule import Movement
 

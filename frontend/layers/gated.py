@@ -81,9 +81,9 @@ class Gated(Recurrent):
 
     def _of_gates(self, x: Tensor) -> list[Tensor]:
         """The columns of each gate."""
-        n, last = self.units, x.ndim - 1
-        starts = range(0, x.node.shape[last], n)
-        return [Tensor(part(x.node, last, start, start + n)) for start in starts]
+        n, last, width = self.units, x.ndim - 1, x.shape[-1]
+        assert isinstance(width, int)
+        return [Tensor(part(x.node, last, i, i + n)) for i in range(0, width, n)]
 
     def _inputs(self, x: Tensor, w: Tensor, b: Tensor | None) -> Prepare:
         """What inputs contribute to all gates, for a sequence like `x` or a step of it."""

@@ -21,7 +21,9 @@ def text(f: Any) -> str:
 
 def parts_by(widths: list[int], axis: int, dtype: str) -> Any:
     """Parts that are computed, side by side; a product of them, a sum, and a gradient."""
-    shapes = [tuple(width if i == axis else size for i, size in enumerate("n3")) for width in widths]
+    shapes = [
+        tuple(width if i == axis else size for i, size in enumerate("n3")) for width in widths
+    ]
     shapes = [tuple(3 if dim == "3" else dim for dim in shape) for shape in shapes]
     xs = [cr.tensor(f"x{i}", shape, dtype) for i, shape in enumerate(shapes)]
     whole = cr.concat([cr.tanh(x * (i + 1)) for i, x in enumerate(xs)], axis=axis)
