@@ -81,9 +81,13 @@ def standard(node: Node) -> Node:
 
 
 def _grouped(have: str, batch: str, rows: str, columns: str) -> str:
-    """The letters of an operand in groups, the last of them last where that can be."""
-    orders = (batch + rows + columns, batch + columns + rows)
-    return max(orders, key=lambda want: (want == have, want[-1:] == have[-1:]))
+    """The letters of an operand in groups.
+
+    Those that lie last stay last, as copies of what lies together are fast, but in batches: of many
+    small products each is faster as it should be.
+    """
+    first, second = batch + rows + columns, batch + columns + rows
+    return second if not batch and second[-1:] == have[-1:] else first
 
 
 def _usual(dim: Dim) -> int:

@@ -237,12 +237,17 @@ class _Scheduler:
     def _store_what_is_worth_it(self) -> None:
         """An expensive value is stored if two loops need it, or a loop needs it again and again.
 
+        What is drawn is expensive only where it is needed again and again.
+
         One that is made of many stored tensors is expensive too, but not where a parameter or state
         becomes it, which is storing it: so what layers add to is stored after each of them.
         """
         cost: dict[Node, float] = {}
         reads: dict[Node, int] = {}
+        drawn: set[Node] = set()
         for node in self.nodes:
+            if node not in self.stored and (node.op is random.UNIFORM or drawn & {*node.operands}):
+                drawn.add(node)
             operands = [x for x in node.operands if not _for_each_row(node.shape, x.shape)]
             below = math.fsum(cost[x] for x in operands)
             cost[node] = 0.0 if node in self.stored else min(_own_cost(node) + below, 1e6)
@@ -270,7 +275,8 @@ class _Scheduler:
                 spread = len(own) > 1 and reads[node] >= MANY and node not in updates
                 by_rows = any(_for_each_row(self._domain_of(owner), node.shape) for owner in own)
                 worth = WORTH_DIVIDING if by_rows or own & self.sums.keys() else WORTH_STORING
-                if spread or (cost[node] >= worth and (len(own) > 1 or again)):
+                costs = cost[node] >= worth
+                if spread or (again and node in drawn) or (costs and (len(own) > 1 or again)):
                     self.stored.add(node)
                 if node.shape and cost[node] and (len(own) > 1 or again):
                     self.decided[node] = cost[node]

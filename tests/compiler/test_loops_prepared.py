@@ -60,3 +60,25 @@ def test_values_are_those_of_numpy(length: int, rows: int, uses: bool) -> None:
     expected = cr.function(inputs, asked, target="numpy")(*given)
     for came, right in zip(cr.function(inputs, asked)(*given), expected, strict=True):
         np.testing.assert_allclose(came, right, 1e-4, 1e-4)
+
+
+def test_what_is_the_same_in_all_steps_is_drawn_once() -> None:
+    x = cr.Input((6, 3))
+    model = cr.Model(x, cr.Dense(1)(cr.LSTM(4, dropout=0.5, recurrent_dropout=0.5)(x)))
+    model.compile("mse")
+    kernels = model.source("cpu", "train").split("@kernel")
+    drawing = [kernel for kernel in kernels if "philox_uniform_f32(" in kernel]
+    assert drawing
+    assert not any("for k in" in kernel for kernel in drawing)
+
+
+@pytest.mark.parametrize("reset_after", [False, True])
+def test_products_in_a_row_are_computed_once(reset_after: bool) -> None:
+    x = cr.Input((6, 3))
+    model = cr.Model(x, cr.GRU(4, reset_after=reset_after)(x))
+    model.compile("mse")
+    text = model.source("cpu", "train")
+    back = text[text.index("d_h <- ") :]
+    products = back[: back.index("@program")].count("matmul(")
+    assert products <= 1
+    assert "matmul_nt" not in text
