@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -74,6 +74,18 @@ class Executable(ABC):
         Returns:
             The outputs, as new arrays; None if the device would have to look closer: nothing has
             been run then, and `call` does it.
+        """
+        return None
+
+    def direct(self, own: tuple[Array, ...]) -> Callable[[object], Array | None] | None:
+        """What `again` does for one array, of the form that it had in the last call.
+
+        Args:
+            own: the arrays behind it. The program must leave them as they are.
+
+        Returns:
+            A function of the array, which gives the one output, or None where `again` has to look;
+            None if the device has no such function, or the program is not so.
         """
         return None
 

@@ -73,6 +73,14 @@ def fitting(name: str, given: Any, array: Array) -> Array:
     return found
 
 
+def room(p: Node) -> Array:
+    """An array without values for a parameter or a state."""
+    from chainrule.runtime.memory import empty
+
+    with enough_memory(p):
+        return empty(tuple(value(dim, {}) for dim in p.shape), p.dtype)
+
+
 @contextmanager
 def enough_memory(p: Node) -> Iterator[None]:
     """Inside, memory that cannot be had is the parameter's: UsageError."""

@@ -17,6 +17,7 @@ from chainrule.frontend.network import Network, network
 from chainrule.frontend.tensor import Tensor
 from chainrule.frontend.training import Objective, training
 
+from .alike import nothing
 from .compiled import Compiled
 from .trained import Trained
 
@@ -139,6 +140,7 @@ class Model(Trained):
             name: filled(array, array.shape, array.dtype) for name, array in self._arrays.items()
         }
         made._programs, made._fixed, made._steps, made._rewind = {}, None, None, None
+        made._direct, made._alike = nothing, 0
         made.history = copy.deepcopy(self.history, memo)
         return made
 

@@ -88,6 +88,7 @@ class Binding:
         sizes: its symbolic sizes.
 
     Attributes:
+        sizes: as given.
         address: of the block.
         fault: what the call says is wrong.
         plain: whether there is nothing to be done before a call.
@@ -96,6 +97,7 @@ class Binding:
 
     def __init__(self, program: Program, sizes: Mapping[str, int]) -> None:
         """Allocate scratch memory, small arrays and the block."""
+        self.sizes = sizes
         given: list[_Given] = []
         self._outputs: list[_Output] = []
         self._scratch: list[Array] = []
@@ -180,6 +182,11 @@ class Binding:
         given.current = weakref.ref(array)
         self._block[given.word] = array.ctypes.data
         return True
+
+    def ends(self) -> tuple[int, int]:
+        """Where in memory the addresses of the first array given and of the first output stand."""
+        first, last = self._given[0].word, self._outputs[0].word
+        return self.address + 8 * first, self.address + 8 * last
 
     def renew(self) -> None:
         """New memory for the large outputs: those of the last call are the caller's."""

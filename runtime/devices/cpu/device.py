@@ -15,6 +15,7 @@ from chainrule.compiler.program import Program
 from ... import threads
 from ...cache import Cache
 from ..base import Array, Executable
+from . import direct
 from .binding import Binding
 from .choice import Choice
 from .epochs import EpochArguments
@@ -75,6 +76,11 @@ class NativeExecutable(Executable):
             return self._run(binding)
         finally:
             self._lock.release()
+
+    def direct(self, own: tuple[Array, ...]) -> Callable[[object], Array | None] | None:
+        """The last call as a function; see `Executable.direct`."""
+        last = self._last
+        return None if last is None else direct.direct(self.program, last.sizes, own, self._library)
 
     def _run(self, binding: Binding) -> tuple[Array, ...]:
         """The outputs for the arrays that a binding has."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from ...cache import Cache
 from ...threads import MOST
-from .key import text_key
+from .kept import keep, native
 from .loader import NativeLibrary
 from .pool_code import (
     CLOCK,
@@ -175,34 +175,17 @@ def _functions() -> dict[int, int] | None:
 
 
 def prepare(cache: Cache) -> None:
-    """Keep the native code of the team in the cache, unless it is there.
-
-    Who compiles a program does this too: a process that finds its programs in the cache then needs
-    no compiler when it wants help, which would stay in its memory.
-    """
-    if (os.cpu_count() or 1) > 1 and not cache.has_object(text_key(_text())):
-        _object(cache)
+    """Have the native code of the team in the cache, if there can be a team."""
+    if (os.cpu_count() or 1) > 1:
+        keep(_text(), cache)
 
 
 def _text() -> str:
     return code(platform.machine().lower())
 
 
-def _object(cache: Cache) -> tuple[bytes, tuple[str, ...]]:
-    """The native code of the team, from the cache or compiled now."""
-    key = text_key(_text())
-    stored = cache.load_object(key)
-    if stored is None:
-        from .objects import compile_text
-
-        # It is written as it is to run: to optimize it takes longer than all else.
-        stored = compile_text(_text(), level=0)
-        cache.store_object(key, *stored)
-    return stored
-
-
 def _load() -> NativeLibrary:
-    object_code, imports = _object(Cache.open())
+    object_code, imports = native(_text(), Cache.open())
     return NativeLibrary(object_code, ("chainrule_run", "chainrule_work"), imports)
 
 
