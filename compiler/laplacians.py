@@ -213,6 +213,9 @@ class _Sweep:
         new = next(letter for letter in ascii_letters if letter not in used(node))
         out = f"{lead}{new}{out[place:]}"
         letters = f"{lead}{new}{letters[place:]}"
+        # Samples may be alike here, but what is added up has all of its terms.
+        whole = (*slopes.shape[: place + 1], *x.shape[place:])
+        slopes = slopes if slopes.shape == whole else broadcast_to(slopes, shape=whole)
         if x is a:
             return contract(slopes, b, letters, right, out)
         return contract(a, slopes, left, letters, out)

@@ -38,6 +38,7 @@ FOLLOWED: dict[str, Formula] = {
     "a quotient of a sum": lambda x: cr.sum(
         cr.exp(x) / cr.sum(cr.exp(x), axis=-1, keepdims=True) * V[:3], axis=-1
     ),
+    "columns that are alike": lambda x: cr.sum(((x[..., :1] ** 2 + V) @ W.T) ** 2, axis=-1),
     "a component": lambda x: cr.exp(x)[..., 1] * x[..., 0] ** 3,
     "reversed": lambda x: cr.sum(x * cr.flip(cr.sin(x), axis=-1), axis=-1),
     "side by side": lambda x: cr.sum(cr.concat([cr.sin(x), x**2], axis=-1) ** 2, axis=-1),
