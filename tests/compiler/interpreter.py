@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.compiler.ir import CONST, Node
+from chainrule.compiler.ir import CONST, Graph, Node, evaluate
 from chainrule.compiler.ops.base import Scalar
 from chainrule.compiler.ops.convert import CAST, SIZE
 from chainrule.compiler.passes.loops import Entry, Kernel, Loop, Panel, Schedule, Start, Statement
@@ -23,9 +23,20 @@ from chainrule.compiler.passes.scalars import (
     inner,
     scalars,
 )
+from chainrule.compiler.passes.schedule import schedule
 from chainrule.compiler.passes.wholes import Core
 from chainrule.compiler.reference import function, uniform
 from chainrule.compiler.types import value
+
+
+def checked(graph: Graph, values: Mapping[Node, np.ndarray], batch: int) -> Schedule:
+    """The schedule of a lowered graph, which does what the graph means."""
+    planned = schedule(graph)
+    memory = Interpreter(planned, values, {"batch": batch}).memory
+    got = [memory[x] for x in planned.outputs] + [memory[old] for old, _ in graph.updates]
+    for found, expected in zip(got, evaluate(graph.roots, values), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+    return planned
 
 
 class Interpreter:

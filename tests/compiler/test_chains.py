@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -10,35 +10,19 @@ import numpy as np
 import pytest
 
 from chainrule.compiler.autodiff import backward
-from chainrule.compiler.ir import Graph, Node, const, evaluate, leaf, make
+from chainrule.compiler.ir import Graph, const, make
 from chainrule.compiler.ops import linear, reduce
 from chainrule.compiler.ops.arithmetic import square
 from chainrule.compiler.ops.elementary import tanh
 from chainrule.compiler.passes import chains
 from chainrule.compiler.passes.loops import Kernel, Panel, Schedule
-from chainrule.compiler.passes.lower import Lower
 from chainrule.compiler.passes.scalars import PARTS
 from chainrule.compiler.passes.schedule import schedule
 from chainrule.compiler.passes.wholes import Core
-from chainrule.compiler.targets.cpu import TARGET
-from chainrule.compiler.types import TensorType, symbol, value
+from chainrule.compiler.types import value
 
-from .interpreter import Interpreter
-
-BATCH = symbol("batch")
-
-
-def tensor(name: str, *dims: Any, role: Any = "input", dtype: str = "float32") -> Node:
-    return leaf(name, TensorType(dtype, dims), role)
-
-
-def graph_of(outputs: Iterable[Node], updates: Iterable[tuple[Node, Node]] = ()) -> Graph:
-    named = tuple((f"y{i}", node) for i, node in enumerate(outputs))
-    updates = tuple(updates)
-    leaves = {x for x in Graph("g", outputs=named, updates=updates).nodes() if x.op.name == "leaf"}
-    params = tuple(old for old, _ in updates)
-    inputs = tuple(x for x in leaves if x not in params)
-    return Lower(TARGET.spells)(Graph("g", inputs, params, (), named, updates))
+from .graphs import BATCH, graph_of, lowered, tensor
+from .interpreter import checked
 
 
 def training(*widths: int, rows: Any = BATCH, both: bool = False, dtype: str = "float32") -> Graph:
@@ -148,17 +132,6 @@ def always(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(chains, name, given)
 
 
-def same(graph: Graph, values: Any, batch: int) -> Schedule:
-    """The schedule of a graph, which does what the graph means."""
-    want = evaluate(graph.roots, values)
-    planned = schedule(graph)
-    memory = Interpreter(planned, values, {"batch": batch}).memory
-    got = [memory[x] for x in planned.outputs] + [memory[old] for old, _ in graph.updates]
-    for found, expected in zip(got, want, strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
-    return planned
-
-
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("seed", range(40))
 def test_chains_do_what_the_graph_means(
@@ -169,7 +142,7 @@ def test_chains_do_what_the_graph_means(
     random_values: Callable[..., Any],
 ) -> None:
     graph = random_graph(seed, "float64")
-    same(Lower(TARGET.spells)(graph), random_values(graph, batch), batch)
+    checked(lowered(graph), random_values(graph, batch), batch)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5])
@@ -181,4 +154,4 @@ def test_a_step_does_what_the_graph_means(batch: int, both: bool, always: None) 
         x: random.normal(size=[value(dim, {"batch": batch}) for dim in x.shape])
         for x in graph.leaves
     }
-    assert is_chain(same(graph, values, batch))
+    assert is_chain(checked(graph, values, batch))

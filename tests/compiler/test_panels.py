@@ -2,49 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
-from chainrule.compiler.ir import OPS, Graph, Node, leaf, make
+from chainrule.compiler.ir import OPS, Node, make
 from chainrule.compiler.ops import index, linear, reduce, shape
 from chainrule.compiler.ops.arithmetic import maximum
 from chainrule.compiler.ops.elementary import tanh
 from chainrule.compiler.passes import panels
-from chainrule.compiler.passes.loops import Kernel, Panel, Schedule, statements
-from chainrule.compiler.passes.lower import Lower
+from chainrule.compiler.passes.loops import Schedule, statements
 from chainrule.compiler.passes.scalars import PARTS
-from chainrule.compiler.passes.schedule import schedule
 from chainrule.compiler.passes.wholes import Core
-from chainrule.compiler.targets.cpu import TARGET
-from chainrule.compiler.types import BYTES, TensorType, symbol, value
+from chainrule.compiler.types import BYTES, value
 
-BATCH = symbol("batch")
-
-
-def tensor(name: str, *dims: Any, role: Any = "input", dtype: str = "float32") -> Node:
-    return leaf(name, TensorType(dtype, dims), role)
-
-
-def scheduled(outputs: Iterable[Node], updates: Iterable[tuple[Node, Node]] = ()) -> Schedule:
-    named = tuple((f"y{i}", node) for i, node in enumerate(outputs))
-    updates = tuple(updates)
-    leaves = {x for x in Graph("g", outputs=named, updates=updates).nodes() if x.op.name == "leaf"}
-    params = tuple(old for old, _ in updates)
-    inputs = tuple(x for x in leaves if x not in params)
-    graph = Graph("g", inputs, params, (), named, updates)
-    return schedule(Lower(TARGET.spells)(graph))
-
-
-def only(planned: Schedule) -> tuple[Kernel, Panel]:
-    (kernel,) = planned.kernels
-    assert kernel.panel is not None
-    return kernel, kernel.panel
-
-
-def product(columns: int = 5) -> Node:
-    return linear.matmul(tensor("x", BATCH, 7), tensor("w", 7, columns))
+from .graphs import BATCH, only, product, scheduled, tensor
 
 
 def test_a_product_that_one_loop_reads_is_never_stored() -> None:

@@ -11,31 +11,23 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from chainrule.compiler.errors import DTypeError, ShapeError
-from chainrule.compiler.ir import Graph, Node, evaluate, leaf, make
+from chainrule.compiler.ir import Graph, Node, evaluate, make
 from chainrule.compiler.ops.arithmetic import abs, sqrt, square
 from chainrule.compiler.ops.convert import cast
 from chainrule.compiler.ops.elementary import tanh
-from chainrule.compiler.ops.index import ADD_AT, TAKE
+from chainrule.compiler.ops.index import TAKE
 from chainrule.compiler.ops.linear import matmul
 from chainrule.compiler.ops.reduce import sum
 from chainrule.compiler.ops.rows import REPLACE_ROWS, chosen, replace_rows
 from chainrule.compiler.passes.rows import grouped, settled
 from chainrule.compiler.targets import target
 from chainrule.compiler.text import parse, show
-from chainrule.compiler.types import Dim, TensorType, symbol
 from chainrule.runtime.devices import load
 from chainrule.runtime.devices.base import Executable
 
-BATCH = symbol("batch")
+from .tables import BATCH, added, index, tensor, updated
+
 ROWS, WIDTH = 11, 5
-
-
-def tensor(name: str, *dims: Dim, dtype: str = "float64", role: Any = "input") -> Node:
-    return leaf(name, TensorType(dtype, dims), role)
-
-
-def added(grad: Node, at: Node, rows: int = ROWS) -> Node:
-    return make(ADD_AT, (grad, at), axis=0, dim=rows)
 
 
 class Step:
@@ -49,8 +41,8 @@ class Step:
             tensor(f"g{i}", *index.shape, *width, dtype=dtype) for i, index in enumerate(indices)
         ]
         total = None
-        for side, index in zip(self.sides, indices, strict=True):
-            one = added(side * 2, index)
+        for side, places in zip(self.sides, indices, strict=True):
+            one = added(side * 2, places, ROWS)
             total = one if total is None else total + one
         assert total is not None
         self.total = total
@@ -67,10 +59,6 @@ class Step:
         taken = [(f"y{i}", make(TAKE, (self.table, x), axis=0)) for i, x in enumerate(self.indices)]
         found: Graph = cpu.graph_of(taken, list(self.updates()))
         return found
-
-
-def index(name: str = "t", *dims: Dim, dtype: str = "int64") -> Node:
-    return tensor(name, *(dims or (BATCH,)), dtype=dtype)
 
 
 CASES: dict[str, Callable[[], Step]] = {
@@ -109,7 +97,7 @@ def dense_and_sparse() -> list[Executable]:
     """A step against sums at rows, which updates all rows, and the rows that are named."""
     t, g = index(), tensor("g", BATCH, WIDTH, dtype="float32")
     e = tensor("E", ROWS, WIDTH, dtype="float32", role="param")
-    new = e - added(g, t)
+    new = e - added(g, t, ROWS)
     graphs = [Graph("g", (t, g), (e,), (), (), ((e, x),)) for x in (new, replace_rows(e, new, [t]))]
     return [load(target("cpu").emit(graph, f"{i}" * 32)) for i, graph in enumerate(graphs)]
 
@@ -121,15 +109,8 @@ def dense_and_sparse() -> list[Executable]:
 )
 def test_sums_are_taken_in_the_order_of_the_places(places: list[int], seed: int) -> None:
     """Bit for bit the dense sum: from zero, one place after the other."""
-    random = np.random.default_rng(seed)
-    drawn = random.normal(size=(len(places), WIDTH)).astype(np.float32)
-    start = random.normal(size=(ROWS, WIDTH)).astype(np.float32)
-    results = []
-    for executable in dense_and_sparse():
-        table = start.copy()
-        executable.call(np.array(places, np.int64), drawn, table)
-        results.append(table)
-    np.testing.assert_array_equal(results[0], results[1])
+    first, second = updated(dense_and_sparse(), places, (ROWS, WIDTH), seed)
+    np.testing.assert_array_equal(first, second)
 
 
 def other_uses() -> Iterator[tuple[str, Callable[[Step], list[tuple[str, Node]]]]]:

@@ -2,48 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 
 from chainrule.compiler.autodiff import backward
-from chainrule.compiler.ir import Graph, Node, const, evaluate, leaf, make
+from chainrule.compiler.ir import Graph, Node, const, leaf, make
 from chainrule.compiler.ops import index, linear, reduce, shape
 from chainrule.compiler.ops.arithmetic import sqrt, square
 from chainrule.compiler.ops.elementary import exp, tanh
 from chainrule.compiler.passes import panels
 from chainrule.compiler.passes.loops import Kernel, Loop, Schedule, Statement, statements
-from chainrule.compiler.passes.lower import Lower
 from chainrule.compiler.passes.memory import Life, Slot, check, larger, lives, plan
 from chainrule.compiler.passes.scalars import in_place, scalars
 from chainrule.compiler.passes.schedule import schedule
 from chainrule.compiler.passes.wholes import Core
-from chainrule.compiler.targets.cpu import TARGET
 from chainrule.compiler.types import TensorType, Where, mul, symbol
 
-from .interpreter import Interpreter
+from .graphs import BATCH, lowered, scheduled, tensor
+from .interpreter import checked
 
-BATCH = symbol("batch")
 F32 = "float32"
-
-
-def lowered(graph: Graph) -> Graph:
-    return Lower(TARGET.spells)(graph)
-
-
-def tensor(name: str, *dims: Any, role: Any = "input", dtype: str = F32) -> Node:
-    return leaf(name, TensorType(dtype, dims), role)
-
-
-def scheduled(outputs: Iterable[Node], updates: Iterable[tuple[Node, Node]] = ()) -> Schedule:
-    named = tuple((f"y{i}", node) for i, node in enumerate(outputs))
-    updates = tuple(updates)
-    leaves = {x for x in Graph("g", outputs=named, updates=updates).nodes() if x.op.name == "leaf"}
-    params = tuple(old for old, _ in updates)
-    inputs = tuple(x for x in leaves if x not in params)
-    return schedule(lowered(Graph("g", inputs, params, (), named, updates)))
 
 
 # Meaning
@@ -67,13 +47,7 @@ def test_loops_do_what_the_graph_means(
     random_values: Callable[..., Any],
 ) -> None:
     graph = random_graph(seed, "float64")
-    values = random_values(graph, batch)
-    want = evaluate(graph.roots, values)
-    planned = schedule(lowered(graph))
-    memory = Interpreter(planned, values, {"batch": batch}).memory
-    got = [memory[x] for x in planned.outputs] + [memory[old] for old, _ in graph.updates]
-    for found, expected in zip(got, want, strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+    checked(lowered(graph), random_values(graph, batch), batch)
 
 
 # What is fused

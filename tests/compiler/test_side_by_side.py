@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.compiler.test_panels import BATCH, only, product, scheduled, tensor
 
 from chainrule.compiler.ir import Node, make
 from chainrule.compiler.ops import index, linear, reduce
@@ -13,6 +12,8 @@ from chainrule.compiler.ops.elementary import log, tanh
 from chainrule.compiler.passes.loops import Loop, statements
 from chainrule.compiler.passes.scalars import CHECKED, PLACES, scalars
 from chainrule.compiler.targets.cpu import TARGET
+
+from .graphs import BATCH, only, product, scheduled, tensor
 
 
 def softmax(z: Node) -> Node:

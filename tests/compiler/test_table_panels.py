@@ -11,19 +11,19 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from chainrule.compiler.errors import IndexOutOfRange
-from chainrule.compiler.ir import Graph, Node, leaf, make
+from chainrule.compiler.ir import Graph, Node, make
 from chainrule.compiler.ops.arithmetic import sqrt, square
 from chainrule.compiler.ops.elementary import tanh
-from chainrule.compiler.ops.index import ADD_AT, TAKE
+from chainrule.compiler.ops.index import TAKE
 from chainrule.compiler.ops.linear import matmul
 from chainrule.compiler.ops.reduce import sum
 from chainrule.compiler.passes import table_panels
 from chainrule.compiler.targets import target
-from chainrule.compiler.types import Dim, TensorType, symbol
 from chainrule.runtime.devices import load
 from chainrule.runtime.devices.base import Executable
 
-BATCH = symbol("batch")
+from .tables import BATCH, added, index, tensor, updated
+
 ROWS, WIDTH = 23, 5
 Outputs = Callable[["Step"], list[tuple[str, Node]]]
 
@@ -35,14 +35,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table_panels, "PANEL", 4 * 8 * WIDTH)
 
 
-def tensor(name: str, *dims: Dim, dtype: str = "float64", role: Any = "input") -> Node:
-    return leaf(name, TensorType(dtype, dims), role)
-
-
-def added(grad: Node, at: Node, rows: int = ROWS) -> Node:
-    return make(ADD_AT, (grad, at), axis=0, dim=rows)
-
-
 class Step:
     """A table with a state, and what is added up at the rows that an index names."""
 
@@ -50,7 +42,7 @@ class Step:
         self.table = tensor("E", ROWS, *width, dtype=dtype, role="param")
         self.state = tensor("m", ROWS, *width, dtype=dtype, role="state")
         self.index = index
-        self.total = added(tensor("g", *index.shape, *width, dtype=dtype) * 2, index)
+        self.total = added(tensor("g", *index.shape, *width, dtype=dtype) * 2, index, ROWS)
 
     def updates(self) -> Iterator[tuple[Node, Node]]:
         state = self.state + 0.5 * (square(self.total) - self.state)
@@ -62,10 +54,6 @@ class Step:
         taken = ("y", make(TAKE, (self.table, self.index), axis=0))
         found: Graph = cpu.graph_of([taken, *outputs], list(self.updates()))
         return found
-
-
-def index(name: str = "t", *dims: Dim, dtype: str = "int64") -> Node:
-    return tensor(name, *(dims or (BATCH,)), dtype=dtype)
 
 
 CASES: dict[str, Callable[[], Step]] = {
@@ -138,14 +126,14 @@ def test_two_tables_by_one_index(cpu: Any, random_values: Callable[..., Any]) ->
 def test_sums_at_two_indices(cpu: Any, random_values: Callable[..., Any]) -> None:
     table = tensor("E", ROWS, WIDTH, role="param")
     g, h = tensor("g", BATCH, WIDTH), tensor("h", BATCH, 2, WIDTH)
-    new = table - added(g, index()) - added(h, index("u", BATCH, 2))
+    new = table - added(g, index(), ROWS) - added(h, index("u", BATCH, 2), ROWS)
     cpu.agree(cpu.graph_of([], [(table, new)]), random_values, [0, 1, 9], 1e-12, below=ROWS)
 
 
 def test_what_is_added_is_made_of_the_table(cpu: Any, random_values: Callable[..., Any]) -> None:
     """Its rows are read everywhere, so that none is updated before all are read."""
     table, t = tensor("E", ROWS, WIDTH, role="param"), index()
-    total = added(square(make(TAKE, (table, index("u")), axis=0)), t)
+    total = added(square(make(TAKE, (table, index("u")), axis=0)), t, ROWS)
     cpu.agree(
         cpu.graph_of([], [(table, table - total)]), random_values, [0, 1, 30], 1e-12, below=ROWS
     )
@@ -165,7 +153,7 @@ def large_and_small() -> list[Executable]:
     """An update against sums at rows, in panels and all at once."""
     t, g = index(), tensor("g", BATCH, WIDTH, dtype="float32")
     e = tensor("E", ROWS, WIDTH, dtype="float32", role="param")
-    graph = Graph("g", (t, g), (e,), (), (), ((e, e - added(g, t)),))
+    graph = Graph("g", (t, g), (e,), (), (), ((e, e - added(g, t, ROWS)),))
     found = []
     with pytest.MonkeyPatch.context() as patch:
         for large in (1, 1 << 20):
@@ -178,12 +166,5 @@ def large_and_small() -> list[Executable]:
 @given(places=st.lists(st.integers(0, ROWS - 1), max_size=40), seed=st.integers(0, 1000))
 def test_sums_are_taken_in_the_order_of_the_places(places: list[int], seed: int) -> None:
     """Bit for bit what a sum over all places at once is."""
-    random = np.random.default_rng(seed)
-    drawn = random.normal(size=(len(places), WIDTH)).astype(np.float32)
-    start = random.normal(size=(ROWS, WIDTH)).astype(np.float32)
-    results = []
-    for executable in large_and_small():
-        table = start.copy()
-        executable.call(np.array(places, np.int64), drawn, table)
-        results.append(table)
-    np.testing.assert_array_equal(results[0], results[1])
+    first, second = updated(large_and_small(), places, (ROWS, WIDTH), seed)
+    np.testing.assert_array_equal(first, second)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,6 @@ from chainrule.compiler.types import TensorType, mul, symbol
 from chainrule.runtime.devices import load
 
 BATCH = symbol("batch")
-Values = Mapping[Node, "np.ndarray[Any, Any]"]
-SPACE = (".convolution", ".pooling", ".windows")
-ARRAYS = (".algebra", ".order", ".running")
-DTYPES = ["float32", "float64", "int32", "int64"]
 
 
 def tensor(name: str, dtype: str, *dims: Any, role: Any = "input") -> Node:

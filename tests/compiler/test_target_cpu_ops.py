@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,6 @@ from chainrule.compiler.types import INTS, TensorType, add, mul, symbol
 from chainrule.runtime.devices import load
 
 BATCH = symbol("batch")
-Values = Mapping[Node, "np.ndarray[Any, Any]"]
 SPACE = (".convolution", ".pooling", ".windows")
 ARRAYS = (".algebra", ".order", ".running")
 DTYPES = ["float32", "float64", "int32", "int64"]
