@@ -62,7 +62,8 @@ def _first(x: Node) -> Dim | None:
     return next((dim for dim in x.shape if dim != 1), None)
 
 
-def _bytes(x: Node) -> int | None:
+def _whole(x: Node) -> int | None:
+    """The bytes of a tensor, if they are known."""
     size = x.type.size
     return size * BYTES[x.dtype] if isinstance(size, int) else None
 
@@ -151,14 +152,14 @@ class _Chain(Split):
 
     def _is_small_sum(self, core: Core) -> bool:
         """Whether each panel may have its own part of a sum over all rows."""
-        known, size = isinstance(divide(core.k, self.dim), int), _bytes(core.node)
+        known, size = isinstance(divide(core.k, self.dim), int), _whole(core.node)
         return known and core.node.shape == (core.m, core.n) and size is not None and size <= PART
 
     def kernels(self, outputs: Collection[Node]) -> tuple[Kernel, ...] | None:
         """All kernels, if the chain is worth it."""
         later = list(self._later.whole())
         products = [x for x in self.inside if isinstance(x, Core) and x not in self._sums]
-        matrices = [_bytes(x) for x in {core.right for core in products}]
+        matrices = [_whole(x) for x in {core.right for core in products}]
         if (
             not FEWEST <= len(products) <= MOST
             or sum(FAR if size is None else size for size in matrices) > MATRICES

@@ -69,7 +69,7 @@ def side_by_side(kernel: Kernel, shared: Container[Node]) -> Kernel:
         return kernel
     own = set(panel.local) - {kernel.core.node}
     if not all(x.dtype in FLOATS or x in own for x in tensors):
-        return kernel  # of what is not copied alone
+        return kernel  # only floats are transposed; what is the panel's own need not be
     return replace(kernel, panel=_checked_before(replace(panel, columns=tuple(tensors)), members))
 
 

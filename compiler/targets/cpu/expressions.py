@@ -23,12 +23,12 @@ from ...passes.scalars import (
     scalars,
 )
 from ...types import SHORT, Dim, Shape, divide, mul, symbols
+from ..naming import LONGEST as LONGEST_NAME, described
 from ..spelling import Identifiers, size_text
 from .spelling import (
     ATOM,
     CHOICE,
     COMPARE,
-    NOUNS,
     SUM,
     TABLE,
     WIDTH,
@@ -41,7 +41,7 @@ from .spelling import (
 Piece = tuple[str, int]
 # A longer expression is cut: what is in it gets names. Sooner where lines begin far to the right.
 LONGEST = 72
-NAME = 20  # what is left of an expression takes as much, about
+NAME = 24  # what is left of an expression takes as much, about
 SHORT_ENOUGH = 16
 ATOMS = (CONST, AXIS, SIZE, TURN)
 
@@ -288,17 +288,20 @@ class Expressions:
             return f"{self.arrays[node.operands[0]]}_{''.join(at) or 0}"
         if node.op is CAST and node.operands[0].op is LOAD and not letters:
             return f"{self.arrays[node.operands[0].operands[0]]}_{SHORT[node.dtype]}"
-        return f"{self.called(node)}_{letters}" if letters else self.called(node)
+        called = self.called(node, LONGEST_NAME + 2 - len(letters))
+        return f"{called}_{letters}" if letters else called
 
-    def called(self, node: Node) -> str:
-        """A word for a value: its own name, its array's, or what it is."""
+    def called(self, node: Node, longest: int = LONGEST_NAME) -> str:
+        """A word for a value: its own name, its array's, or what it is made of."""
         while node.op is CAST and node not in self.labels:
             (node,) = node.operands
-        if node in self.labels:
-            return self.labels[node]
-        if node.op is LOAD:
+        return self._name_of(node) or described(node, self._name_of, longest)
+
+    def _name_of(self, node: Node) -> str | None:
+        """A value's own name, or its array's."""
+        if node.op is LOAD and node not in self.labels:
             return self.arrays[node.operands[0]]
-        return NOUNS.get(node.op.name, node.op.name)
+        return self.labels.get(node)
 
     def bind(
         self,

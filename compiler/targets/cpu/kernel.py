@@ -51,6 +51,7 @@ TOTALS = {
     "argmax": "highest",
     "argmin": "lowest",
 }
+SHORT_NAME = 12  # of what is combined: the lines that do it name the total twice
 
 
 class KernelWriter(Calls):
@@ -341,7 +342,7 @@ class KernelWriter(Calls):
         """The number that is there before a reduction to one."""
         dtype, called = self._accumulator(statement), TOTALS[statement.combine]
         if statement.combine not in ("argmax", "argmin"):
-            called = f"{called}_{self.called(statement.value)}"
+            called = f"{called}_{self.called(statement.value, SHORT_NAME)}"
         name = self._totals[statement] = self.identifiers.new(called)
         start = self.number(EMPTY[statement.combine](dtype), dtype)[0]
         self.lines.append(f"{margin}{name} = {start}")

@@ -11,7 +11,7 @@ from ...ops.scan import noun
 from ...ops.shape import PAD, RESHAPE, SLICE, TRANSPOSE
 from ...ops.steps import bodies
 from ...passes.scalars import PARTS
-from .spelling import NOUNS
+from ..naming import described
 
 LONGEST = 12  # of a name that others are made of
 MADE = {PAD: "padded", TRANSPOSE: "transposed", SLICE: "part"}
@@ -42,7 +42,7 @@ def wanted(node: Node, names: Mapping[Node, str], arrays: Mapping[Node, str]) ->
     if node.op is CONTRACT:
         parts = [_short(x, names, arrays) for x in node.operands]
         return "_".join(map(str, parts)) if all(parts) else "product"
-    return NOUNS.get(node.op.name, node.op.name)
+    return described(node, lambda x: names.get(x) or arrays.get(x))
 
 
 def _short(node: Node, names: Mapping[Node, str], arrays: Mapping[Node, str]) -> str | None:

@@ -71,45 +71,6 @@ TABLE: dict[str, Infix | Prefix | Call | Square] = {
 }
 
 
-# What a value without a name of its own is called, by its op.
-NOUNS = {
-    "add": "plus",
-    "subtract": "difference",
-    "multiply": "product",
-    "divide": "ratio",
-    "floor_divide": "quotient",
-    "negative": "minus",
-    "square": "square",
-    "sqrt": "root",
-    "pow": "power",
-    "exp": "exponential",
-    "log": "logarithm",
-    "sigmoid": "logistic",
-    "abs": "size",
-    "where": "choice",
-    "checked": "place",
-    "draw": "random",
-    "sum": "total",
-    "max": "largest",
-    "min": "smallest",
-    "cumulative_sum": "running",
-    "overlap_add": "overlapped",
-    **dict.fromkeys("equal not_equal less less_equal greater greater_equal".split(), "test"),
-    **dict.fromkeys("logical_and logical_or logical_xor logical_not".split(), "test"),
-    **dict.fromkeys(("maximum", "minimum"), "extreme"),
-    **dict.fromkeys(("add_at", "add_along_axis", "scatter_add"), "scattered"),
-    "replace_rows": "replaced",
-    "distinct_rows": "touched",
-    "rows_by_panel": "named",
-    "argsort": "order",
-    "searchsorted": "place",
-    "cholesky": "factor",
-    **dict.fromkeys(("solve", "solve_triangular"), "solution"),
-    "linear_recurrence": "running",
-    "cumulative_logsumexp": "running",
-}
-
-
 def spells(op: Op) -> bool:
     """Whether the target writes an op itself: primitives of tensors, and the rows of the table."""
     from ...ir import OPS

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from ...errors import Fault, UsageError
 from ...explain.notation import Text
 from ...explain.printer import Printer
-from ...explain.seen import one_hot
 from ...ir import CONST, LEAF, Node, is_const, is_leaf, walk
 from ...ops import algebra, convert, index, rows, shape
 from ...ops.steps import bodies
 from ...types import SHORT as SHORT_DTYPE, Dim, Size, Where
+from ..naming import described
 from ..spelling import Identifiers, comment, size_text
 from .code import ATOM, SUM, Code, typed
 from .expressions import expression
@@ -72,7 +72,7 @@ class Module:
     def identifier(self, node: Node) -> str:
         """The node's name in the code, the same in every function."""
         if node not in self.names:
-            wanted = self.display.get(node) or self.updated.get(node) or described(node, self.names)
+            wanted = self.display.get(node) or self.updated.get(node) or self._described(node)
             self.names[node] = self.identifiers.new(wanted)
             if node not in self.display:
                 # Formulas call it as the code does, and do not show that it was cast.
@@ -80,62 +80,13 @@ class Module:
                 self.display[node] = self.display[node.operands[0]] if cast else self.names[node]
         return self.names[node]
 
-
-WORDS = {
-    "add": "total",
-    "subtract": "difference",
-    "multiply": "product",
-    "divide": "ratio",
-    "negative": "minus",
-    "contract": "product",
-    "broadcast_to": "full",
-    "reshape": "shaped",
-    "equal": "same",
-    "where": "chosen",
-    "take": "taken",
-    "take_along_axis": "taken",
-    "add_at": "added",
-    "add_along_axis": "added",
-    "gather": "taken",
-    "scatter_add": "added",
-    "replace_rows": "replaced",
-    "argsort": "order",
-    "searchsorted": "place",
-    "solve": "solution",
-    "solve_triangular": "solution",
-    "cholesky": "factor",
-    "inv": "inverse",
-    "linear_recurrence": "running",
-    "cumulative_prod": "running",
-    "cumulative_logsumexp": "running",
-    # The functions of these names are Python's own.
-    "abs": "magnitude",
-    "max": "largest",
-    "min": "smallest",
-    "sum": "sums",
-    "pow": "power",
-    "round": "rounded",
-    "any": "some",
-    "all": "every",
-}
-
-
-def described(node: Node, names: Mapping[Node, str]) -> str:
-    """A name for a node that has none: after its operation and its operand, if there is one."""
-    inner = [x for x in node.operands if x.op is not CONST]
-    if node.op is convert.CAST and inner:
-        own = names.get(inner[0]) or described(inner[0], names)
-        return f"{own}_{SHORT_DTYPE[node.dtype]}"
-    if node.op is shape.RESHAPE and inner and inner[0] not in names:
-        return described(inner[0], names)
-    if one_hot(node) is not None:
-        return "one_hot"
-    if node.op.name == "subtract" and is_const(node.operands[0], 1) and inner[0] in names:
-        return f"one_minus_{names[inner[0]]}"
-    word = WORDS.get(node.op.name, node.op.name)
-    if len(inner) == 1 and inner[0] in names and len(names[inner[0]]) <= 8:
-        return f"{word}_{names[inner[0]]}"
-    return word
+    def _described(self, node: Node) -> str:
+        """A name for a node that has none: after what it is made of."""
+        if node.op is convert.CAST and not is_const(node.operands[0]):
+            (x,) = node.operands
+            own = self.names.get(x) or described(x, self.names.get)
+            return f"{own}_{SHORT_DTYPE[node.dtype]}"
+        return described(node, self.names.get)
 
 
 class Body:

@@ -105,7 +105,7 @@ def _piece(
             written += [line] * (name in used)
         elif is_first:
             written.append(line)
-        elif name in used:  # a variable that others see
+        elif name in used:  # the team, which the process sets
             variable, _ = line.split(" global ")
             written.append(f"{variable} external global ptr")
     for name in sorted(used - {*part}):

@@ -1,15 +1,16 @@
 """Convolutions with windows of 3 x 3, and their gradients, in fewer multiplications.
 
-The four results `y` of a window `w` over a part `d` of 4 x 4 places are, for each two channels,
+The four results `y` of a window `w` over a part `d` of 4 x 4 places are, for a channel of the image
+and one of the results,
 
     y = Aᵀ [(G w Gᵀ) ∘ (Bᵀ d B)] A
 
-with 16 multiplications in place of 36, and what comes from `y` to `d` and to `w` is
+with 16 multiplications in place of 36, and the gradients that `y` gives `d` and `w` are
 
     d = B [(G w Gᵀ) ∘ (A y Aᵀ)] Bᵀ          w = Gᵀ [(Bᵀ d B) ∘ (A y Aᵀ)] G
 
-Over all channels each of the 16 is a product of matrices: of some parts of an image by channels,
-and channels by channels. Transforms go through vectors of channels. Errors are not larger than
+Over all channels each of the 16 is a product of two matrices: parts of an image by channels, and
+channels by channels. Transforms go through vectors of channels. Errors are not larger than
 those of sums one by one, as these have fewer terms; an infinity makes all four results NaN.
 
 Source: Lavin & Gray 2016, "Fast algorithms for convolutional neural networks", section 4.1.

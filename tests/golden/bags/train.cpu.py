@@ -38,12 +38,12 @@ from chainrule.runtime.devices.cpu.library import (
 )
 
 
-# net.py:10   ratio = learning_rate * √(1 - beta_2^(adam_step + 1)) / (1 - beta_1^(adam_step + 1))
+# net.py:10   step_size = learning_rate * √(1 - beta_2^(adam_step + 1)) / (1 - beta_1^(adam_step + 1))
 @kernel
-def k1_ratio(learning_rate, beta_2, adam_step, beta_1, ratio):
-    plus = f64(adam_step[0] + 1)
-    product = learning_rate[0] * sqrt(f64(1.0) - pow(beta_2[0], plus))
-    ratio[0] = f32(product / (f64(1.0) - pow(beta_1[0], plus)))
+def k1_step_size(learning_rate, beta_2, adam_step, beta_1, step_size):
+    adam_step_plus_one = f64(adam_step[0] + 1)
+    step_size_2 = learning_rate[0] * sqrt(f64(1.0) - pow(beta_2[0], adam_step_plus_one))
+    step_size[0] = f32(step_size_2 / (f64(1.0) - pow(beta_1[0], adam_step_plus_one)))
 
 
 # net.py:10   adam_step <- adam_step + 1
@@ -59,18 +59,18 @@ def k3_e1(batch, x, E1, total, e1, fault):
         for j in range(4):
             total[i, j] = f32(0.0)
         for j in range(6):
-            place_ij = checked(i64(x[i, j]), 1000, fault, 1)
+            place_x_ij = checked(i64(x[i, j]), 1000, fault, 1)
             for k in range(4):
-                total[i, k] = total[i, k] + E1[place_ij, k]
+                total[i, k] = total[i, k] + E1[place_x_ij, k]
         for j in range(4):
             e1[i, j] = total[i, j] / f32(6.0)
 
 
-# net.py:7   touched = distinct_rows(x)
+# net.py:7   touched_x = distinct_rows(x)
 @kernel
-def k4_touched(batch, x, count, places, begins, slots, touched, fault):
+def k4_touched_x(batch, x, count, places, begins, slots, touched_x, fault):
     x_flat = view(x, (6 * batch,))
-    group_rows(x_flat, touched, count, places, begins, slots, fault, 1)
+    group_rows(x_flat, touched_x, count, places, begins, slots, fault, 1)
 
 
 # net.py:8    y = e1 W2 + b2
@@ -82,7 +82,7 @@ def k4_touched(batch, x, count, places, begins, slots, touched, fault):
 # net.py:10   b2 <- b2 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_b2 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_b2 + epsilon))
 @kernel
 def k5_loss(
-    batch, e1, W2, t, dL_dy, total_parts, dL_db2_parts, ratio, beta_1, beta_2, epsilon, b2,
+    batch, e1, W2, t, dL_dy, total_parts, dL_db2_parts, step_size, beta_1, beta_2, epsilon, b2,
     adam_m_b2, adam_v_b2, loss, fault,
 ):
     dL_db2 = local_array((3,), f32)
@@ -113,8 +113,9 @@ def k5_loss(
                 sum_exponential = accumulate(sum_exponential, f64(exponential_ij))
             total_2_i = f32(sum_exponential)
             places_2_i = places_2[i - first]
-            difference_i = e1_W2_columns[places_2_i, i - first] + b2[places_2_i] - largest_y
-            sum_difference = accumulate(sum_difference, f64(difference_i - log(total_2_i)))
+            e1_W2_plus_b2_i = e1_W2_columns[places_2_i, i - first] + b2[places_2_i]
+            difference_i = e1_W2_plus_b2_i - largest_y - log(total_2_i)
+            sum_difference = accumulate(sum_difference, f64(difference_i))
             t_i = t[i]
             for j in range(3):
                 difference_ij = exponential[j, i - first] / total_2_i - f32(i32(j) == t_i)
@@ -134,17 +135,18 @@ def k5_loss(
     for i in range((batch + 31) // 32):
         for j in range(3):
             dL_db2[j] = dL_db2[j] + dL_db2_parts[i, j]
-    difference = f32(f64(1.0) - beta_1[0])
-    ratio_0 = ratio[0]
-    difference_2 = f32(f64(1.0) - beta_2[0])
+    one_minus_beta_1 = f32(f64(1.0) - beta_1[0])
+    step_size_0 = step_size[0]
+    one_minus_beta_2 = f32(f64(1.0) - beta_2[0])
     epsilon_f32 = f32(epsilon[0])
     for i in range(3):
         adam_m_b2_i = adam_m_b2[i]
         dL_db2_i = dL_db2[i]
-        new_adam_m_b2 = adam_m_b2_i + difference * (dL_db2_i - adam_m_b2_i)
+        new_adam_m_b2 = adam_m_b2_i + one_minus_beta_1 * (dL_db2_i - adam_m_b2_i)
         adam_v_b2_i = adam_v_b2[i]
-        new_adam_v_b2 = adam_v_b2_i + difference_2 * (dL_db2_i * dL_db2_i - adam_v_b2_i)
-        new_b2 = b2[i] - ratio_0 * new_adam_m_b2 / (sqrt(new_adam_v_b2) + epsilon_f32)
+        new_adam_v_b2 = adam_v_b2_i + one_minus_beta_2 * (dL_db2_i * dL_db2_i - adam_v_b2_i)
+        step_size_i = step_size_0 * new_adam_m_b2 / (sqrt(new_adam_v_b2) + epsilon_f32)
+        new_b2 = b2[i] - step_size_i
         b2[i] = new_b2
         adam_m_b2[i] = new_adam_m_b2
         adam_v_b2[i] = new_adam_v_b2
@@ -158,8 +160,8 @@ def k5_loss(
 # net.py:10   E1[x] <- E1 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_E1 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_E1 + epsilon))
 @kernel
 def k6_E1(
-    batch, dL_dy, W2, count, begins, places, ratio_2, touched, ratio, beta_1, beta_2, epsilon, E1,
-    adam_m_E1, adam_v_E1,
+    batch, dL_dy, W2, count, begins, places, scaled_dL_de1, touched_x, step_size, beta_1, beta_2,
+    epsilon, E1, adam_m_E1, adam_v_E1,
 ):
     for first in prange(0, batch, 32):
         last = min(first + 32, batch)
@@ -167,15 +169,15 @@ def k6_E1(
         matmul_nt(dL_dy[first:last], W2, dL_de1[0 : last - first])
         for i in range(first, last):
             for j in range(4):
-                ratio_2[i, 0, j] = dL_de1[i - first, j] / f32(6.0)
+                scaled_dL_de1[i, 0, j] = dL_de1[i - first, j] / f32(6.0)
     count_0 = count[0]
-    difference = f32(f64(1.0) - beta_1[0])
-    ratio_0 = ratio[0]
-    difference_2 = f32(f64(1.0) - beta_2[0])
+    one_minus_beta_1 = f32(f64(1.0) - beta_1[0])
+    step_size_0 = step_size[0]
+    one_minus_beta_2 = f32(f64(1.0) - beta_2[0])
     epsilon_f32 = f32(epsilon[0])
     for i in prange(count_0):
         dL_dE1 = local_array((4,), f32)
-        later = touched[min(i + 8, count_0 - 1)]
+        later = touched_x[min(i + 8, count_0 - 1)]
         prefetch(E1, later)
         prefetch(adam_m_E1, later)
         prefetch(adam_v_E1, later)
@@ -184,21 +186,22 @@ def k6_E1(
         begins_i = begins[i]
         begins_0 = begins[i + 1]
         for j in range(begins_i, begins_0):
-            quotient_ij = floor_divide(places[j], 6)
+            quotient_places_ij = floor_divide(places[j], 6)
             for k in range(4):
-                dL_dE1[k] = dL_dE1[k] + ratio_2[quotient_ij, 0, k]
-        touched_i = touched[i]
+                dL_dE1[k] = dL_dE1[k] + scaled_dL_de1[quotient_places_ij, 0, k]
+        touched_x_i = touched_x[i]
         for j in range(4):
-            adam_m_E1_j = adam_m_E1[touched_i, j]
+            adam_m_E1_j = adam_m_E1[touched_x_i, j]
             dL_dE1_ij = dL_dE1[j]
-            new_adam_m_E1 = adam_m_E1_j + difference * (dL_dE1_ij - adam_m_E1_j)
-            adam_v_E1_j = adam_v_E1[touched_i, j]
-            new_adam_v_E1 = adam_v_E1_j + difference_2 * (dL_dE1_ij * dL_dE1_ij - adam_v_E1_j)
-            ratio_ij = ratio_0 * new_adam_m_E1 / (sqrt(new_adam_v_E1) + epsilon_f32)
-            new_E1 = E1[touched_i, j] - ratio_ij
-            E1[touched_i, j] = new_E1
-            adam_m_E1[touched_i, j] = new_adam_m_E1
-            adam_v_E1[touched_i, j] = new_adam_v_E1
+            new_adam_m_E1 = adam_m_E1_j + one_minus_beta_1 * (dL_dE1_ij - adam_m_E1_j)
+            adam_v_E1_j = adam_v_E1[touched_x_i, j]
+            product_ij = one_minus_beta_2 * (dL_dE1_ij * dL_dE1_ij - adam_v_E1_j)
+            new_adam_v_E1 = adam_v_E1_j + product_ij
+            total_ij = sqrt(new_adam_v_E1) + epsilon_f32
+            new_E1 = E1[touched_x_i, j] - step_size_0 * new_adam_m_E1 / total_ij
+            E1[touched_x_i, j] = new_E1
+            adam_m_E1[touched_x_i, j] = new_adam_m_E1
+            adam_v_E1[touched_x_i, j] = new_adam_v_E1
 
 
 # net.py:8    dL/dW2 = e1ᵀ dL/dy
@@ -206,25 +209,25 @@ def k6_E1(
 # net.py:10   adam_v_W2 <- adam_v_W2 + (1 - beta_2) * ((dL/dW2)² - adam_v_W2)
 # net.py:10   W2 <- W2 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_W2 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_W2 + epsilon))
 @kernel
-def k7_W2(e1, dL_dy, ratio, beta_1, beta_2, epsilon, W2, adam_m_W2, adam_v_W2):
+def k7_W2(e1, dL_dy, step_size, beta_1, beta_2, epsilon, W2, adam_m_W2, adam_v_W2):
     dL_dW2 = local_array((4, 3), f32)
     W2_flat = view(W2, (12,))
     adam_m_W2_flat = view(adam_m_W2, (12,))
     dL_dW2_flat = view(dL_dW2, (12,))
     adam_v_W2_flat = view(adam_v_W2, (12,))
     matmul_tn(e1, dL_dy, dL_dW2)
-    difference = f32(f64(1.0) - beta_1[0])
-    ratio_0 = ratio[0]
-    difference_2 = f32(f64(1.0) - beta_2[0])
+    one_minus_beta_1 = f32(f64(1.0) - beta_1[0])
+    step_size_0 = step_size[0]
+    one_minus_beta_2 = f32(f64(1.0) - beta_2[0])
     epsilon_f32 = f32(epsilon[0])
     for i in range(12):
         adam_m_W2_i = adam_m_W2_flat[i]
         dL_dW2_i = dL_dW2_flat[i]
-        new_adam_m_W2 = adam_m_W2_i + difference * (dL_dW2_i - adam_m_W2_i)
+        new_adam_m_W2 = adam_m_W2_i + one_minus_beta_1 * (dL_dW2_i - adam_m_W2_i)
         adam_v_W2_i = adam_v_W2_flat[i]
-        new_adam_v_W2 = adam_v_W2_i + difference_2 * (dL_dW2_i * dL_dW2_i - adam_v_W2_i)
-        ratio_i = ratio_0 * new_adam_m_W2 / (sqrt(new_adam_v_W2) + epsilon_f32)
-        new_W2 = W2_flat[i] - ratio_i
+        new_adam_v_W2 = adam_v_W2_i + one_minus_beta_2 * (dL_dW2_i * dL_dW2_i - adam_v_W2_i)
+        step_size_i = step_size_0 * new_adam_m_W2 / (sqrt(new_adam_v_W2) + epsilon_f32)
+        new_W2 = W2_flat[i] - step_size_i
         W2_flat[i] = new_W2
         adam_m_W2_flat[i] = new_adam_m_W2
         adam_v_W2_flat[i] = new_adam_v_W2
@@ -237,31 +240,31 @@ def step(
     scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, scratch_8, scratch_9,
     scratch_10, scratch_11, fault,
 ):
-    ratio = view(scratch_1, (1,))
+    step_size = view(scratch_1, (1,))
     total = view(scratch_2, (batch, 4))
     dL_dy = view(scratch_2, (batch, 3))
     e1 = view(scratch_3, (batch, 4))
-    touched = view(scratch_4, (6 * batch,))
+    touched_x = view(scratch_4, (6 * batch,))
     count = view(scratch_5, (1,))
     places = view(scratch_6, (6 * batch,))
     begins = view(scratch_7, (6 * batch + 1,))
     slots = view(scratch_8, (1000,))
     total_parts = view(scratch_9, ((batch + 31) // 32,))
     dL_db2_parts = view(scratch_10, ((batch + 31) // 32, 3))
-    ratio_2 = view(scratch_11, (batch, 1, 4))
-    k1_ratio(learning_rate, beta_2, adam_step, beta_1, ratio)
+    scaled_dL_de1 = view(scratch_11, (batch, 1, 4))
+    k1_step_size(learning_rate, beta_2, adam_step, beta_1, step_size)
     k2_adam_step(adam_step)
     k3_e1(batch, x, E1, total, e1, fault)
-    k4_touched(batch, x, count, places, begins, slots, touched, fault)
+    k4_touched_x(batch, x, count, places, begins, slots, touched_x, fault)
     k5_loss(
-        batch, e1, W2, t, dL_dy, total_parts, dL_db2_parts, ratio, beta_1, beta_2, epsilon, b2,
+        batch, e1, W2, t, dL_dy, total_parts, dL_db2_parts, step_size, beta_1, beta_2, epsilon, b2,
         adam_m_b2, adam_v_b2, loss, fault,
     )
     k6_E1(
-        batch, dL_dy, W2, count, begins, places, ratio_2, touched, ratio, beta_1, beta_2, epsilon,
-        E1, adam_m_E1, adam_v_E1,
+        batch, dL_dy, W2, count, begins, places, scaled_dL_de1, touched_x, step_size, beta_1,
+        beta_2, epsilon, E1, adam_m_E1, adam_v_E1,
     )
-    k7_W2(e1, dL_dy, ratio, beta_1, beta_2, epsilon, W2, adam_m_W2, adam_v_W2)
+    k7_W2(e1, dL_dy, step_size, beta_1, beta_2, epsilon, W2, adam_m_W2, adam_v_W2)
 
 
 @program

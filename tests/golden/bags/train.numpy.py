@@ -58,9 +58,10 @@ def gradient(x, t, E1, W2, b2):
     # dL/dy = (softmax(y) - one_hot_f32) / batch
     dL_dy = (special.softmax(y, axis=1) - one_hot_f32) / x.shape[0]
     dL_de1 = dL_dy @ W2.T                   # net.py:8    dL/de1 = dL/dy W2ᵀ
-    # net.py:7    full = dL/de1 / 6
-    full = np.broadcast_to(dL_de1[:, None, :] / 6, (x.shape[0], 6, 4))
-    dL_dE1 = add_at((1000, 4), in_range(x, 1000), full, 0)  #             dL/dE1 = add_at(full, x)
+    # net.py:7    scaled_dL_de1 = dL/de1 / 6
+    scaled_dL_de1 = np.broadcast_to(dL_de1[:, None, :] / 6, (x.shape[0], 6, 4))
+    # dL/dE1 = add_at(scaled_dL_de1, x)
+    dL_dE1 = add_at((1000, 4), in_range(x, 1000), scaled_dL_de1, 0)
     dL_dW2 = e1.T @ dL_dy                   # net.py:8    dL/dW2 = e1ᵀ dL/dy
     dL_db2 = np.sum(dL_dy, axis=0)          #             dL/db2 = sum_batch dL/dy
     return L, dL_dE1, dL_dW2, dL_db2
@@ -72,10 +73,11 @@ def update(
 ):
     new_adam_step = adam_step + 1                   # net.py:10   adam_step ← adam_step + 1
     new_adam_step_f64 = np.float64(new_adam_step)
-    # product = learning_rate * √(1 - beta_2^new_adam_step)
-    product = learning_rate * np.sqrt(1 - np.power(beta_2, new_adam_step_f64))
-    # ratio_f32 = product / (1 - beta_1^new_adam_step)
-    ratio_f32 = np.float32(product / (1 - np.power(beta_1, new_adam_step_f64)))
+    # step_size = learning_rate * √(1 - beta_2^new_adam_step)
+    step_size = learning_rate * np.sqrt(1 - np.power(beta_2, new_adam_step_f64))
+    # step_size_2 = step_size / (1 - beta_1^new_adam_step)
+    step_size_2 = step_size / (1 - np.power(beta_1, new_adam_step_f64))
+    step_size_2_f32 = np.float32(step_size_2)
     one_minus_beta_1_f32 = np.float32(1 - beta_1)   #             one_minus_beta_1_f32 = 1 - beta_1
     # total = adam_m_E1 + one_minus_beta_1_f32 * (dL/dE1 - adam_m_E1)
     total = adam_m_E1 + one_minus_beta_1_f32 * (dL_dE1 - adam_m_E1)
@@ -83,8 +85,8 @@ def update(
     # total_2 = adam_v_E1 + one_minus_beta_2_f32 * ((dL/dE1)² - adam_v_E1)
     total_2 = adam_v_E1 + one_minus_beta_2_f32 * (dL_dE1**2 - adam_v_E1)
     epsilon_f32 = np.float32(epsilon)
-    # difference = E1 - ratio_f32 * total / (√total_2 + epsilon)
-    difference = E1 - ratio_f32 * total / (np.sqrt(total_2) + epsilon_f32)
+    # difference = E1 - step_size_2 * total / (√total_2 + epsilon)
+    difference = E1 - step_size_2_f32 * total / (np.sqrt(total_2) + epsilon_f32)
     new_E1 = replace_rows(E1, difference, in_range(x, 1000))  #             E1[x] ← difference
     new_adam_m_E1 = replace_rows(adam_m_E1, total, in_range(x, 1000))  # adam_m_E1[x] ← total
     new_adam_v_E1 = replace_rows(adam_v_E1, total_2, in_range(x, 1000))  # adam_v_E1[x] ← total_2
@@ -93,15 +95,15 @@ def update(
     # adam_v_W2 ← adam_v_W2 + one_minus_beta_2_f32 * ((dL/dW2)² - adam_v_W2)
     new_adam_v_W2 = adam_v_W2 + one_minus_beta_2_f32 * (dL_dW2**2 - adam_v_W2)
     total_3 = np.sqrt(new_adam_v_W2) + epsilon_f32  #             total_3 = √new_adam_v_W2 + epsilon
-    # W2 ← W2 - ratio_f32 * new_adam_m_W2 / total_3
-    new_W2 = W2 - ratio_f32 * new_adam_m_W2 / total_3
+    # W2 ← W2 - step_size_2 * new_adam_m_W2 / total_3
+    new_W2 = W2 - step_size_2_f32 * new_adam_m_W2 / total_3
     # adam_m_b2 ← adam_m_b2 + one_minus_beta_1_f32 * (dL/db2 - adam_m_b2)
     new_adam_m_b2 = adam_m_b2 + one_minus_beta_1_f32 * (dL_db2 - adam_m_b2)
     # adam_v_b2 ← adam_v_b2 + one_minus_beta_2_f32 * ((dL/db2)² - adam_v_b2)
     new_adam_v_b2 = adam_v_b2 + one_minus_beta_2_f32 * (dL_db2**2 - adam_v_b2)
     total_4 = np.sqrt(new_adam_v_b2) + epsilon_f32  #             total_4 = √new_adam_v_b2 + epsilon
-    # b2 ← b2 - ratio_f32 * new_adam_m_b2 / total_4
-    new_b2 = b2 - ratio_f32 * new_adam_m_b2 / total_4
+    # b2 ← b2 - step_size_2 * new_adam_m_b2 / total_4
+    new_b2 = b2 - step_size_2_f32 * new_adam_m_b2 / total_4
     return (
         new_E1, new_adam_m_E1, new_adam_v_E1, new_W2, new_adam_m_W2, new_adam_v_W2, new_b2,
         new_adam_m_b2, new_adam_v_b2, new_adam_step,

@@ -59,7 +59,7 @@ def k1_loss(
         last = min(first + 32, batch)
         panel = first // 32
         x_W1 = local_array((32, 5), f32)
-        logistic = local_array((5, 32), f32)
+        sigmoid_z1 = local_array((5, 32), f32)
         h1 = local_array((5, 32), f32)
         x_W1_columns = local_array((5, 32), f32)
         dL_dz1_columns = local_array((5, 32), f32)
@@ -71,15 +71,15 @@ def k1_loss(
             dL_dW2_parts[panel, i, 0] = f32(0.0)
         sum_dL_dy = f64(0.0)
         for i in range(first, last):
-            sum_product = f64(0.0)
+            sum_h1_times_W2 = f64(0.0)
             for j in range(5):
                 z1_ij = x_W1_columns[j, i - first] + b1[j]
-                logistic_ij = sigmoid(z1_ij)
-                logistic[j, i - first] = logistic_ij
-                h1_ij = z1_ij * logistic_ij
+                sigmoid_z1_ij = sigmoid(z1_ij)
+                sigmoid_z1[j, i - first] = sigmoid_z1_ij
+                h1_ij = z1_ij * sigmoid_z1_ij
                 h1[j, i - first] = h1_ij
-                sum_product = accumulate(sum_product, f64(h1_ij * W2[j, 0]))
-            h1_W2_i = f32(sum_product)
+                sum_h1_times_W2 = accumulate(sum_h1_times_W2, f64(h1_ij * W2[j, 0]))
+            h1_W2_i = f32(sum_h1_times_W2)
             y_i = h1_W2_i + b2_0
             t_i = t[i, 0]
             difference_i = maximum(y_i, f32(0.0)) + log1p(exp(-abs(y_i))) - t_i * y_i
@@ -87,13 +87,13 @@ def k1_loss(
             dL_dy_i = (sigmoid(y_i) - t_i) / f32(batch)
             for j in range(5):
                 z1_ij = x_W1_columns[j, i - first] + b1[j]
-                logistic_ij = logistic[j, i - first]
-                plus_ij = z1_ij * sigmoid(-z1_ij) * logistic_ij + logistic_ij
-                dL_dz1_ij = dL_dy_i * W2[j, 0] * plus_ij
+                sigmoid_z1_ij = sigmoid_z1[j, i - first]
+                total_ij = z1_ij * sigmoid(-z1_ij) * sigmoid_z1_ij + sigmoid_z1_ij
+                dL_dz1_ij = dL_dy_i * W2[j, 0] * total_ij
                 dL_dz1_columns[j, i - first] = dL_dz1_ij
                 dL_db1_parts[panel, j] = accumulate(dL_db1_parts[panel, j], dL_dz1_ij)
-                product_ij = h1[j, i - first] * dL_dy_i
-                dL_dW2_parts[panel, j, 0] = accumulate(dL_dW2_parts[panel, j, 0], product_ij)
+                h1_times_dL_dy_ij = h1[j, i - first] * dL_dy_i
+                dL_dW2_parts[panel, j, 0] = accumulate(dL_dW2_parts[panel, j, 0], h1_times_dL_dy_ij)
             sum_dL_dy = accumulate(sum_dL_dy, f64(dL_dy_i))
         dL_db2_parts[panel, 0] = sum_dL_dy
         total_parts[panel] = sum_difference

@@ -39,12 +39,12 @@ from chainrule.runtime.devices.cpu.library import (
 )
 
 
-# net.py:10   ratio = learning_rate * √(1 - beta_2^(adam_step + 1)) / (1 - beta_1^(adam_step + 1))
+# net.py:10   step_size = learning_rate * √(1 - beta_2^(adam_step + 1)) / (1 - beta_1^(adam_step + 1))
 @kernel
-def k1_ratio(learning_rate, beta_2, adam_step, beta_1, ratio):
-    plus = f64(adam_step[0] + 1)
-    product = learning_rate[0] * sqrt(f64(1.0) - pow(beta_2[0], plus))
-    ratio[0] = f32(product / (f64(1.0) - pow(beta_1[0], plus)))
+def k1_step_size(learning_rate, beta_2, adam_step, beta_1, step_size):
+    adam_step_plus_one = f64(adam_step[0] + 1)
+    step_size_2 = learning_rate[0] * sqrt(f64(1.0) - pow(beta_2[0], adam_step_plus_one))
+    step_size[0] = f32(step_size_2 / (f64(1.0) - pow(beta_1[0], adam_step_plus_one)))
 
 
 # net.py:10   adam_step <- adam_step + 1
@@ -75,7 +75,7 @@ def k3_h1(batch, x, W1, x_W1, b1, h1):
 # net.py:10   b2 <- b2 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_b2 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_b2 + epsilon))
 @kernel
 def k4_loss(
-    batch, h1, W2, t, dL_dy, total_parts, total_parts_2, dL_db2_parts, ratio, beta_1, beta_2,
+    batch, h1, W2, t, dL_dy, total_parts, total_parts_2, dL_db2_parts, step_size, beta_1, beta_2,
     epsilon, b2, adam_m_b2, adam_v_b2, accuracy, loss, fault,
 ):
     dL_db2 = local_array((3,), f32)
@@ -141,17 +141,18 @@ def k4_loss(
     for i in range((batch + 31) // 32):
         for j in range(3):
             dL_db2[j] = dL_db2[j] + dL_db2_parts[i, j]
-    difference = f32(f64(1.0) - beta_1[0])
-    ratio_0 = ratio[0]
-    difference_2 = f32(f64(1.0) - beta_2[0])
+    one_minus_beta_1 = f32(f64(1.0) - beta_1[0])
+    step_size_0 = step_size[0]
+    one_minus_beta_2 = f32(f64(1.0) - beta_2[0])
     epsilon_f32 = f32(epsilon[0])
     for i in range(3):
         adam_m_b2_i = adam_m_b2[i]
         dL_db2_i = dL_db2[i]
-        new_adam_m_b2 = adam_m_b2_i + difference * (dL_db2_i - adam_m_b2_i)
+        new_adam_m_b2 = adam_m_b2_i + one_minus_beta_1 * (dL_db2_i - adam_m_b2_i)
         adam_v_b2_i = adam_v_b2[i]
-        new_adam_v_b2 = adam_v_b2_i + difference_2 * (dL_db2_i * dL_db2_i - adam_v_b2_i)
-        new_b2 = b2[i] - ratio_0 * new_adam_m_b2 / (sqrt(new_adam_v_b2) + epsilon_f32)
+        new_adam_v_b2 = adam_v_b2_i + one_minus_beta_2 * (dL_db2_i * dL_db2_i - adam_v_b2_i)
+        step_size_i = step_size_0 * new_adam_m_b2 / (sqrt(new_adam_v_b2) + epsilon_f32)
+        new_b2 = b2[i] - step_size_i
         b2[i] = new_b2
         adam_m_b2[i] = new_adam_m_b2
         adam_v_b2[i] = new_adam_v_b2
@@ -167,7 +168,7 @@ def k4_loss(
 # net.py:10   b1 <- b1 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_b1 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_b1 + epsilon))
 @kernel
 def k5_b1(
-    batch, dL_dy, W2, x_W1, dL_dz1, dL_db1_parts, ratio, beta_1, beta_2, epsilon, b1, adam_m_b1,
+    batch, dL_dy, W2, x_W1, dL_dz1, dL_db1_parts, step_size, beta_1, beta_2, epsilon, b1, adam_m_b1,
     adam_v_b1,
 ):
     dL_db1 = local_array((8,), f32)
@@ -180,8 +181,8 @@ def k5_b1(
             dL_db1_parts[panel, i] = f32(0.0)
         for i in range(first, last):
             for j in range(8):
-                test_ij = x_W1[i, j] + b1[j] > f32(0.0)
-                dL_dz1_ij = where(test_ij, dL_dh1[i - first, j], f32(0.0))
+                test_z1_ij = x_W1[i, j] + b1[j] > f32(0.0)
+                dL_dz1_ij = where(test_z1_ij, dL_dh1[i - first, j], f32(0.0))
                 dL_dz1[i, j] = dL_dz1_ij
                 dL_db1_parts[panel, j] = dL_db1_parts[panel, j] + dL_dz1_ij
     # The dL_db1_parts of all panels, added up.
@@ -190,17 +191,18 @@ def k5_b1(
     for i in range((batch + 31) // 32):
         for j in range(8):
             dL_db1[j] = dL_db1[j] + dL_db1_parts[i, j]
-    difference = f32(f64(1.0) - beta_1[0])
-    ratio_0 = ratio[0]
-    difference_2 = f32(f64(1.0) - beta_2[0])
+    one_minus_beta_1 = f32(f64(1.0) - beta_1[0])
+    step_size_0 = step_size[0]
+    one_minus_beta_2 = f32(f64(1.0) - beta_2[0])
     epsilon_f32 = f32(epsilon[0])
     for i in range(8):
         adam_m_b1_i = adam_m_b1[i]
         dL_db1_i = dL_db1[i]
-        new_adam_m_b1 = adam_m_b1_i + difference * (dL_db1_i - adam_m_b1_i)
+        new_adam_m_b1 = adam_m_b1_i + one_minus_beta_1 * (dL_db1_i - adam_m_b1_i)
         adam_v_b1_i = adam_v_b1[i]
-        new_adam_v_b1 = adam_v_b1_i + difference_2 * (dL_db1_i * dL_db1_i - adam_v_b1_i)
-        new_b1 = b1[i] - ratio_0 * new_adam_m_b1 / (sqrt(new_adam_v_b1) + epsilon_f32)
+        new_adam_v_b1 = adam_v_b1_i + one_minus_beta_2 * (dL_db1_i * dL_db1_i - adam_v_b1_i)
+        step_size_i = step_size_0 * new_adam_m_b1 / (sqrt(new_adam_v_b1) + epsilon_f32)
+        new_b1 = b1[i] - step_size_i
         b1[i] = new_b1
         adam_m_b1[i] = new_adam_m_b1
         adam_v_b1[i] = new_adam_v_b1
@@ -211,25 +213,25 @@ def k5_b1(
 # net.py:10   adam_v_W1 <- adam_v_W1 + (1 - beta_2) * ((dL/dW1)² - adam_v_W1)
 # net.py:10   W1 <- W1 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_W1 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_W1 + epsilon))
 @kernel
-def k6_W1(x, dL_dz1, ratio, beta_1, beta_2, epsilon, W1, adam_m_W1, adam_v_W1):
+def k6_W1(x, dL_dz1, step_size, beta_1, beta_2, epsilon, W1, adam_m_W1, adam_v_W1):
     dL_dW1 = local_array((6, 8), f32)
     W1_flat = view(W1, (48,))
     adam_m_W1_flat = view(adam_m_W1, (48,))
     dL_dW1_flat = view(dL_dW1, (48,))
     adam_v_W1_flat = view(adam_v_W1, (48,))
     matmul_tn(x, dL_dz1, dL_dW1)
-    difference = f32(f64(1.0) - beta_1[0])
-    ratio_0 = ratio[0]
-    difference_2 = f32(f64(1.0) - beta_2[0])
+    one_minus_beta_1 = f32(f64(1.0) - beta_1[0])
+    step_size_0 = step_size[0]
+    one_minus_beta_2 = f32(f64(1.0) - beta_2[0])
     epsilon_f32 = f32(epsilon[0])
     for i in range(48):
         adam_m_W1_i = adam_m_W1_flat[i]
         dL_dW1_i = dL_dW1_flat[i]
-        new_adam_m_W1 = adam_m_W1_i + difference * (dL_dW1_i - adam_m_W1_i)
+        new_adam_m_W1 = adam_m_W1_i + one_minus_beta_1 * (dL_dW1_i - adam_m_W1_i)
         adam_v_W1_i = adam_v_W1_flat[i]
-        new_adam_v_W1 = adam_v_W1_i + difference_2 * (dL_dW1_i * dL_dW1_i - adam_v_W1_i)
-        ratio_i = ratio_0 * new_adam_m_W1 / (sqrt(new_adam_v_W1) + epsilon_f32)
-        new_W1 = W1_flat[i] - ratio_i
+        new_adam_v_W1 = adam_v_W1_i + one_minus_beta_2 * (dL_dW1_i * dL_dW1_i - adam_v_W1_i)
+        step_size_i = step_size_0 * new_adam_m_W1 / (sqrt(new_adam_v_W1) + epsilon_f32)
+        new_W1 = W1_flat[i] - step_size_i
         W1_flat[i] = new_W1
         adam_m_W1_flat[i] = new_adam_m_W1
         adam_v_W1_flat[i] = new_adam_v_W1
@@ -240,25 +242,25 @@ def k6_W1(x, dL_dz1, ratio, beta_1, beta_2, epsilon, W1, adam_m_W1, adam_v_W1):
 # net.py:10   adam_v_W2 <- adam_v_W2 + (1 - beta_2) * ((dL/dW2)² - adam_v_W2)
 # net.py:10   W2 <- W2 - learning_rate * √(1 - beta_2^(adam_step + 1)) * adam_m_W2 / ((1 - beta_1^(adam_step + 1)) * (√adam_v_W2 + epsilon))
 @kernel
-def k7_W2(h1, dL_dy, ratio, beta_1, beta_2, epsilon, W2, adam_m_W2, adam_v_W2):
+def k7_W2(h1, dL_dy, step_size, beta_1, beta_2, epsilon, W2, adam_m_W2, adam_v_W2):
     dL_dW2 = local_array((8, 3), f32)
     W2_flat = view(W2, (24,))
     adam_m_W2_flat = view(adam_m_W2, (24,))
     dL_dW2_flat = view(dL_dW2, (24,))
     adam_v_W2_flat = view(adam_v_W2, (24,))
     matmul_tn(h1, dL_dy, dL_dW2)
-    difference = f32(f64(1.0) - beta_1[0])
-    ratio_0 = ratio[0]
-    difference_2 = f32(f64(1.0) - beta_2[0])
+    one_minus_beta_1 = f32(f64(1.0) - beta_1[0])
+    step_size_0 = step_size[0]
+    one_minus_beta_2 = f32(f64(1.0) - beta_2[0])
     epsilon_f32 = f32(epsilon[0])
     for i in range(24):
         adam_m_W2_i = adam_m_W2_flat[i]
         dL_dW2_i = dL_dW2_flat[i]
-        new_adam_m_W2 = adam_m_W2_i + difference * (dL_dW2_i - adam_m_W2_i)
+        new_adam_m_W2 = adam_m_W2_i + one_minus_beta_1 * (dL_dW2_i - adam_m_W2_i)
         adam_v_W2_i = adam_v_W2_flat[i]
-        new_adam_v_W2 = adam_v_W2_i + difference_2 * (dL_dW2_i * dL_dW2_i - adam_v_W2_i)
-        ratio_i = ratio_0 * new_adam_m_W2 / (sqrt(new_adam_v_W2) + epsilon_f32)
-        new_W2 = W2_flat[i] - ratio_i
+        new_adam_v_W2 = adam_v_W2_i + one_minus_beta_2 * (dL_dW2_i * dL_dW2_i - adam_v_W2_i)
+        step_size_i = step_size_0 * new_adam_m_W2 / (sqrt(new_adam_v_W2) + epsilon_f32)
+        new_W2 = W2_flat[i] - step_size_i
         W2_flat[i] = new_W2
         adam_m_W2_flat[i] = new_adam_m_W2
         adam_v_W2_flat[i] = new_adam_v_W2
@@ -271,7 +273,7 @@ def step(
     x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7,
     scratch_8, fault,
 ):
-    ratio = view(scratch_1, (1,))
+    step_size = view(scratch_1, (1,))
     x_W1 = view(scratch_2, (batch, 8))
     h1 = view(scratch_3, (batch, 8))
     total_parts = view(scratch_4, ((batch + 31) // 32,))
@@ -280,19 +282,19 @@ def step(
     dL_db1_parts = view(scratch_6, ((batch + 31) // 32, 8))
     dL_dy = view(scratch_7, (batch, 3))
     dL_dz1 = view(scratch_8, (batch, 8))
-    k1_ratio(learning_rate, beta_2, adam_step, beta_1, ratio)
+    k1_step_size(learning_rate, beta_2, adam_step, beta_1, step_size)
     k2_adam_step(adam_step)
     k3_h1(batch, x, W1, x_W1, b1, h1)
     k4_loss(
-        batch, h1, W2, t, dL_dy, total_parts, total_parts_2, dL_db2_parts, ratio, beta_1, beta_2,
-        epsilon, b2, adam_m_b2, adam_v_b2, accuracy, loss, fault,
+        batch, h1, W2, t, dL_dy, total_parts, total_parts_2, dL_db2_parts, step_size, beta_1,
+        beta_2, epsilon, b2, adam_m_b2, adam_v_b2, accuracy, loss, fault,
     )
     k5_b1(
-        batch, dL_dy, W2, x_W1, dL_dz1, dL_db1_parts, ratio, beta_1, beta_2, epsilon, b1, adam_m_b1,
-        adam_v_b1,
+        batch, dL_dy, W2, x_W1, dL_dz1, dL_db1_parts, step_size, beta_1, beta_2, epsilon, b1,
+        adam_m_b1, adam_v_b1,
     )
-    k6_W1(x, dL_dz1, ratio, beta_1, beta_2, epsilon, W1, adam_m_W1, adam_v_W1)
-    k7_W2(h1, dL_dy, ratio, beta_1, beta_2, epsilon, W2, adam_m_W2, adam_v_W2)
+    k6_W1(x, dL_dz1, step_size, beta_1, beta_2, epsilon, W1, adam_m_W1, adam_v_W1)
+    k7_W2(h1, dL_dy, step_size, beta_1, beta_2, epsilon, W2, adam_m_W2, adam_v_W2)
 
 
 @program

@@ -40,8 +40,8 @@ def gradient(x, t, W1, b1, W2, b2):
     # taken = log_softmax_y[t]
     taken = np.take_along_axis(log_softmax_y, in_range(t[:, None], 3), axis=1)
     L = -np.mean(taken[:, 0])                    #             L = -mean(taken)
-    same = np.argmax(y, axis=1).astype(np.float32) == t.astype(np.float32)  # same = argmax(y) == t
-    accuracy = np.mean(same.astype(np.float32))  #             accuracy = mean([same])
+    test = np.argmax(y, axis=1).astype(np.float32) == t.astype(np.float32)  # test = argmax(y) == t
+    accuracy = np.mean(test.astype(np.float32))  #             accuracy = mean([test])
     # one_hot_f32 = onehot(t)
     one_hot_f32 = (np.arange(3, dtype=np.int32) == t[:, None]).astype(np.float32)
     # dL/dy = (softmax(y) - one_hot_f32) / batch
@@ -59,42 +59,44 @@ def update(
     W1, b1, W2, b2, dL_dW1, dL_db1, dL_dW2, dL_db2, adam_m_W1, adam_v_W1, adam_m_b1, adam_v_b1,
     adam_m_W2, adam_v_W2, adam_m_b2, adam_v_b2, adam_step, learning_rate, beta_1, beta_2, epsilon,
 ):
-    new_adam_step = adam_step + 1                    # net.py:10   adam_step ← adam_step + 1
+    new_adam_step = adam_step + 1                   # net.py:10   adam_step ← adam_step + 1
     new_adam_step_f64 = np.float64(new_adam_step)
-    # product = learning_rate * √(1 - beta_2^new_adam_step)
-    product = learning_rate * np.sqrt(1 - np.power(beta_2, new_adam_step_f64))
-    # ratio_f32 = product / (1 - beta_1^new_adam_step)
-    ratio_f32 = np.float32(product / (1 - np.power(beta_1, new_adam_step_f64)))
-    one_minus_beta_1_f32 = np.float32(1 - beta_1)    #             one_minus_beta_1_f32 = 1 - beta_1
+    # step_size = learning_rate * √(1 - beta_2^new_adam_step)
+    step_size = learning_rate * np.sqrt(1 - np.power(beta_2, new_adam_step_f64))
+    # step_size_2 = step_size / (1 - beta_1^new_adam_step)
+    step_size_2 = step_size / (1 - np.power(beta_1, new_adam_step_f64))
+    step_size_2_f32 = np.float32(step_size_2)
+    one_minus_beta_1_f32 = np.float32(1 - beta_1)   #             one_minus_beta_1_f32 = 1 - beta_1
     # adam_m_W1 ← adam_m_W1 + one_minus_beta_1_f32 * (dL/dW1 - adam_m_W1)
     new_adam_m_W1 = adam_m_W1 + one_minus_beta_1_f32 * (dL_dW1 - adam_m_W1)
-    one_minus_beta_2_f32 = np.float32(1 - beta_2)    #             one_minus_beta_2_f32 = 1 - beta_2
+    one_minus_beta_2_f32 = np.float32(1 - beta_2)   #             one_minus_beta_2_f32 = 1 - beta_2
     # adam_v_W1 ← adam_v_W1 + one_minus_beta_2_f32 * ((dL/dW1)² - adam_v_W1)
     new_adam_v_W1 = adam_v_W1 + one_minus_beta_2_f32 * (dL_dW1**2 - adam_v_W1)
     epsilon_f32 = np.float32(epsilon)
-    total = np.sqrt(new_adam_v_W1) + epsilon_f32     #             total = √new_adam_v_W1 + epsilon
-    new_W1 = W1 - ratio_f32 * new_adam_m_W1 / total  # W1 ← W1 - ratio_f32 * new_adam_m_W1 / total
+    total = np.sqrt(new_adam_v_W1) + epsilon_f32    #             total = √new_adam_v_W1 + epsilon
+    # W1 ← W1 - step_size_2 * new_adam_m_W1 / total
+    new_W1 = W1 - step_size_2_f32 * new_adam_m_W1 / total
     # adam_m_b1 ← adam_m_b1 + one_minus_beta_1_f32 * (dL/db1 - adam_m_b1)
     new_adam_m_b1 = adam_m_b1 + one_minus_beta_1_f32 * (dL_db1 - adam_m_b1)
     # adam_v_b1 ← adam_v_b1 + one_minus_beta_2_f32 * ((dL/db1)² - adam_v_b1)
     new_adam_v_b1 = adam_v_b1 + one_minus_beta_2_f32 * (dL_db1**2 - adam_v_b1)
-    total_2 = np.sqrt(new_adam_v_b1) + epsilon_f32  # total_2 = √new_adam_v_b1 + epsilon
-    # b1 ← b1 - ratio_f32 * new_adam_m_b1 / total_2
-    new_b1 = b1 - ratio_f32 * new_adam_m_b1 / total_2
+    total_2 = np.sqrt(new_adam_v_b1) + epsilon_f32  #             total_2 = √new_adam_v_b1 + epsilon
+    # b1 ← b1 - step_size_2 * new_adam_m_b1 / total_2
+    new_b1 = b1 - step_size_2_f32 * new_adam_m_b1 / total_2
     # adam_m_W2 ← adam_m_W2 + one_minus_beta_1_f32 * (dL/dW2 - adam_m_W2)
     new_adam_m_W2 = adam_m_W2 + one_minus_beta_1_f32 * (dL_dW2 - adam_m_W2)
     # adam_v_W2 ← adam_v_W2 + one_minus_beta_2_f32 * ((dL/dW2)² - adam_v_W2)
     new_adam_v_W2 = adam_v_W2 + one_minus_beta_2_f32 * (dL_dW2**2 - adam_v_W2)
-    total_3 = np.sqrt(new_adam_v_W2) + epsilon_f32  # total_3 = √new_adam_v_W2 + epsilon
-    # W2 ← W2 - ratio_f32 * new_adam_m_W2 / total_3
-    new_W2 = W2 - ratio_f32 * new_adam_m_W2 / total_3
+    total_3 = np.sqrt(new_adam_v_W2) + epsilon_f32  #             total_3 = √new_adam_v_W2 + epsilon
+    # W2 ← W2 - step_size_2 * new_adam_m_W2 / total_3
+    new_W2 = W2 - step_size_2_f32 * new_adam_m_W2 / total_3
     # adam_m_b2 ← adam_m_b2 + one_minus_beta_1_f32 * (dL/db2 - adam_m_b2)
     new_adam_m_b2 = adam_m_b2 + one_minus_beta_1_f32 * (dL_db2 - adam_m_b2)
     # adam_v_b2 ← adam_v_b2 + one_minus_beta_2_f32 * ((dL/db2)² - adam_v_b2)
     new_adam_v_b2 = adam_v_b2 + one_minus_beta_2_f32 * (dL_db2**2 - adam_v_b2)
-    total_4 = np.sqrt(new_adam_v_b2) + epsilon_f32  # total_4 = √new_adam_v_b2 + epsilon
-    # b2 ← b2 - ratio_f32 * new_adam_m_b2 / total_4
-    new_b2 = b2 - ratio_f32 * new_adam_m_b2 / total_4
+    total_4 = np.sqrt(new_adam_v_b2) + epsilon_f32  #             total_4 = √new_adam_v_b2 + epsilon
+    # b2 ← b2 - step_size_2 * new_adam_m_b2 / total_4
+    new_b2 = b2 - step_size_2_f32 * new_adam_m_b2 / total_4
     return (
         new_W1, new_adam_m_W1, new_adam_v_W1, new_b1, new_adam_m_b1, new_adam_v_b1, new_W2,
         new_adam_m_W2, new_adam_v_W2, new_b2, new_adam_m_b2, new_adam_v_b2, new_adam_step,

@@ -91,18 +91,18 @@ def else_of_stacked_1(batch, k_4, result_1_2, fault):
 
 # net.py:10   stacked_2 = x · w
 @kernel
-def k1_stacked_2(x_2, w_2, stacked_2, test):
+def k1_stacked_2(x_2, w_2, stacked_2, test_stacked_2):
     sum_product = f64(0.0)
     for i in range(3):
         sum_product = accumulate(sum_product, x_2[i] * w_2[i])
     stacked_2[0] = sum_product
-    test[0] = sum_product > f64(0.0)
+    test_stacked_2[0] = sum_product > f64(0.0)
 
 
 # net.py:11   stacked_1 = while(|r² - stacked_2| > 1e-09: r ← (r + stacked_2 / r) / 2, from stacked_2) if stacked_2 > 0 else expm1(stacked_2)
 @kernel
-def k2_stacked_1(batch, test, stacked_2, stacked_1, scratch_1_3, fault):
-    if test[0]:
+def k2_stacked_1(batch, test_stacked_2, stacked_2, stacked_1, scratch_1_3, fault):
+    if test_stacked_2[0]:
         then_of_stacked_1(batch, stacked_2, stacked_1, scratch_1_3, fault)
     else:
         else_of_stacked_1(batch, stacked_2, stacked_1, fault)
@@ -110,9 +110,9 @@ def k2_stacked_1(batch, test, stacked_2, stacked_1, scratch_1_3, fault):
 
 @program
 def step_of_contract_steps(batch, x_2, w_2, stacked_1, stacked_2, scratch_1_2, scratch_1_3, fault):
-    test = view(scratch_1_2, (1,))
-    k1_stacked_2(x_2, w_2, stacked_2, test)
-    k2_stacked_1(batch, test, stacked_2, stacked_1, scratch_1_3, fault)
+    test_stacked_2 = view(scratch_1_2, (1,))
+    k1_stacked_2(x_2, w_2, stacked_2, test_stacked_2)
+    k2_stacked_1(batch, test_stacked_2, stacked_2, stacked_1, scratch_1_3, fault)
 
 
 @program
@@ -135,9 +135,9 @@ def k1_total_3(d_r_2, r_6, total_3):
 # net.py:14   d_r <- d_r / 2 - k * d_r / (r * r * 2)
 @kernel
 def k2_d_r_2(k_8, r_6, d_r_2):
-    ratio = d_r_2[0] / f64(2.0)
+    half_d_r_2 = d_r_2[0] / f64(2.0)
     r_6_0 = r_6[0]
-    d_r_2[0] = ratio - k_8[0] / r_6_0 / r_6_0 * ratio
+    d_r_2[0] = half_d_r_2 - k_8[0] / r_6_0 / r_6_0 * half_d_r_2
 
 
 @program
@@ -207,19 +207,19 @@ def else_of_stacked_1_2(batch, k_9, slope_2, result_1_4, fault):
     k1_result_1_4(slope_2, k_9, result_1_4)
 
 
-# net.py:12   test_2 = contract > 0
+# net.py:12   test_contract = contract > 0
 @kernel
-def k1_test_2(contract_2, test_2):
-    test_2[0] = contract_2[0] > f64(0.0)
+def k1_test_contract(contract_2, test_contract):
+    test_contract[0] = contract_2[0] > f64(0.0)
 
 
 # net.py:11   stacked_1 = (d_r of scan(d_r ← d_r / 2 - contract * d_r / (r * r * 2), total ← total + d_r / (2 r), from d_y, 0, for r in …)) + (total of scan(d_r ← d_r / 2 - contract * d_r / (r * r * 2), total ← total + d_r / (2 r), from d_y, 0, for r in …)) if contract > 0 else d_y * exp(contract)
 @kernel
 def k2_stacked_1_2(
-    batch, test_2, contract_2, d_y, stacked_1_2, scratch_1_5, scratch_2_2, scratch_3_2, scratch_4,
-    scratch_5, scratch_6, fault,
+    batch, test_contract, contract_2, d_y, stacked_1_2, scratch_1_5, scratch_2_2, scratch_3_2,
+    scratch_4, scratch_5, scratch_6, fault,
 ):
-    if test_2[0]:
+    if test_contract[0]:
         then_of_stacked_1_2(
             batch, contract_2, d_y, stacked_1_2, scratch_1_5, scratch_2_2, scratch_3_2, scratch_4,
             scratch_5, scratch_6, fault,
@@ -233,10 +233,10 @@ def step_of_cond_steps_2(
     batch, d_y, contract_2, stacked_1_2, scratch_1_4, scratch_1_5, scratch_2_2, scratch_3_2,
     scratch_4, scratch_5, scratch_6, fault,
 ):
-    test_2 = view(scratch_1_4, (1,))
-    k1_test_2(contract_2, test_2)
+    test_contract = view(scratch_1_4, (1,))
+    k1_test_contract(contract_2, test_contract)
     k2_stacked_1_2(
-        batch, test_2, contract_2, d_y, stacked_1_2, scratch_1_5, scratch_2_2, scratch_3_2,
+        batch, test_contract, contract_2, d_y, stacked_1_2, scratch_1_5, scratch_2_2, scratch_3_2,
         scratch_4, scratch_5, scratch_6, fault,
     )
 

@@ -48,10 +48,8 @@ def rooted(x, w):
             total = np.float64(0)
             for t_4 in reversed(range(steps)):
                 r_3 = r_steps[t_4]
-                ratio_d_r = d_r / 2  # ratio_d_r = d_r / 2
-                difference = ratio_d_r - contract / r_3 / r_3 * ratio_d_r
-                total_2 = total + ratio_d_r / r_3  # total_2 = total + ratio_d_r / r_3
-                d_r, total = difference, total_2
+                half_d_r = d_r / 2  # half_d_r = d_r / 2
+                d_r, total = half_d_r - contract / r_3 / r_3 * half_d_r, total + half_d_r / r_3
             chosen_2 = d_r + total
         else:
             chosen_2 = d_y * np.exp(contract)

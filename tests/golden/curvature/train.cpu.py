@@ -31,21 +31,22 @@ from chainrule.runtime.devices.cpu.library import (
 
 # net.py:8   y = sum(max(x w, 0) + log1p(exp(-|x w|))) / batch
 @kernel
-def k1_y(batch, x, w, x_w, logistic, total_parts, ratio, y):
+def k1_y(batch, x, w, x_w, sigmoid_x_w, total_parts, scaled_sigmoid_x_w, y):
     w_view = view(w, (3, 1))
     x_w_view = view(x_w, (batch, 1))
     for first in prange(0, batch, 32):
         last = min(first + 32, batch)
         panel = first // 32
         matmul(x[first:last], w_view, x_w_view[first:last])
-        sum_plus = f64(0.0)
+        sum_total = f64(0.0)
         for i in range(first, last):
             x_w_i = x_w[i]
-            sum_plus = accumulate(sum_plus, f64(maximum(x_w_i, f32(0.0)) + log1p(exp(-abs(x_w_i)))))
-            logistic_i = sigmoid(x_w_i)
-            logistic[i] = logistic_i
-            ratio[i] = logistic_i / f32(batch)
-        total_parts[panel] = sum_plus
+            total_i = maximum(x_w_i, f32(0.0)) + log1p(exp(-abs(x_w_i)))
+            sum_total = accumulate(sum_total, f64(total_i))
+            sigmoid_x_w_i = sigmoid(x_w_i)
+            sigmoid_x_w[i] = sigmoid_x_w_i
+            scaled_sigmoid_x_w[i] = sigmoid_x_w_i / f32(batch)
+        total_parts[panel] = sum_total
     # The total_parts of all panels, added up.
     sum_total_parts = f64(0.0)
     for i in range((batch + 31) // 32):
@@ -58,15 +59,15 @@ def k1_y(batch, x, w, x_w, logistic, total_parts, ratio, y):
 # likewise
 # net.py:8   gradient_w
 @kernel
-def k2_dy_dw(batch, x, ratio, dy_dw):
-    ratio_view = view(ratio, (batch, 1))
+def k2_dy_dw(batch, x, scaled_sigmoid_x_w, dy_dw):
+    scaled_sigmoid_x_w_view = view(scaled_sigmoid_x_w, (batch, 1))
     dy_dw_view = view(dy_dw, (3, 1))
-    matmul_tn(x, ratio_view, dy_dw_view)
+    matmul_tn(x, scaled_sigmoid_x_w_view, dy_dw_view)
 
 
-# net.py:8   ratio_2 = sigmoid(x w) * sigmoid(-x w) * (x v) / batch
+# net.py:8   scaled_sigmoid_x_w_2 = sigmoid(x w) * sigmoid(-x w) * (x v) / batch
 @kernel
-def k3_ratio_2(batch, x, v, logistic, x_w, ratio_2):
+def k3_scaled_sigmoid_x_w_2(batch, x, v, sigmoid_x_w, x_w, scaled_sigmoid_x_w_2):
     v_view = view(v, (3, 1))
     for first in prange(0, batch, 32):
         last = min(first + 32, batch)
@@ -74,7 +75,8 @@ def k3_ratio_2(batch, x, v, logistic, x_w, ratio_2):
         x_v_view = view(x_v, (32, 1))
         matmul(x[first:last], v_view, x_v_view[0 : last - first])
         for i in range(first, last):
-            ratio_2[i] = logistic[i] * sigmoid(-x_w[i]) * x_v[i - first] / f32(batch)
+            ratio_i = sigmoid_x_w[i] * sigmoid(-x_w[i]) * x_v[i - first] / f32(batch)
+            scaled_sigmoid_x_w_2[i] = ratio_i
 
 
 @program
@@ -84,13 +86,13 @@ def step(
 ):
     x_w = view(scratch_1, (batch,))
     total_parts = view(scratch_2, ((batch + 31) // 32,))
-    ratio = view(scratch_3, (batch,))
-    ratio_2 = view(scratch_3, (batch,))
-    logistic = view(scratch_4, (batch,))
-    k1_y(batch, x, w, x_w, logistic, total_parts, ratio, y)
-    k2_dy_dw(batch, x, ratio, dy_dw)
-    k3_ratio_2(batch, x, v, logistic, x_w, ratio_2)
-    k2_dy_dw(batch, x, ratio_2, gradient_w)
+    scaled_sigmoid_x_w = view(scratch_3, (batch,))
+    scaled_sigmoid_x_w_2 = view(scratch_3, (batch,))
+    sigmoid_x_w = view(scratch_4, (batch,))
+    k1_y(batch, x, w, x_w, sigmoid_x_w, total_parts, scaled_sigmoid_x_w, y)
+    k2_dy_dw(batch, x, scaled_sigmoid_x_w, dy_dw)
+    k3_scaled_sigmoid_x_w_2(batch, x, v, sigmoid_x_w, x_w, scaled_sigmoid_x_w_2)
+    k2_dy_dw(batch, x, scaled_sigmoid_x_w_2, gradient_w)
 
 
 @program

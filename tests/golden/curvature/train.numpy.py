@@ -12,13 +12,12 @@ from scipy import special
 
 
 def curvature(x, w, v):
-    product = x @ w                           # net.py:8   product = x w
-    y = np.mean(np.logaddexp(product, 0))     #            y = mean(softplus(product))
-    sigmoid_product = special.expit(product)  #            sigmoid_product = sigmoid(product)
-    dy_dw = sigmoid_product / x.shape[0] @ x  #            dy/dw = (sigmoid_product / batch) x
-    # ratio = sigmoid_product * sigmoid(-product) * (x v) / batch
-    ratio = sigmoid_product * special.expit(-product) * (x @ v) / x.shape[0]
-    gradient_w = ratio @ x                    #            gradient_w = ratio x
+    product = x @ w                        # net.py:8   product = x w
+    y = np.mean(np.logaddexp(product, 0))  #            y = mean(softplus(product))
+    logistic = special.expit(product)      #            logistic = sigmoid(product)
+    dy_dw = logistic / x.shape[0] @ x      #            dy/dw = (logistic / batch) x
+    # gradient_w = (logistic * sigmoid(-product) * (x v) / batch) x
+    gradient_w = logistic * special.expit(-product) * (x @ v) / x.shape[0] @ x
     return y, dy_dw, gradient_w
 
 

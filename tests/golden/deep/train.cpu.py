@@ -83,9 +83,9 @@ def k3_loss(
             dL_db5_parts[panel, i] = f32(0.0)
         for i in range(first, last):
             for j in range(2):
-                difference_ij = h4_W5[i - first, j] + b5[j] - t[i, j]
-                sum_square = accumulate(sum_square, f64(difference_ij * difference_ij))
-                dL_dy_ij = f32(2.0) * difference_ij / f32(2 * batch)
+                y_minus_t_ij = h4_W5[i - first, j] + b5[j] - t[i, j]
+                sum_square = accumulate(sum_square, f64(y_minus_t_ij * y_minus_t_ij))
+                dL_dy_ij = f32(2.0) * y_minus_t_ij / f32(2 * batch)
                 dL_dy[i, j] = dL_dy_ij
                 dL_db5_parts[panel, j] = dL_db5_parts[panel, j] + dL_dy_ij
         total_parts[panel] = sum_square

@@ -32,27 +32,27 @@ def forward(x, W1, b1, W2, b2, W3, b3, W4, b4, W5, b5):
 
 def gradient(x, t, W1, b1, W2, b2, W3, b3, W4, b4, W5, b5):
     h1, h2, h3, h4, y = forward(x, W1, b1, W2, b2, W3, b3, W4, b4, W5, b5)
-    difference = y - t                         # net.py:13   difference = y - t
-    L = np.mean(difference**2)                 #             L = mean(difference²)
-    dL_dy = 2 * difference / (2 * x.shape[0])  #             dL/dy = 2 difference / (2 batch)
-    dL_dh4 = dL_dy @ W5.T                      # net.py:11   dL/dh4 = dL/dy W5ᵀ
-    dL_dz4 = dL_dh4 * (1 - h4**2)              # net.py:10   dL/dz4 = dL/dh4 * (1 - h4²)
-    dL_dh3 = dL_dz4 @ W4.T                     #             dL/dh3 = dL/dz4 W4ᵀ
-    dL_dz3 = dL_dh3 * (1 - h3**2)              # net.py:9    dL/dz3 = dL/dh3 * (1 - h3²)
-    dL_dh2 = dL_dz3 @ W3.T                     #             dL/dh2 = dL/dz3 W3ᵀ
-    dL_dz2 = dL_dh2 * (1 - h2**2)              # net.py:8    dL/dz2 = dL/dh2 * (1 - h2²)
-    dL_dh1 = dL_dz2 @ W2.T                     #             dL/dh1 = dL/dz2 W2ᵀ
-    dL_dz1 = dL_dh1 * (1 - h1**2)              # net.py:7    dL/dz1 = dL/dh1 * (1 - h1²)
-    dL_dW1 = x.T @ dL_dz1                      #             dL/dW1 = xᵀ dL/dz1
-    dL_db1 = np.sum(dL_dz1, axis=0)            #             dL/db1 = sum_batch dL/dz1
-    dL_dW2 = h1.T @ dL_dz2                     # net.py:8    dL/dW2 = h1ᵀ dL/dz2
-    dL_db2 = np.sum(dL_dz2, axis=0)            #             dL/db2 = sum_batch dL/dz2
-    dL_dW3 = h2.T @ dL_dz3                     # net.py:9    dL/dW3 = h2ᵀ dL/dz3
-    dL_db3 = np.sum(dL_dz3, axis=0)            #             dL/db3 = sum_batch dL/dz3
-    dL_dW4 = h3.T @ dL_dz4                     # net.py:10   dL/dW4 = h3ᵀ dL/dz4
-    dL_db4 = np.sum(dL_dz4, axis=0)            #             dL/db4 = sum_batch dL/dz4
-    dL_dW5 = h4.T @ dL_dy                      # net.py:11   dL/dW5 = h4ᵀ dL/dy
-    dL_db5 = np.sum(dL_dy, axis=0)             #             dL/db5 = sum_batch dL/dy
+    y_minus_t = y - t                         # net.py:13   y_minus_t = y - t
+    L = np.mean(y_minus_t**2)                 #             L = mean(y_minus_t²)
+    dL_dy = 2 * y_minus_t / (2 * x.shape[0])  #             dL/dy = 2 y_minus_t / (2 batch)
+    dL_dh4 = dL_dy @ W5.T                     # net.py:11   dL/dh4 = dL/dy W5ᵀ
+    dL_dz4 = dL_dh4 * (1 - h4**2)             # net.py:10   dL/dz4 = dL/dh4 * (1 - h4²)
+    dL_dh3 = dL_dz4 @ W4.T                    #             dL/dh3 = dL/dz4 W4ᵀ
+    dL_dz3 = dL_dh3 * (1 - h3**2)             # net.py:9    dL/dz3 = dL/dh3 * (1 - h3²)
+    dL_dh2 = dL_dz3 @ W3.T                    #             dL/dh2 = dL/dz3 W3ᵀ
+    dL_dz2 = dL_dh2 * (1 - h2**2)             # net.py:8    dL/dz2 = dL/dh2 * (1 - h2²)
+    dL_dh1 = dL_dz2 @ W2.T                    #             dL/dh1 = dL/dz2 W2ᵀ
+    dL_dz1 = dL_dh1 * (1 - h1**2)             # net.py:7    dL/dz1 = dL/dh1 * (1 - h1²)
+    dL_dW1 = x.T @ dL_dz1                     #             dL/dW1 = xᵀ dL/dz1
+    dL_db1 = np.sum(dL_dz1, axis=0)           #             dL/db1 = sum_batch dL/dz1
+    dL_dW2 = h1.T @ dL_dz2                    # net.py:8    dL/dW2 = h1ᵀ dL/dz2
+    dL_db2 = np.sum(dL_dz2, axis=0)           #             dL/db2 = sum_batch dL/dz2
+    dL_dW3 = h2.T @ dL_dz3                    # net.py:9    dL/dW3 = h2ᵀ dL/dz3
+    dL_db3 = np.sum(dL_dz3, axis=0)           #             dL/db3 = sum_batch dL/dz3
+    dL_dW4 = h3.T @ dL_dz4                    # net.py:10   dL/dW4 = h3ᵀ dL/dz4
+    dL_db4 = np.sum(dL_dz4, axis=0)           #             dL/db4 = sum_batch dL/dz4
+    dL_dW5 = h4.T @ dL_dy                     # net.py:11   dL/dW5 = h4ᵀ dL/dy
+    dL_db5 = np.sum(dL_dy, axis=0)            #             dL/db5 = sum_batch dL/dy
     return L, dL_dW1, dL_db1, dL_dW2, dL_db2, dL_dW3, dL_db3, dL_dW4, dL_db4, dL_dW5, dL_db5
 
 

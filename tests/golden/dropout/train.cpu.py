@@ -41,11 +41,11 @@ def k1_h1_2(batch, x, W1, seed, draws, x_W1, b1, h1_2):
         last = min(first + 32, batch)
         matmul(x[first:last], W1, x_W1[first:last])
         for i in range(first, last):
-            product_i = i * 6
+            place_i = i * 6
             for j in range(6):
-                random_ij = philox_uniform_f32(seed_0, draws_0, 0, product_i + j)
-                ratio_ij = maximum(x_W1[i, j] + b1[j], f32(0.0)) / f32(0.5)
-                h1_2[i, j] = where(random_ij >= f32(0.5), ratio_ij, f32(0.0))
+                random_ij = philox_uniform_f32(seed_0, draws_0, 0, place_i + j)
+                twice_h1_ij = maximum(x_W1[i, j] + b1[j], f32(0.0)) / f32(0.5)
+                h1_2[i, j] = where(random_ij >= f32(0.5), twice_h1_ij, f32(0.0))
 
 
 # net.py:9    y = h1_2 W2 + b2
@@ -66,9 +66,9 @@ def k2_loss(batch, h1_2, W2, t, dL_dy, total_parts, dL_db2_parts, learning_rate,
             dL_db2_parts[panel, i] = f32(0.0)
         for i in range(first, last):
             for j in range(2):
-                difference_ij = h1_2_W2[i - first, j] + b2[j] - t[i, j]
-                sum_square = accumulate(sum_square, f64(difference_ij * difference_ij))
-                dL_dy_ij = f32(2.0) * difference_ij / f32(2 * batch)
+                y_minus_t_ij = h1_2_W2[i - first, j] + b2[j] - t[i, j]
+                sum_square = accumulate(sum_square, f64(y_minus_t_ij * y_minus_t_ij))
+                dL_dy_ij = f32(2.0) * y_minus_t_ij / f32(2 * batch)
                 dL_dy[i, j] = dL_dy_ij
                 dL_db2_parts[panel, j] = dL_db2_parts[panel, j] + dL_dy_ij
         total_parts[panel] = sum_square
@@ -105,11 +105,11 @@ def k3_dL_db1(batch, dL_dy, W2, x_W1, b1, seed, draws, dL_dz1, dL_db1_parts, dL_
         for i in range(6):
             dL_db1_parts[panel, i] = f32(0.0)
         for i in range(first, last):
-            product_i = i * 6
+            place_i = i * 6
             for j in range(6):
-                random_ij = philox_uniform_f32(seed_0, draws_0, 0, product_i + j)
-                ratio_ij = dL_dh1_2[i - first, j] / f32(0.5)
-                dL_dh1_ij = where(random_ij >= f32(0.5), ratio_ij, f32(0.0))
+                random_ij = philox_uniform_f32(seed_0, draws_0, 0, place_i + j)
+                twice_dL_dh1_2_ij = dL_dh1_2[i - first, j] / f32(0.5)
+                dL_dh1_ij = where(random_ij >= f32(0.5), twice_dL_dh1_2_ij, f32(0.0))
                 dL_dz1_ij = where(x_W1[i, j] + b1[j] > f32(0.0), dL_dh1_ij, f32(0.0))
                 dL_dz1[i, j] = dL_dz1_ij
                 dL_db1_parts[panel, j] = dL_db1_parts[panel, j] + dL_dz1_ij

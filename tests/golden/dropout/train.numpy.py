@@ -29,29 +29,29 @@ def uniform(seed, step, stream, shape, dtype, first=0):
 
 
 def forward(x, seed, W1, b1, W2, b2, draws):
-    z1 = x @ W1 + b1                             # net.py:7   z1 = x W1 + b1
-    h1 = np.maximum(z1, 0)                       #            h1 = max(z1, 0)
-    # greater_equal = uniform(seed, draws) ≥ 0.5
-    greater_equal = uniform(seed, draws, 0, (x.shape[0], 6), np.float32) >= 0.5
-    h1_2 = np.where(greater_equal, h1 / 0.5, 0)  #            h1_2 = [greater_equal] * h1 / 0.5
-    y = h1_2 @ W2 + b2                           # net.py:9   y = h1_2 W2 + b2
+    z1 = x @ W1 + b1                    # net.py:7   z1 = x W1 + b1
+    h1 = np.maximum(z1, 0)              #            h1 = max(z1, 0)
+    # test = uniform(seed, draws) ≥ 0.5
+    test = uniform(seed, draws, 0, (x.shape[0], 6), np.float32) >= 0.5
+    h1_2 = np.where(test, h1 / 0.5, 0)  #            h1_2 = [test] * h1 / 0.5
+    y = h1_2 @ W2 + b2                  # net.py:9   y = h1_2 W2 + b2
     return z1, h1_2, y
 
 
 def gradient(x, t, seed, W1, b1, W2, b2, draws):
     z1, h1_2, y = forward(x, seed, W1, b1, W2, b2, draws)
-    difference = y - t                         # net.py:11   difference = y - t
-    L = np.mean(difference**2)                 #             L = mean(difference²)
-    # greater_equal = uniform(seed, draws) ≥ 0.5
-    greater_equal = uniform(seed, draws, 0, (x.shape[0], 6), np.float32) >= 0.5
-    dL_dy = 2 * difference / (2 * x.shape[0])  #             dL/dy = 2 difference / (2 batch)
-    dL_dh1_2 = dL_dy @ W2.T                    # net.py:9    dL/dh1_2 = dL/dy W2ᵀ
-    dL_dh1 = np.where(greater_equal, dL_dh1_2 / 0.5, 0)  # dL/dh1 = [greater_equal] * dL/dh1_2 / 0.5
-    dL_dz1 = np.where(z1 > 0, dL_dh1, 0)       # net.py:7    dL/dz1 = [z1 > 0] * dL/dh1
-    dL_dW1 = x.T @ dL_dz1                      #             dL/dW1 = xᵀ dL/dz1
-    dL_db1 = np.sum(dL_dz1, axis=0)            #             dL/db1 = sum_batch dL/dz1
-    dL_dW2 = h1_2.T @ dL_dy                    # net.py:9    dL/dW2 = h1_2ᵀ dL/dy
-    dL_db2 = np.sum(dL_dy, axis=0)             #             dL/db2 = sum_batch dL/dy
+    y_minus_t = y - t                           # net.py:11   y_minus_t = y - t
+    L = np.mean(y_minus_t**2)                   #             L = mean(y_minus_t²)
+    # test = uniform(seed, draws) ≥ 0.5
+    test = uniform(seed, draws, 0, (x.shape[0], 6), np.float32) >= 0.5
+    dL_dy = 2 * y_minus_t / (2 * x.shape[0])    #             dL/dy = 2 y_minus_t / (2 batch)
+    dL_dh1_2 = dL_dy @ W2.T                     # net.py:9    dL/dh1_2 = dL/dy W2ᵀ
+    dL_dh1 = np.where(test, dL_dh1_2 / 0.5, 0)  #             dL/dh1 = [test] * dL/dh1_2 / 0.5
+    dL_dz1 = np.where(z1 > 0, dL_dh1, 0)        # net.py:7    dL/dz1 = [z1 > 0] * dL/dh1
+    dL_dW1 = x.T @ dL_dz1                       #             dL/dW1 = xᵀ dL/dz1
+    dL_db1 = np.sum(dL_dz1, axis=0)             #             dL/db1 = sum_batch dL/dz1
+    dL_dW2 = h1_2.T @ dL_dy                     # net.py:9    dL/dW2 = h1_2ᵀ dL/dy
+    dL_db2 = np.sum(dL_dy, axis=0)              #             dL/db2 = sum_batch dL/dy
     return L, dL_dW1, dL_db1, dL_dW2, dL_db2
 
 

@@ -90,72 +90,74 @@ def correlation(x, y, size, stride=1, padding=0, dilation=1, groups=1):
 
 
 def forward(x, W1, b1, W2, gamma3, beta3, W4, b4):
-    z1 = convolution(x, W1, padding=1) + b1        # net.py:6    z1 = conv(x, W1) + b1
-    h1 = np.maximum(z1, 0)                         #             h1 = max(z1, 0)
+    z1 = convolution(x, W1, padding=1) + b1  # net.py:6    z1 = conv(x, W1) + b1
+    h1 = np.maximum(z1, 0)                   #             h1 = max(z1, 0)
     # net.py:7    p1 = max_axis3_axis4 windows(h1)
     p1 = np.max(windows(h1, 1, (2, 2), stride=2), axis=(3, 4))
-    z2 = convolution(p1, W2)                       # net.py:8    z2 = conv(p1, W2)
-    difference = z2 - np.mean(z2, axis=(0, 1, 2))  # difference = z2 - mean_batch_axis1_axis2 z2
-    # sqrt = √(mean_batch_axis1_axis2 difference² + 0.001)
-    sqrt = np.sqrt(np.mean(difference**2, axis=(0, 1, 2)) + 0.001)
-    n3 = difference / sqrt                         #             n3 = difference / sqrt
-    h3 = n3 * gamma3 + beta3                       # net.py:9    h3 = n3 * gamma3 + beta3
-    h3_2 = np.maximum(h3, 0)                       # net.py:10   h3_2 = max(h3, 0)
-    p3 = np.mean(h3_2, axis=(1, 2))                # net.py:11   p3 = mean_axis1_axis2 h3_2
-    y = p3 @ W4 + b4                               # net.py:12   y = p3 W4 + b4
+    z2 = convolution(p1, W2)                 # net.py:8    z2 = conv(p1, W2)
+    # z2_minus_mean_z2 = z2 - mean_batch_axis1_axis2 z2
+    z2_minus_mean_z2 = z2 - np.mean(z2, axis=(0, 1, 2))
+    # root = √(mean_batch_axis1_axis2 z2_minus_mean_z2² + 0.001)
+    root = np.sqrt(np.mean(z2_minus_mean_z2**2, axis=(0, 1, 2)) + 0.001)
+    n3 = z2_minus_mean_z2 / root             #             n3 = z2_minus_mean_z2 / root
+    h3 = n3 * gamma3 + beta3                 # net.py:9    h3 = n3 * gamma3 + beta3
+    h3_2 = np.maximum(h3, 0)                 # net.py:10   h3_2 = max(h3, 0)
+    p3 = np.mean(h3_2, axis=(1, 2))          # net.py:11   p3 = mean_axis1_axis2 h3_2
+    y = p3 @ W4 + b4                         # net.py:12   y = p3 W4 + b4
     return z1, p1, n3, h3, p3, y
 
 
 def gradient(x, t, W1, b1, W2, gamma3, beta3, W4, b4):
     z1, p1, n3, h3, p3, y = forward(x, W1, b1, W2, gamma3, beta3, W4, b4)
-    log_softmax_y = log_softmax(y, axis=1)           # net.py:15   log_softmax_y = log_softmax(y)
+    log_softmax_y = log_softmax(y, axis=1)        # net.py:15   log_softmax_y = log_softmax(y)
     # taken = log_softmax_y[t]
     taken = np.take_along_axis(log_softmax_y, in_range(t[:, None], 3), axis=1)
-    L = -np.mean(taken[:, 0])                        #             L = -mean(taken)
-    h1 = np.maximum(z1, 0)                           # net.py:6    h1 = max(z1, 0)
-    # net.py:7    same = windows(h1) == p1
-    same = windows(h1, 1, (2, 2), stride=2) == p1[:, :, :, None, None, :]
-    greater_h3 = h3 > 0                              # net.py:10   greater_h3 = h3 > 0
+    L = -np.mean(taken[:, 0])                     #             L = -mean(taken)
+    h1 = np.maximum(z1, 0)                        # net.py:6    h1 = max(z1, 0)
+    # net.py:7    test = windows(h1) == p1
+    test = windows(h1, 1, (2, 2), stride=2) == p1[:, :, :, None, None, :]
+    test_h3 = h3 > 0                              # net.py:10   test_h3 = h3 > 0
     # net.py:15   one_hot_f32 = onehot(t)
     one_hot_f32 = (np.arange(3, dtype=np.int32) == t[:, None]).astype(np.float32)
     # dL/dy = (softmax(y) - one_hot_f32) / batch
     dL_dy = (special.softmax(y, axis=1) - one_hot_f32) / x.shape[0]
-    dL_dp3 = dL_dy @ W4.T                            # net.py:12   dL/dp3 = dL/dy W4ᵀ
-    ratio = dL_dp3[:, None, None, :] / 4             # net.py:11   ratio = dL/dp3 / 4
-    product = ratio * gamma3                         # net.py:9    product = ratio * gamma3
-    dL_dn3 = np.where(greater_h3, product, 0)        #             dL/dn3 = [greater_h3] * product
-    # mean = mean_batch_axis1_axis2 ([greater_h3] * product * n3)
-    mean = np.mean(np.where(greater_h3, product * n3, 0), axis=(0, 1, 2))
-    z2 = convolution(p1, W2)                         # net.py:8    z2 = conv(p1, W2)
-    mean_z2 = np.mean(z2, axis=(0, 1, 2))  # mean_z2 = mean_batch_axis1_axis2 z2
-    difference = z2 - mean_z2                        #             difference = z2 - mean_z2
-    mean_2 = np.mean(difference**2, axis=(0, 1, 2))  # mean_2 = mean_batch_axis1_axis2 difference²
-    sqrt = np.sqrt(mean_2 + 0.001)                   #             sqrt = √(mean_2 + 0.001)
-    # dL/dz2 = (dL/dn3 - mean_batch_axis1_axis2 dL/dn3 - n3 * mean) / sqrt
-    dL_dz2 = (dL_dn3 - np.mean(dL_dn3, axis=(0, 1, 2)) - n3 * mean) / sqrt
+    dL_dp3 = dL_dy @ W4.T                         # net.py:12   dL/dp3 = dL/dy W4ᵀ
+    scaled_dL_dp3 = dL_dp3[:, None, None, :] / 4  # net.py:11   scaled_dL_dp3 = dL/dp3 / 4
+    product = scaled_dL_dp3 * gamma3              # net.py:9    product = scaled_dL_dp3 * gamma3
+    dL_dn3 = np.where(test_h3, product, 0)        #             dL/dn3 = [test_h3] * product
+    # scaled_n3 = n3 * (mean_batch_axis1_axis2 ([test_h3] * product * n3))
+    scaled_n3 = n3 * np.mean(np.where(test_h3, product * n3, 0), axis=(0, 1, 2))
+    z2 = convolution(p1, W2)                      # net.py:8    z2 = conv(p1, W2)
+    mean_z2 = np.mean(z2, axis=(0, 1, 2))         #             mean_z2 = mean_batch_axis1_axis2 z2
+    z2_minus_mean_z2 = z2 - mean_z2               #             z2_minus_mean_z2 = z2 - mean_z2
+    # mean = mean_batch_axis1_axis2 z2_minus_mean_z2²
+    mean = np.mean(z2_minus_mean_z2**2, axis=(0, 1, 2))
+    root = np.sqrt(mean + 0.001)                  #             root = √(mean + 0.001)
+    # dL/dz2 = (dL/dn3 - mean_batch_axis1_axis2 dL/dn3 - scaled_n3) / root
+    dL_dz2 = (dL_dn3 - np.mean(dL_dn3, axis=(0, 1, 2)) - scaled_n3) / root
     dL_dp1 = convolution_transpose(dL_dz2, W2, (4, 4))  # dL/dp1 = conv_transpose(dL/dz2, W2)
-    # net.py:7    sums = sum_axis3_axis4 [same]
-    sums = np.sum(same.astype(np.float32), axis=(3, 4), keepdims=True)
-    # chosen = [same] * dL/dp1 / sums
-    chosen = np.where(same, dL_dp1[:, :, :, None, None, :] / sums, 0)
+    # net.py:7    total = sum_axis3_axis4 [test]
+    total = np.sum(test.astype(np.float32), axis=(3, 4), keepdims=True)
+    # chosen = [test] * dL/dp1 / total
+    chosen = np.where(test, dL_dp1[:, :, :, None, None, :] / total, 0)
     dL_dh1 = overlap_add(chosen, 1, (8, 8), stride=2)  #             dL/dh1 = overlap_add(chosen)
-    dL_dz1 = np.where(z1 > 0, dL_dh1, 0)             # net.py:6    dL/dz1 = [z1 > 0] * dL/dh1
+    dL_dz1 = np.where(z1 > 0, dL_dh1, 0)          # net.py:6    dL/dz1 = [z1 > 0] * dL/dh1
     dL_dW1 = correlation(x, dL_dz1, (3, 3), padding=1)  #             dL/dW1 = correlate(x, dL/dz1)
     dL_db1 = np.sum(dL_dz1, axis=(0, 1, 2))  # dL/db1 = sum_batch_axis1_axis2 dL/dz1
-    dL_dW2 = correlation(p1, dL_dz2, (3, 3))         # net.py:8    dL/dW2 = correlate(p1, dL/dz2)
-    # net.py:9    dL/dgamma3 = sum_batch_axis1_axis2 ([greater_h3] * ratio * n3)
-    dL_dgamma3 = np.sum(np.where(greater_h3, ratio * n3, 0), axis=(0, 1, 2))
-    dL_dh3 = np.where(greater_h3, ratio, 0)          # net.py:10   dL/dh3 = [greater_h3] * ratio
+    dL_dW2 = correlation(p1, dL_dz2, (3, 3))      # net.py:8    dL/dW2 = correlate(p1, dL/dz2)
+    # net.py:9    dL/dgamma3 = sum_batch_axis1_axis2 ([test_h3] * scaled_dL_dp3 * n3)
+    dL_dgamma3 = np.sum(np.where(test_h3, scaled_dL_dp3 * n3, 0), axis=(0, 1, 2))
+    dL_dh3 = np.where(test_h3, scaled_dL_dp3, 0)  # net.py:10   dL/dh3 = [test_h3] * scaled_dL_dp3
     # net.py:9    dL/dbeta3 = sum_batch_axis1_axis2 dL/dh3
     dL_dbeta3 = np.sum(dL_dh3, axis=(0, 1, 2))
-    dL_dW4 = p3.T @ dL_dy                            # net.py:12   dL/dW4 = p3ᵀ dL/dy
-    dL_db4 = np.sum(dL_dy, axis=0)                   #             dL/db4 = sum_batch dL/dy
-    return L, dL_dW1, dL_db1, dL_dW2, dL_dgamma3, dL_dbeta3, dL_dW4, dL_db4, mean_z2, mean_2
+    dL_dW4 = p3.T @ dL_dy                         # net.py:12   dL/dW4 = p3ᵀ dL/dy
+    dL_db4 = np.sum(dL_dy, axis=0)                #             dL/db4 = sum_batch dL/dy
+    return L, dL_dW1, dL_db1, dL_dW2, dL_dgamma3, dL_dbeta3, dL_dW4, dL_db4, mean_z2, mean
 
 
 def update(
     W1, b1, W2, gamma3, beta3, W4, b4, dL_dW1, dL_db1, dL_dW2, dL_dgamma3, dL_dbeta3, dL_dW4,
-    dL_db4, mean_z2, mean_2, moving_mean3, moving_variance3, learning_rate,
+    dL_db4, mean_z2, mean, moving_mean3, moving_variance3, learning_rate,
 ):
     learning_rate_f32 = np.float32(learning_rate)
     new_W1 = W1 - learning_rate_f32 * dL_dW1  # net.py:15   W1 ← W1 - learning_rate * dL/dW1
@@ -168,8 +170,8 @@ def update(
     new_b4 = b4 - learning_rate_f32 * dL_db4  #             b4 ← b4 - learning_rate * dL/db4
     # net.py:9    moving_mean3 ← 0.99 moving_mean3 + 0.01 mean_z2
     new_moving_mean3 = 0.99 * moving_mean3 + 0.01 * mean_z2
-    # moving_variance3 ← 0.99 moving_variance3 + 0.01 mean_2
-    new_moving_variance3 = 0.99 * moving_variance3 + 0.01 * mean_2
+    # moving_variance3 ← 0.99 moving_variance3 + 0.01 mean
+    new_moving_variance3 = 0.99 * moving_variance3 + 0.01 * mean
     return (
         new_W1, new_b1, new_W2, new_gamma3, new_beta3, new_W4, new_b4, new_moving_mean3,
         new_moving_variance3,
@@ -179,14 +181,14 @@ def update(
 def step(x, t, learning_rate, W1, b1, W2, gamma3, beta3, W4, b4, moving_mean3, moving_variance3):
     """Outputs, then every parameter and state, new where there is a new value."""
     (
-        L, dL_dW1, dL_db1, dL_dW2, dL_dgamma3, dL_dbeta3, dL_dW4, dL_db4, mean_z2, mean_2,
+        L, dL_dW1, dL_db1, dL_dW2, dL_dgamma3, dL_dbeta3, dL_dW4, dL_db4, mean_z2, mean,
     ) = gradient(x, t, W1, b1, W2, gamma3, beta3, W4, b4)
     (
         new_W1, new_b1, new_W2, new_gamma3, new_beta3, new_W4, new_b4, new_moving_mean3,
         new_moving_variance3,
     ) = update(
         W1, b1, W2, gamma3, beta3, W4, b4, dL_dW1, dL_db1, dL_dW2, dL_dgamma3, dL_dbeta3, dL_dW4,
-        dL_db4, mean_z2, mean_2, moving_mean3, moving_variance3, learning_rate,
+        dL_db4, mean_z2, mean, moving_mean3, moving_variance3, learning_rate,
     )
     return (
         L, new_W1, new_b1, new_W2, new_gamma3, new_beta3, new_W4, new_b4, new_moving_mean3,

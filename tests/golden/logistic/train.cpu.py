@@ -47,26 +47,26 @@ def k1_loss(
         panel = first // 32
         x_W1 = local_array((32, 1), f64)
         matmul(x[first:last], W1, x_W1[0 : last - first])
-        sum_plus = f64(0.0)
+        sum_total = f64(0.0)
         sum_test = f64(0.0)
         sum_dL_dz1 = f64(0.0)
         for i in range(first, last):
             z1_i = x_W1[i - first, 0] + b1_0
-            minus_i = -z1_i
+            minus_z1_i = -z1_i
             t_i = t[i, 0]
-            difference_i = f64(1.0) - t_i
-            product_i = (maximum(z1_i, f64(0.0)) + log1p(exp(-abs(z1_i)))) * difference_i
-            product_i_2 = (maximum(minus_i, f64(0.0)) + log1p(exp(-abs(minus_i)))) * t_i
-            sum_plus = accumulate(sum_plus, product_i_2 + product_i)
+            total_i = maximum(minus_z1_i, f64(0.0)) + log1p(exp(-abs(minus_z1_i)))
+            one_minus_t_i = f64(1.0) - t_i
+            total_i_2 = maximum(z1_i, f64(0.0)) + log1p(exp(-abs(z1_i)))
+            sum_total = accumulate(sum_total, total_i * t_i + total_i_2 * one_minus_t_i)
             y_i = sigmoid(z1_i)
             sum_test = accumulate(sum_test, f64(f64(y_i > f64(0.5)) == t_i))
-            ratio_i = sigmoid(minus_i) * t_i / f64(batch)
-            dL_dz1_i = difference_i / f64(batch) * y_i - ratio_i
+            ratio_i = sigmoid(minus_z1_i) * t_i / f64(batch)
+            dL_dz1_i = one_minus_t_i / f64(batch) * y_i - ratio_i
             dL_dz1[i, 0] = dL_dz1_i
             sum_dL_dz1 = accumulate(sum_dL_dz1, dL_dz1_i)
         dL_db1_parts[panel, 0] = sum_dL_dz1
         total_parts_2[panel] = sum_test
-        total_parts[panel] = sum_plus
+        total_parts[panel] = sum_total
     # The total_parts of all panels, added up.
     sum_total_parts = f64(0.0)
     for i in range((batch + 31) // 32):

@@ -22,12 +22,13 @@ def gradient(x, t, W1, b1):
     z1, y = forward(x, W1, b1)
     minus_z1 = -z1                                    # net.py:6   minus_z1 = -z1
     one_minus_t = 1 - t                               #            one_minus_t = 1 - t
-    product = np.logaddexp(z1, 0) * one_minus_t  # product = softplus(z1) * one_minus_t
-    # L = mean(softplus(minus_z1) * t + product)
-    L = np.mean((np.logaddexp(minus_z1, 0) * t + product)[:, 0])
-    # same_f64 = [[y > 0.5] == t]
-    same_f64 = ((y > 0.5).astype(np.float64) == t).astype(np.float64)[:, 0]
-    accuracy = np.mean(same_f64)                      #            accuracy = mean(same_f64)
+    # scaled_softplus_z1 = softplus(z1) * one_minus_t
+    scaled_softplus_z1 = np.logaddexp(z1, 0) * one_minus_t
+    # total = softplus(minus_z1) * t + scaled_softplus_z1
+    total = (np.logaddexp(minus_z1, 0) * t + scaled_softplus_z1)[:, 0]
+    L = np.mean(total)                                #            L = mean(total)
+    test = ((y > 0.5).astype(np.float64) == t).astype(np.float64)[:, 0]  # test = [[y > 0.5] == t]
+    accuracy = np.mean(test)                          #            accuracy = mean(test)
     ratio = special.expit(minus_z1) * t / x.shape[0]  # ratio = sigmoid(minus_z1) * t / batch
     dL_dz1 = one_minus_t / x.shape[0] * y - ratio  # dL/dz1 = one_minus_t * y / batch - ratio
     dL_dW1 = x.T @ dL_dz1                             # net.py:5   dL/dW1 = xᵀ dL/dz1

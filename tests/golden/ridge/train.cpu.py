@@ -23,14 +23,14 @@ from chainrule.runtime.devices.cpu.library import (
 )
 
 
-# net.py:7   total = sum(W1²)
+# net.py:7   total_W1_squared = sum(W1²)
 @kernel
-def k1_total(W1, total):
-    sum_square = f64(0.0)
+def k1_total_W1_squared(W1, total_W1_squared):
+    sum_W1_squared = f64(0.0)
     for i in range(3):
         W1_i = W1[i, 0]
-        sum_square = accumulate(sum_square, f64(W1_i * W1_i))
-    total[0] = f32(sum_square)
+        sum_W1_squared = accumulate(sum_W1_squared, f64(W1_i * W1_i))
+    total_W1_squared[0] = f32(sum_W1_squared)
 
 
 # net.py:7   y = x W1 + b1
@@ -39,7 +39,9 @@ def k1_total(W1, total):
 # net.py:9   L = sum((y - t)²) / batch + 0.01 sum(W1²)
 # net.py:9   b1 <- b1 - learning_rate * dL/db1
 @kernel
-def k2_loss(batch, x, W1, t, dL_dy, total_parts, dL_db1_parts, learning_rate, total, b1, loss):
+def k2_loss(
+    batch, x, W1, t, dL_dy, total_parts, dL_db1_parts, learning_rate, total_W1_squared, b1, loss,
+):
     b1_0 = b1[0]
     for first in prange(0, batch, 32):
         last = min(first + 32, batch)
@@ -49,9 +51,9 @@ def k2_loss(batch, x, W1, t, dL_dy, total_parts, dL_db1_parts, learning_rate, to
         sum_square = f64(0.0)
         sum_dL_dy = f64(0.0)
         for i in range(first, last):
-            difference_i = x_W1[i - first, 0] + b1_0 - t[i, 0]
-            sum_square = accumulate(sum_square, f64(difference_i * difference_i))
-            dL_dy_i = f32(2.0) * difference_i / f32(batch)
+            y_minus_t_i = x_W1[i - first, 0] + b1_0 - t[i, 0]
+            sum_square = accumulate(sum_square, f64(y_minus_t_i * y_minus_t_i))
+            dL_dy_i = f32(2.0) * y_minus_t_i / f32(batch)
             dL_dy[i, 0] = dL_dy_i
             sum_dL_dy = accumulate(sum_dL_dy, f64(dL_dy_i))
         dL_db1_parts[panel, 0] = sum_dL_dy
@@ -60,13 +62,13 @@ def k2_loss(batch, x, W1, t, dL_dy, total_parts, dL_db1_parts, learning_rate, to
     sum_total_parts = f64(0.0)
     for i in range((batch + 31) // 32):
         sum_total_parts = accumulate(sum_total_parts, total_parts[i])
-    total_2_0 = f32(sum_total_parts)
+    total_0 = f32(sum_total_parts)
     # The dL_db1_parts of all panels, added up.
     sum_dL_db1_parts = f64(0.0)
     for i in range((batch + 31) // 32):
         sum_dL_db1_parts = accumulate(sum_dL_db1_parts, dL_db1_parts[i, 0])
     dL_db1_0 = f32(sum_dL_db1_parts)
-    loss[0] = total_2_0 / f32(batch) + f32(0.01) * total[0]
+    loss[0] = total_0 / f32(batch) + f32(0.01) * total_W1_squared[0]
     b1[0] = b1_0 - f32(learning_rate[0]) * dL_db1_0
 
 
@@ -87,12 +89,15 @@ def step(
     batch, x, t, learning_rate, W1, b1, loss, x_batch, t_batch, scratch_1, scratch_2, scratch_3,
     scratch_4, fault,
 ):
-    total = view(scratch_1, (1,))
+    total_W1_squared = view(scratch_1, (1,))
     total_parts = view(scratch_2, ((batch + 31) // 32,))
     dL_db1_parts = view(scratch_3, ((batch + 31) // 32, 1))
     dL_dy = view(scratch_4, (batch, 1))
-    k1_total(W1, total)
-    k2_loss(batch, x, W1, t, dL_dy, total_parts, dL_db1_parts, learning_rate, total, b1, loss)
+    k1_total_W1_squared(W1, total_W1_squared)
+    k2_loss(
+        batch, x, W1, t, dL_dy, total_parts, dL_db1_parts, learning_rate, total_W1_squared, b1,
+        loss,
+    )
     k3_W1(x, dL_dy, learning_rate, W1)
 
 

@@ -16,12 +16,12 @@ def forward(x, W1, b1):
 
 def gradient(x, t, W1, b1):
     y = forward(x, W1, b1)
-    difference = y - t                   # net.py:9   difference = y - t
-    # L = mean(difference²) + 0.01 sum(W1²)
-    L = np.mean((difference**2)[:, 0]) + 0.01 * np.sum((W1**2)[:, 0])
-    dL_dy = 2 * difference / x.shape[0]  #            dL/dy = 2 difference / batch
-    dL_dW1 = 0.02 * W1 + x.T @ dL_dy     # net.py:7   dL/dW1 = 0.02 W1 + xᵀ dL/dy
-    dL_db1 = np.sum(dL_dy, axis=0)       #            dL/db1 = sum_batch dL/dy
+    y_minus_t = y - t                   # net.py:9   y_minus_t = y - t
+    # L = mean(y_minus_t²) + 0.01 sum(W1²)
+    L = np.mean((y_minus_t**2)[:, 0]) + 0.01 * np.sum((W1**2)[:, 0])
+    dL_dy = 2 * y_minus_t / x.shape[0]  #            dL/dy = 2 y_minus_t / batch
+    dL_dW1 = 0.02 * W1 + x.T @ dL_dy    # net.py:7   dL/dW1 = 0.02 W1 + xᵀ dL/dy
+    dL_db1 = np.sum(dL_dy, axis=0)      #            dL/db1 = sum_batch dL/dy
     return L, dL_dW1, dL_db1
 
 

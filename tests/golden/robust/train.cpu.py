@@ -67,35 +67,37 @@ def k1_loss(
         dL_dz1_columns = local_array((4, 32), f32)
         matmul(x[first:last], W1, x_W1[0 : last - first])
         transposed(x_W1[0 : last - first], x_W1_columns)
-        sum_choice = f64(0.0)
+        sum_chosen = f64(0.0)
         for i in range(4):
             dL_db1_parts[panel, i] = f32(0.0)
             dL_dW2_parts[panel, i, 0] = f32(0.0)
         sum_dL_dy = f64(0.0)
         for i in range(first, last):
-            sum_product = f64(0.0)
+            sum_h1_times_W2 = f64(0.0)
             for j in range(4):
                 z1_ij = x_W1_columns[j, i - first] + b1[j]
                 h1_ij = maximum(z1_ij, f32(0.0)) + log1p(exp(-abs(z1_ij)))
                 h1[j, i - first] = h1_ij
-                sum_product = accumulate(sum_product, f64(h1_ij * W2[j, 0]))
-            h1_W2_i = f32(sum_product)
-            difference_i = t[i, 0] - (h1_W2_i + b2_0)
-            size_i = abs(difference_i)
-            test_i = size_i <= f32(1.0)
-            product_i = f32(0.5) * (difference_i * difference_i)
-            sum_choice = accumulate(sum_choice, f64(where(test_i, product_i, size_i - f32(0.5))))
-            ratio_i = sign(difference_i) / f32(batch)
-            dL_dy_i = -where(test_i, difference_i / f32(batch), ratio_i)
+                sum_h1_times_W2 = accumulate(sum_h1_times_W2, f64(h1_ij * W2[j, 0]))
+            h1_W2_i = f32(sum_h1_times_W2)
+            t_minus_y_i = t[i, 0] - (h1_W2_i + b2_0)
+            magnitude_t_minus_y_i = abs(t_minus_y_i)
+            test_i = magnitude_t_minus_y_i <= f32(1.0)
+            product_i = f32(0.5) * (t_minus_y_i * t_minus_y_i)
+            chosen_i = where(test_i, product_i, magnitude_t_minus_y_i - f32(0.5))
+            sum_chosen = accumulate(sum_chosen, f64(chosen_i))
+            ratio_i = sign(t_minus_y_i) / f32(batch)
+            dL_dy_i = -where(test_i, t_minus_y_i / f32(batch), ratio_i)
             for j in range(4):
-                dL_dz1_ij = dL_dy_i * W2[j, 0] * sigmoid(x_W1_columns[j, i - first] + b1[j])
+                sigmoid_z1_ij = sigmoid(x_W1_columns[j, i - first] + b1[j])
+                dL_dz1_ij = dL_dy_i * W2[j, 0] * sigmoid_z1_ij
                 dL_dz1_columns[j, i - first] = dL_dz1_ij
                 dL_db1_parts[panel, j] = accumulate(dL_db1_parts[panel, j], dL_dz1_ij)
-                product_ij = h1[j, i - first] * dL_dy_i
-                dL_dW2_parts[panel, j, 0] = accumulate(dL_dW2_parts[panel, j, 0], product_ij)
+                h1_times_dL_dy_ij = h1[j, i - first] * dL_dy_i
+                dL_dW2_parts[panel, j, 0] = accumulate(dL_dW2_parts[panel, j, 0], h1_times_dL_dy_ij)
             sum_dL_dy = accumulate(sum_dL_dy, f64(dL_dy_i))
         dL_db2_parts[panel, 0] = sum_dL_dy
-        total_parts[panel] = sum_choice
+        total_parts[panel] = sum_chosen
         transposed(dL_dz1_columns, dL_dz1[first:last])
     # The total_parts of all panels, added up.
     sum_total_parts = f64(0.0)
@@ -124,15 +126,15 @@ def k1_loss(
     rmsprop_v_b2[0] = new_rmsprop_v_b2
     learning_rate_f32 = f32(learning_rate[0])
     rho_f32 = f32(rho_0)
-    difference = f32(f64(1.0) - rho_0)
+    one_minus_rho = f32(f64(1.0) - rho_0)
     epsilon_f32 = f32(epsilon[0])
     for i in range(4):
         dL_dW2_i = dL_dW2[i, 0]
-        new_rmsprop_v_W2 = rho_f32 * rmsprop_v_W2[i, 0] + difference * (dL_dW2_i * dL_dW2_i)
+        new_rmsprop_v_W2 = rho_f32 * rmsprop_v_W2[i, 0] + one_minus_rho * (dL_dW2_i * dL_dW2_i)
         ratio_i_2 = learning_rate_f32 * dL_dW2_i / sqrt(new_rmsprop_v_W2 + epsilon_f32)
         new_W2 = W2[i, 0] - ratio_i_2
         dL_db1_i = dL_db1[i]
-        new_rmsprop_v_b1 = rho_f32 * rmsprop_v_b1[i] + difference * (dL_db1_i * dL_db1_i)
+        new_rmsprop_v_b1 = rho_f32 * rmsprop_v_b1[i] + one_minus_rho * (dL_db1_i * dL_db1_i)
         ratio_i_3 = learning_rate_f32 * dL_db1_i / sqrt(new_rmsprop_v_b1 + epsilon_f32)
         new_b1 = b1[i] - ratio_i_3
         W2[i, 0] = new_W2
@@ -155,11 +157,12 @@ def k2_W1(x, dL_dz1, learning_rate, rho, epsilon, W1, rmsprop_v_W1):
     learning_rate_f32 = f32(learning_rate[0])
     rho_0 = rho[0]
     rho_f32 = f32(rho_0)
-    difference = f32(f64(1.0) - rho_0)
+    one_minus_rho = f32(f64(1.0) - rho_0)
     epsilon_f32 = f32(epsilon[0])
     for i in range(12):
         dL_dW1_i = dL_dW1_flat[i]
-        new_rmsprop_v_W1 = rho_f32 * rmsprop_v_W1_flat[i] + difference * (dL_dW1_i * dL_dW1_i)
+        product_i = one_minus_rho * (dL_dW1_i * dL_dW1_i)
+        new_rmsprop_v_W1 = rho_f32 * rmsprop_v_W1_flat[i] + product_i
         ratio_i = learning_rate_f32 * dL_dW1_i / sqrt(new_rmsprop_v_W1 + epsilon_f32)
         new_W1 = W1_flat[i] - ratio_i
         W1_flat[i] = new_W1

@@ -58,9 +58,9 @@ def k2_loss(batch, h1, W2, t, dL_dy, total_parts, dL_db2_parts, learning_rate, b
             dL_db2_parts[panel, i] = f32(0.0)
         for i in range(first, last):
             for j in range(2):
-                difference_ij = h1_W2[i - first, j] + b2[j] - t[i, j]
-                sum_square = accumulate(sum_square, f64(difference_ij * difference_ij))
-                dL_dy_ij = f32(2.0) * difference_ij / f32(2 * batch)
+                y_minus_t_ij = h1_W2[i - first, j] + b2[j] - t[i, j]
+                sum_square = accumulate(sum_square, f64(y_minus_t_ij * y_minus_t_ij))
+                dL_dy_ij = f32(2.0) * y_minus_t_ij / f32(2 * batch)
                 dL_dy[i, j] = dL_dy_ij
                 dL_db2_parts[panel, j] = dL_db2_parts[panel, j] + dL_dy_ij
         total_parts[panel] = sum_square

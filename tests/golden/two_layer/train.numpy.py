@@ -20,15 +20,15 @@ def forward(x, W1, b1, W2, b2):
 
 def gradient(x, t, W1, b1, W2, b2):
     h1, y = forward(x, W1, b1, W2, b2)
-    difference = y - t                         # net.py:10   difference = y - t
-    L = np.mean(difference**2)                 #             L = mean(difference²)
-    dL_dy = 2 * difference / (2 * x.shape[0])  #             dL/dy = 2 difference / (2 batch)
-    dL_dh1 = dL_dy @ W2.T                      # net.py:8    dL/dh1 = dL/dy W2ᵀ
-    dL_dz1 = dL_dh1 * (1 - h1**2)              # net.py:7    dL/dz1 = dL/dh1 * (1 - h1²)
-    dL_dW1 = x.T @ dL_dz1                      #             dL/dW1 = xᵀ dL/dz1
-    dL_db1 = np.sum(dL_dz1, axis=0)            #             dL/db1 = sum_batch dL/dz1
-    dL_dW2 = h1.T @ dL_dy                      # net.py:8    dL/dW2 = h1ᵀ dL/dy
-    dL_db2 = np.sum(dL_dy, axis=0)             #             dL/db2 = sum_batch dL/dy
+    y_minus_t = y - t                         # net.py:10   y_minus_t = y - t
+    L = np.mean(y_minus_t**2)                 #             L = mean(y_minus_t²)
+    dL_dy = 2 * y_minus_t / (2 * x.shape[0])  #             dL/dy = 2 y_minus_t / (2 batch)
+    dL_dh1 = dL_dy @ W2.T                     # net.py:8    dL/dh1 = dL/dy W2ᵀ
+    dL_dz1 = dL_dh1 * (1 - h1**2)             # net.py:7    dL/dz1 = dL/dh1 * (1 - h1²)
+    dL_dW1 = x.T @ dL_dz1                     #             dL/dW1 = xᵀ dL/dz1
+    dL_db1 = np.sum(dL_dz1, axis=0)           #             dL/db1 = sum_batch dL/dz1
+    dL_dW2 = h1.T @ dL_dy                     # net.py:8    dL/dW2 = h1ᵀ dL/dy
+    dL_db2 = np.sum(dL_dy, axis=0)            #             dL/db2 = sum_batch dL/dy
     return L, dL_dW1, dL_db1, dL_dW2, dL_db2
 
 

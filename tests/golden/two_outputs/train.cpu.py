@@ -71,13 +71,13 @@ def k1_size_loss(
                 sum_product = accumulate(sum_product, f64(h1_ij * W_size[j, 0]))
             h1_W_size_i = f32(sum_product)
             h1_W_size[i, 0] = h1_W_size_i
-            difference_i = h1_W_size_i + b_size_0 - t_size[i, 0]
-            sum_square = accumulate(sum_square, f64(difference_i * difference_i))
-            dL_dsize_i = f32(2.0) * difference_i / f32(batch)
+            size_minus_t_size_i = h1_W_size_i + b_size_0 - t_size[i, 0]
+            sum_square = accumulate(sum_square, f64(size_minus_t_size_i * size_minus_t_size_i))
+            dL_dsize_i = f32(2.0) * size_minus_t_size_i / f32(batch)
             for j in range(5):
-                product_ij = h1_columns[j, i - first] * dL_dsize_i
+                h1_times_dL_dsize_ij = h1_columns[j, i - first] * dL_dsize_i
                 before = dL_dW_size_parts[panel, j, 0]
-                dL_dW_size_parts[panel, j, 0] = accumulate(before, product_ij)
+                dL_dW_size_parts[panel, j, 0] = accumulate(before, h1_times_dL_dsize_ij)
             sum_dL_dsize = accumulate(sum_dL_dsize, f64(dL_dsize_i))
         dL_db_size_parts[panel, 0] = sum_dL_dsize
         total_parts[panel] = sum_square
@@ -135,17 +135,19 @@ def k2_loss(
                 largest_kind = maximum(largest_kind, h1_W_kind_columns[j, i - first] + b_kind[j])
             sum_exponential = f64(0.0)
             for j in range(3):
-                exponential_ij = exp(h1_W_kind_columns[j, i - first] + b_kind[j] - largest_kind)
+                difference_ij = h1_W_kind_columns[j, i - first] + b_kind[j] - largest_kind
+                exponential_ij = exp(difference_ij)
                 exponential[j, i - first] = exponential_ij
                 sum_exponential = accumulate(sum_exponential, f64(exponential_ij))
             total_2_i = f32(sum_exponential)
             places_i = places[i - first]
-            plus_i = h1_W_kind_columns[places_i, i - first] + b_kind[places_i]
-            sum_difference = accumulate(sum_difference, f64(plus_i - largest_kind - log(total_2_i)))
+            total_i = h1_W_kind_columns[places_i, i - first] + b_kind[places_i]
+            difference_i = total_i - largest_kind - log(total_2_i)
+            sum_difference = accumulate(sum_difference, f64(difference_i))
             t_kind_i = t_kind[i]
             for j in range(3):
-                difference_ij = exponential[j, i - first] / total_2_i - f32(i32(j) == t_kind_i)
-                dL_dkind_ij = difference_ij / f32(batch)
+                ratio_ij = exponential[j, i - first] / total_2_i
+                dL_dkind_ij = (ratio_ij - f32(i32(j) == t_kind_i)) / f32(batch)
                 dL_dkind_columns[j, i - first] = dL_dkind_ij
                 dL_db_kind_parts[panel, j] = accumulate(dL_db_kind_parts[panel, j], dL_dkind_ij)
         total_parts_2[panel] = sum_difference
@@ -185,7 +187,8 @@ def k3_dL_db1(
         for i in range(5):
             dL_db1_parts[panel, i] = f32(0.0)
         for i in range(first, last):
-            dL_dsize_i = f32(2.0) * (h1_W_size[i, 0] + b_size_0 - t_size[i, 0]) / f32(batch)
+            product_i = f32(2.0) * (h1_W_size[i, 0] + b_size_0 - t_size[i, 0])
+            dL_dsize_i = product_i / f32(batch)
             for j in range(5):
                 h1_ij = h1[i, j]
                 dL_dh1_ij = dL_dkind_W_kind[i - first, j] + dL_dsize_i * W_size[j, 0]

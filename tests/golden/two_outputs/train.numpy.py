@@ -39,29 +39,29 @@ def forward(x, W1, b1, W_size, b_size, W_kind, b_kind):
 
 def gradient(x, t_size, t_kind, W1, b1, W_size, b_size, W_kind, b_kind):
     h1, size, kind = forward(x, W1, b1, W_size, b_size, W_kind, b_kind)
-    difference = size - t_size                    # net.py:11   difference = size - t_size
-    size_loss = np.mean((difference**2)[:, 0])    #             size_loss = mean(difference²)
-    shaped_t_kind = t_kind[:, None]               #             shaped_t_kind = t_kind
-    log_softmax_kind = log_softmax(kind, axis=1)  #             log_softmax_kind = log_softmax(kind)
+    size_minus_t_size = size - t_size              # net.py:11   size_minus_t_size = size - t_size
+    size_loss = np.mean((size_minus_t_size**2)[:, 0])  # size_loss = mean(size_minus_t_size²)
+    shaped_t_kind = t_kind[:, None]                #             shaped_t_kind = t_kind
+    log_softmax_kind = log_softmax(kind, axis=1)  # log_softmax_kind = log_softmax(kind)
     # taken = log_softmax_kind[shaped_t_kind]
     taken = np.take_along_axis(log_softmax_kind, in_range(shaped_t_kind, 3), axis=1)
-    mean = np.mean(taken[:, 0])                   #             mean = mean(taken)
-    L = size_loss - mean                          #             L = size_loss - mean
-    kind_loss = -mean                             #             kind_loss = -mean
+    mean = np.mean(taken[:, 0])                    #             mean = mean(taken)
+    L = size_loss - mean                           #             L = size_loss - mean
+    kind_loss = -mean                              #             kind_loss = -mean
     one_hot = np.arange(3, dtype=np.int32) == shaped_t_kind  # one_hot = onehot(shaped_t_kind)
-    # difference_2 = softmax(kind) - [one_hot]
-    difference_2 = special.softmax(kind, axis=1) - one_hot.astype(np.float32)
-    dL_dkind = difference_2 / x.shape[0]          #             dL/dkind = difference_2 / batch
-    dL_dsize = 2 * difference / x.shape[0]        #             dL/dsize = 2 difference / batch
+    # difference = softmax(kind) - [one_hot]
+    difference = special.softmax(kind, axis=1) - one_hot.astype(np.float32)
+    dL_dkind = difference / x.shape[0]             #             dL/dkind = difference / batch
+    dL_dsize = 2 * size_minus_t_size / x.shape[0]  # dL/dsize = 2 size_minus_t_size / batch
     # net.py:7    dL/dh1 = dL/dkind W_kindᵀ + dL/dsize W_sizeᵀ
     dL_dh1 = dL_dkind @ W_kind.T + dL_dsize @ W_size.T
-    dL_dz1 = dL_dh1 * (1 - h1**2)                 # net.py:6    dL/dz1 = dL/dh1 * (1 - h1²)
-    dL_dW1 = x.T @ dL_dz1                         #             dL/dW1 = xᵀ dL/dz1
-    dL_db1 = np.sum(dL_dz1, axis=0)               #             dL/db1 = sum_batch dL/dz1
-    dL_dW_size = h1.T @ dL_dsize                  # net.py:7    dL/dW_size = h1ᵀ dL/dsize
-    dL_db_size = np.sum(dL_dsize, axis=0)         #             dL/db_size = sum_batch dL/dsize
-    dL_dW_kind = h1.T @ dL_dkind                  # net.py:8    dL/dW_kind = h1ᵀ dL/dkind
-    dL_db_kind = np.sum(dL_dkind, axis=0)         #             dL/db_kind = sum_batch dL/dkind
+    dL_dz1 = dL_dh1 * (1 - h1**2)                  # net.py:6    dL/dz1 = dL/dh1 * (1 - h1²)
+    dL_dW1 = x.T @ dL_dz1                          #             dL/dW1 = xᵀ dL/dz1
+    dL_db1 = np.sum(dL_dz1, axis=0)                #             dL/db1 = sum_batch dL/dz1
+    dL_dW_size = h1.T @ dL_dsize                   # net.py:7    dL/dW_size = h1ᵀ dL/dsize
+    dL_db_size = np.sum(dL_dsize, axis=0)          #             dL/db_size = sum_batch dL/dsize
+    dL_dW_kind = h1.T @ dL_dkind                   # net.py:8    dL/dW_kind = h1ᵀ dL/dkind
+    dL_db_kind = np.sum(dL_dkind, axis=0)          #             dL/db_kind = sum_batch dL/dkind
     return L, size_loss, kind_loss, dL_dW1, dL_db1, dL_dW_size, dL_db_size, dL_dW_kind, dL_db_kind
 
 
