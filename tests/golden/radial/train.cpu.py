@@ -34,39 +34,40 @@ from chainrule.runtime.devices.cpu.library import (
 @kernel
 def k1_loss(batch, x, total, z1, t, learning_rate, b2, W2, gamma1, c1, loss):
     dL_dW2 = local_array((5, 1), f32)
-    total_4 = local_array((5,), f32)
-    total_3 = local_array((5, 3), f32)
+    total_3 = local_array((5,), f32)
+    total_scaled_gamma1 = local_array((5, 3), f32)
     sum_square = f64(0.0)
     for i in range(5):
         for j in range(3):
-            total_3[i, j] = f32(0.0)
+            total_scaled_gamma1[i, j] = f32(0.0)
     for i in range(5):
-        total_4[i] = f32(0.0)
+        total_3[i] = f32(0.0)
         dL_dW2[i, 0] = f32(0.0)
     sum_dL_dy = f64(0.0)
     b2_0 = b2[0]
     for i in range(batch):
-        sum_product = f64(0.0)
+        sum_z1_times_W2 = f64(0.0)
         for j in range(5):
             sum_square_2 = f64(0.0)
             for k in range(3):
-                difference_ijk = x[i, k] - c1[k, j]
-                sum_square_2 = accumulate(sum_square_2, f64(difference_ijk * difference_ijk))
+                x_minus_c1_ijk = x[i, k] - c1[k, j]
+                sum_square_2 = accumulate(sum_square_2, f64(x_minus_c1_ijk * x_minus_c1_ijk))
             total_ij = f32(sum_square_2)
             total[i, j] = total_ij
             z1_ij = exp(-(gamma1[j] * total_ij))
             z1[i, j] = z1_ij
-            sum_product = accumulate(sum_product, f64(z1_ij * W2[j, 0]))
-        z1_W2_i = f32(sum_product)
-        difference_i = z1_W2_i + b2_0 - t[i, 0]
-        sum_square = accumulate(sum_square, f64(difference_i * difference_i))
-        dL_dy_i = f32(2.0) * difference_i / f32(batch)
+            sum_z1_times_W2 = accumulate(sum_z1_times_W2, f64(z1_ij * W2[j, 0]))
+        z1_W2_i = f32(sum_z1_times_W2)
+        y_minus_t_i = z1_W2_i + b2_0 - t[i, 0]
+        sum_square = accumulate(sum_square, f64(y_minus_t_i * y_minus_t_i))
+        dL_dy_i = f32(2.0) * y_minus_t_i / f32(batch)
         for j in range(5):
-            product_ij = dL_dy_i * W2[j, 0] * z1[i, j]
-            product_2_ij = product_ij * gamma1[j]
+            dL_dz1_times_z1_ij = dL_dy_i * W2[j, 0] * z1[i, j]
+            scaled_gamma1_ij = dL_dz1_times_z1_ij * gamma1[j]
             for k in range(3):
-                total_3[j, k] = total_3[j, k] + f32(2.0) * (product_2_ij * (x[i, k] - c1[k, j]))
-            total_4[j] = total_4[j] + product_ij * total[i, j]
+                scaled_gamma1_ijk = f32(2.0) * (scaled_gamma1_ij * (x[i, k] - c1[k, j]))
+                total_scaled_gamma1[j, k] = total_scaled_gamma1[j, k] + scaled_gamma1_ijk
+            total_3[j] = total_3[j] + dL_dz1_times_z1_ij * total[i, j]
             dL_dW2[j, 0] = dL_dW2[j, 0] + z1[i, j] * dL_dy_i
         sum_dL_dy = accumulate(sum_dL_dy, f64(dL_dy_i))
     dL_db2_0 = f32(sum_dL_dy)
@@ -75,12 +76,12 @@ def k1_loss(batch, x, total, z1, t, learning_rate, b2, W2, gamma1, c1, loss):
     learning_rate_f32 = f32(learning_rate[0])
     for i in range(5):
         new_W2 = W2[i, 0] - learning_rate_f32 * dL_dW2[i, 0]
-        new_gamma1 = gamma1[i] + total_4[i] * learning_rate_f32
+        new_gamma1 = gamma1[i] + total_3[i] * learning_rate_f32
         W2[i, 0] = new_W2
         gamma1[i] = new_gamma1
     for i in range(3):
         for j in range(5):
-            c1[i, j] = c1[i, j] - learning_rate_f32 * total_3[j, i]
+            c1[i, j] = c1[i, j] - learning_rate_f32 * total_scaled_gamma1[j, i]
     loss[0] = total_2_0 / f32(batch)
 
 
