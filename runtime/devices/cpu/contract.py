@@ -13,6 +13,7 @@ which are read from the right operand once for all rows. Around it are loops ove
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -52,7 +53,7 @@ from .values import (
     room,
     size_of,
 )
-from .vectors import zeros
+from .vectors import everywhere, zeros
 
 Offsets = tuple[Number, Number, Number]
 # Parts of a long sum, each with a result of its own, and the bytes that they take in all: a
@@ -75,12 +76,13 @@ def _lower(builder: Any, text: Text, left: Array, right: Array, out: Array) -> V
     axes = positions(text.kind.text)
     assert axes is not None
     arrays = (left, right, out)
-    every = letters(builder, axes, arrays)
-    count = elements(builder, out)
-    if any(x.size == 0 for x in every):
+    if any(size.constant == 0 for array in arrays for size in array.sizes):
+        count = elements(builder, out)
         clear(builder, address(builder, out), valued(product(builder, count, out.dtype.size)))
         return NONE
-    parts = min(PARTS_BYTES // (count * out.dtype.size) if isinstance(count, int) else 0, PARTS)
+    known = [size.constant for size in out.sizes]
+    parts = 0 if None in known else PARTS_BYTES // (math.prod(known) * out.dtype.size)
+    parts = min(parts, PARTS)
     form = winograd.form_of(axes, arrays, processor_of(builder.module))
     if form is not None and form.of != "w":
         winograd.write(builder, form, arrays)
@@ -186,7 +188,7 @@ class _Writer:
         self.plan = plan = planned(every, repeated, self.bytes, processor_of(builder.module))
         given = (right, left, out) if plan.swapped else (left, right, out)
         self.data = tuple(address(builder, array) for array in given)
-        self.elements = elements(builder, out)
+        self.out = out
         self.adds = repeated or bool(plan.again)
         self.apart = bool(plan.around) and (
             not repeated or plan.around[0].steps[2] == _part(builder, axes[2], out)
@@ -195,7 +197,7 @@ class _Writer:
     def write(self) -> None:
         """Everything."""
         if self.adds:
-            self._zeros(0, self.elements)
+            self._zeros(0, elements(self.builder, self.out))
         self._loops([*self.plan.again, *self.plan.around], (0, 0, 0))
 
     def one(self, turn: Any) -> None:
@@ -217,7 +219,7 @@ class _Writer:
         start = product(builder, turn, size)
         left = builder.sub(valued(first.size), valued(start), flags=("nsw",))
         less = builder.icmp_signed("<", left, valued(size))
-        self._zeros(0, self.elements)
+        self._zeros(0, elements(self.builder, self.out))
         own = replace(first, size=builder.select(less, left, valued(size)))
         self._loops([own, *rest, *self.plan.around], self._moved((0, 0, 0), first, start))
 
@@ -415,6 +417,7 @@ class _Writer:
         both = plan.across is not None or (plan.columns is not None and plan.columns.steps[0] == 1)
         found, old = [], iter(sums)
         for row in rows:
+            same: dict[int, Any] = {}  # the row's number in all lanes, by how many there are
             number, start = None, row[0]
             for width, vector in zip(widths, vectors, strict=True):
                 if both:
@@ -423,21 +426,12 @@ class _Writer:
                 else:
                     if number is None:
                         number = self._loaded(left, start, self.real)
-                    factor = self._repeated(number, vector.type)
+                    if width not in same:
+                        same[width] = everywhere(builder, number, width)
+                    factor = same[width]
                 factor = builder.fmul(factor, vector, flags=("contract",))
                 found.append(builder.fadd(next(old), factor, flags=("contract",)))
         return found
 
     def _loaded(self, data: Any, offset: Number, kind: Any) -> Any:
         return self.builder.load(self._moved_on(data, offset), typ=kind, align=self.bytes)
-
-    def _repeated(self, number: Any, kind: Any) -> Any:
-        """A vector of the same number everywhere."""
-        builder, lane = self.builder, ir.IntType(32)
-        first = builder.insert_element(
-            ir.Constant(kind, ir.Undefined), number, ir.Constant(lane, 0)
-        )
-        if kind.count == 1:
-            return first
-        mask = ir.Constant(ir.VectorType(lane, kind.count), [0] * kind.count)
-        return builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), mask)

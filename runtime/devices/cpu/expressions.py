@@ -39,6 +39,7 @@ from .values import (
     element,
     load,
     number,
+    plus,
     room,
     size_of,
     store,
@@ -128,10 +129,9 @@ class Expressions:
         match node:
             case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.Mult() as op, right=right):
                 x, y = self.place(left), self.place(right)
-                if isinstance(op, ast.Mult):
-                    return times(self.builder, x, y)
-                write = self.builder.add if isinstance(op, ast.Add) else self.builder.sub
-                return write(x, y, flags=("nsw",))
+                if isinstance(op, ast.Sub):
+                    return self.builder.sub(x, y, flags=("nsw",))
+                return (times if isinstance(op, ast.Mult) else plus)(self.builder, x, y)
         value = self.number(node)
         if not value.kind.is_integer:
             self.fail(node, f"expected an integer, came {value.kind}")

@@ -183,7 +183,11 @@ def _divided(builder: Any, x: Any, y: Any) -> tuple[Any, Any, Any]:
 
     Nothing divides by zero, and nothing divides by -1, which overflows for the least integer.
     """
-    zero, one, minus = (ir.Constant(x.type, value) for value in (0, 1, -1))
+    zero = ir.Constant(x.type, 0)
+    if isinstance(y, ir.Constant) and y.constant > 0:
+        rest = builder.srem(x, y)
+        return builder.sdiv(x, y), rest, builder.icmp_signed("<", rest, zero)
+    one, minus = (ir.Constant(x.type, value) for value in (1, -1))
     by_zero, by_minus = builder.icmp_signed("==", y, zero), builder.icmp_signed("==", y, minus)
     safe = builder.select(builder.or_(by_zero, by_minus), one, y)
     quotient, rest = builder.sdiv(x, safe), builder.srem(x, safe)

@@ -15,6 +15,7 @@ all loops in it are written out.
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from math import inf
 from typing import Any
 
@@ -95,19 +96,33 @@ def is_side_by_side(node: ast.For) -> bool:
     There are only short loops in it, over the columns.
     """
     inside = [x for x in node.body if isinstance(x, ast.For)]
-    every = [x for x in ast.walk(node) if isinstance(x, ast.For | ast.While)]
-    return len(every) == 1 + len(inside) and any(
-        _is_in_column(part, ast.unparse(node.target), ast.unparse(loop.target))
+    if not inside or _loops(node.body) != len(inside):
+        return False
+    row = ast.unparse(node.target)
+    return any(
+        _is_in_column(part, row, ast.unparse(loop.target))
         for loop in inside
         for part in ast.walk(loop)
+        if isinstance(part, ast.Subscript)
     )
+
+
+def _loops(statements: Sequence[ast.stmt]) -> int:
+    """How many loops there are among statements, and in what is in them."""
+    found = 0
+    for x in statements:
+        if isinstance(x, ast.For | ast.While):
+            found += 1 + _loops(x.body)
+        elif isinstance(x, ast.If):
+            found += _loops(x.body) + _loops(x.orelse)
+    return found
 
 
 def _is_in_column(part: ast.AST, row: str, column: str) -> bool:
     """Whether it is an element of a column."""
     match part:
         case ast.Subscript(slice=ast.Tuple(elts=[ast.Name(id=first), ast.BinOp(left=last)])):
-            return (first, ast.unparse(last)) == (column, row)
+            return first == column and ast.unparse(last) == row
     return False
 
 
@@ -118,9 +133,9 @@ def stays_rolled(node: ast.For, iterations: int, around: str | None) -> bool:
     """
     if iterations not in SHORT and iterations not in FOLDED:
         return False
-    parts = [part for statement in node.body for part in ast.walk(statement)]
-    if any(isinstance(part, ast.For | ast.While | ast.If) for part in parts):
+    if any(isinstance(x, ast.For | ast.While | ast.If) for x in node.body):
         return False
+    parts = [part for statement in node.body for part in ast.walk(statement)]
     if iterations in FOLDED and not any(map(_folds, parts)):
         return False
     return around is None or not any(_adds_in_place(part, around) for part in parts)
@@ -140,10 +155,9 @@ def _adds_in_place(part: ast.AST, around: str) -> bool:
         case ast.AugAssign(target=ast.Subscript() as target):
             old = True
         case ast.Assign(targets=[ast.Subscript() as target], value=value):
-            text = ast.unparse(target)
-            old = any(
-                isinstance(x, ast.Subscript) and ast.unparse(x) == text for x in ast.walk(value)
-            )
+            read = [x for x in ast.walk(value) if isinstance(x, ast.Subscript)]
+            text = ast.unparse(target) if read else ""
+            old = any(ast.unparse(x) == text for x in read)
         case _:
             return False
     names = {x.id for x in ast.walk(target.slice) if isinstance(x, ast.Name)}

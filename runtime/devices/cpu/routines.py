@@ -121,24 +121,33 @@ def assigned(statements: Sequence[ast.stmt], bodies: bool = False) -> Counter[st
         bodies: whether to look into the bodies of `prange` too.
     """
     found: Counter[str] = Counter()
+    _count_assigned(statements, bodies, found)
+    return found
+
+
+def _count_assigned(statements: Sequence[ast.stmt], bodies: bool, found: Counter[str]) -> None:
     for statement in statements:
         match statement:
             case ast.Assign(targets=targets):
-                names = [name for target in targets for name in ast.walk(target)]
-                found.update(x.id for x in names if isinstance(x, ast.Name) and _stored(x))
+                for target in targets:
+                    _count_targets(target, found)
             case ast.AugAssign(target=ast.Name(id=name)):
                 found[name] += 2
             case ast.For(iter=ast.Call(func=ast.Name(id=prange.name))) if not bodies:
                 pass
             case ast.For(body=body) | ast.While(body=body):
-                found += assigned(body, bodies)
+                _count_assigned(body, bodies, found)
             case ast.If(body=body, orelse=orelse):
-                found += assigned([*body, *orelse], bodies)
-    return found
+                _count_assigned([*body, *orelse], bodies, found)
 
 
-def _stored(name: ast.Name) -> bool:
-    return isinstance(name.ctx, ast.Store)
+def _count_targets(target: ast.expr, found: Counter[str]) -> None:
+    match target:
+        case ast.Name(id=name):
+            found[name] += 1
+        case ast.Tuple(elts=targets):
+            for each in targets:
+                _count_targets(each, found)
 
 
 def _made(python: FunctionType, is_program: bool) -> Function:

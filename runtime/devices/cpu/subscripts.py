@@ -109,7 +109,7 @@ def letters(builder: Any, axes: Axes, arrays: tuple[Array, ...]) -> list[Letter]
     steps: dict[str, list[Number]] = {}
     for place, (own, array) in enumerate(zip(axes, arrays, strict=True)):
         step: Number = 1
-        for position, size in reversed(list(zip(own, array.sizes, strict=True))):
+        for number, (position, size) in reversed([*enumerate(zip(own, array.sizes, strict=True))]):
             if len(position) == 1 and position[0][0] == 1:
                 letter = position[0][1]
                 if not isinstance(sizes.get(letter), int):
@@ -117,7 +117,8 @@ def letters(builder: Any, axes: Axes, arrays: tuple[Array, ...]) -> list[Letter]
             for factor, letter in position:
                 each = steps.setdefault(letter, [0, 0, 0])
                 each[place] = total(builder, each[place], product(builder, step, factor))
-            step = product(builder, step, plain(size.value))
+            if number:
+                step = product(builder, step, plain(size.value))
     found: list[Letter] = []
     for letter, (left, right, out) in steps.items():
         if sizes[letter] != 1:

@@ -214,15 +214,19 @@ def times(builder: Any, x: Any, y: Any) -> Any:
     if isinstance(x, ir.Constant):
         if isinstance(y, ir.Constant):
             return ir.Constant(INT64_TYPE, x.constant * y.constant)
-        if x.constant == 1:
-            return y
+        if x.constant in (0, 1):
+            return y if x.constant else x
     return builder.mul(x, y, flags=("nsw",))
 
 
 def plus(builder: Any, x: Any, y: Any) -> Any:
     """A sum of sizes or places, which does not overflow."""
-    if isinstance(x, ir.Constant) and isinstance(y, ir.Constant):
-        return ir.Constant(INT64_TYPE, x.constant + y.constant)
+    if isinstance(x, ir.Constant):
+        if isinstance(y, ir.Constant):
+            return ir.Constant(INT64_TYPE, x.constant + y.constant)
+        x, y = y, x
+    if isinstance(y, ir.Constant) and y.constant == 0:
+        return x
     return builder.add(x, y, flags=("nsw",))
 
 
@@ -230,7 +234,7 @@ def element(builder: Any, array: Array, index: Sequence[Any]) -> Any:
     """The address of an element, or of the part of an array that has this index."""
     offset = index[0]
     for place, size in zip(index[1:], array.sizes[1:], strict=False):
-        offset = builder.add(times(builder, offset, size.value), place, flags=("nsw",))
+        offset = plus(builder, times(builder, offset, size.value), place)
     for size in array.sizes[len(index) :]:
         offset = times(builder, offset, size.value)
     data = address(builder, array)

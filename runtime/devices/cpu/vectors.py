@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from llvmlite import ir
@@ -18,9 +19,21 @@ def vector_type(dtype: Number, lanes: int) -> Any:
     return ir.VectorType(dtype.llvm, lanes)
 
 
+class Uniform(ir.Constant):  # type: ignore[misc]
+    """A vector whose lanes are all alike, in a word: llvmlite would write one for each lane."""
+
+    def __init__(self, kind: Any, word: str) -> None:
+        """`zeroinitializer` or `undef`."""
+        self.type, self.constant = kind, word
+
+    def _get_reference(self) -> str:
+        word: str = self.constant
+        return word
+
+
 def zeros(kind: Any) -> Any:
     """A vector of zeros."""
-    return ir.Constant(kind, None)
+    return Uniform(kind, "zeroinitializer")
 
 
 def shuffled(builder: Any, first: Any, second: Any, lanes: Sequence[int]) -> Any:
@@ -31,9 +44,17 @@ def shuffled(builder: Any, first: Any, second: Any, lanes: Sequence[int]) -> Any
 
 def everywhere(builder: Any, number: Any, lanes: int) -> Any:
     """A vector of one number."""
-    undefined = ir.Constant(ir.VectorType(number.type, lanes), ir.Undefined)
+    undefined = Uniform(ir.VectorType(number.type, lanes), "undef")
     first = builder.insert_element(undefined, number, ir.Constant(INT32, 0))
-    return shuffled(builder, first, undefined, [0] * lanes)
+    if lanes == 1:
+        return first
+    return builder.shuffle_vector(first, undefined, _first_lane(lanes))
+
+
+@cache
+def _first_lane(lanes: int) -> Any:
+    """So many times the number of the first lane, whose text is written once."""
+    return ir.Constant(ir.VectorType(INT32, lanes), [0] * lanes)
 
 
 def first_lanes(builder: Any, lanes: int, count: Any, size: int) -> Any:
