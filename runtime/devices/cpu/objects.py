@@ -94,7 +94,7 @@ def translate_with_clock(program: Program, file: str) -> tuple[str, list[tuple[s
 
 
 def compile_text(
-    text: str, processor: Processor | None = None, level: int = 2
+    text: str, processor: Processor | None = None, level: int = 1
 ) -> tuple[bytes, tuple[str, ...]]:
     """Object code from LLVM's text, optimized; at level 0 functions are inlined that must be."""
     machine = (processor or host()).machine
@@ -137,8 +137,8 @@ def _emitted(machine: Any, module: Any) -> bytes:
         lib.LLVMPY_DisposeMemoryBuffer(buffer)
 
 
-def optimize(machine: Any, module: Any, level: int = 2) -> None:
-    """LLVM's whole pipeline, once. Level 3 takes longer, and what it makes is no faster.
+def optimize(machine: Any, module: Any, level: int = 1) -> None:
+    """LLVM's whole pipeline, once. Levels 2 and 3 take longer, and what they make is no faster.
 
     No loops are unrolled but those whose code says so (`rolled.py`).
     """
