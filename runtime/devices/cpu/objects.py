@@ -76,7 +76,7 @@ def translate(program: Program, file: str, processor: Processor | None = None) -
     for name, kinds in signatures(program).items():
         translation.entry(name, kinds)
     team_variable(translation.module).linkage = ""  # which the process sets
-    return str(translation.module)
+    return translation.finished()
 
 
 def translate_with_clock(program: Program, file: str) -> tuple[str, list[tuple[str, str]]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
 from typing import Any
 
 from . import library
@@ -11,7 +10,7 @@ from .arrays import constant
 from .routines import Function, TranslationError
 
 
-def module_names(source: str, file: str) -> Mapping[str, Any]:
+def module_names(source: str, file: str) -> dict[str, Any]:
     """What the names of a program's module stand for: its functions, arrays and imports."""
     names: dict[str, Any] = {}
     for node in ast.parse(source).body:

@@ -104,6 +104,26 @@ class Translation:
         instance = self._instance(function, tuple(kinds))
         instance.llvm.linkage = ""
 
+    def finished(self) -> str:
+        """The text of the module, of which nothing else is left.
+
+        Instructions, blocks and functions refer to each other: somebody would have to look for
+        them, and until then they would take more memory than all that LLVM does with the text.
+        """
+        text = str(self.module)
+        for function in self.module.functions:
+            for block in function.blocks:
+                for instruction in block.instructions:
+                    if isinstance(instruction, ir.PhiInstr):
+                        instruction.incomings.clear()
+                block.instructions.clear()
+                block.terminator = None
+            function.blocks.clear()
+        self._instances.clear()
+        self._entries.clear()
+        self.names.clear()
+        return text
+
     # Functions
 
     def _instance(self, function: Function, kinds: tuple[Kind, ...]) -> Instance:

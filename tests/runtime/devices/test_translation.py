@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import weakref
 from functools import cache
 
+import llvmlite.binding as llvm
 import numpy as np
 import pytest
+from llvmlite import ir
 
 import chainrule as cr
 from chainrule.compiler.pipeline import derive, lower
@@ -14,6 +18,7 @@ from chainrule.compiler.targets import target
 from chainrule.runtime.devices.cpu.kinds import FLOAT32, INT64, ArrayKind
 from chainrule.runtime.devices.cpu.objects import compile_text, translate
 from chainrule.runtime.devices.cpu.translate import Translation
+from chainrule.runtime.devices.cpu.vectors import everywhere, zeros
 
 HEAD = "from chainrule.runtime.devices.cpu.library import *\n"
 
@@ -107,3 +112,38 @@ def test_the_same_text_makes_the_same_bytes() -> None:
 
     assert made() == made()
     assert np.frombuffer(made(), np.uint8).size > 100
+
+
+def test_nothing_is_left_of_a_module_but_its_text() -> None:
+    """Else it would be there while LLVM compiles, until somebody looks for garbage."""
+    source = HEAD + (
+        "@kernel\ndef f(x, y):\n    total = f32(0)\n    for i in range(9):\n"
+        "        total = total + x[i]\n    y[0] = total\n"
+        "@program\ndef step(x, y):\n    f(x, y)\n"
+    )
+    translation = Translation(source, "file.py", "module")
+    translation.entry("step", [ArrayKind(FLOAT32, (9,))] * 2)
+    text, function = str(translation.module), translation.names["f"]
+    blocks = [weakref.ref(x) for f in translation.module.functions for x in f.blocks]
+    uncollected = [*blocks, weakref.ref(function)]
+    del function
+    gc.disable()
+    try:
+        assert translation.finished() == text
+        del translation
+        assert [x() for x in uncollected] == [None] * len(uncollected)
+    finally:
+        gc.enable()
+    assert len(blocks) > 4
+
+
+def test_uniform_vectors_are_a_word() -> None:
+    eight = ir.VectorType(ir.FloatType(), 8)
+    assert str(zeros(eight)) == "<8 x float> zeroinitializer"
+    builder = ir.IRBuilder(
+        ir.Function(ir.Module(), ir.FunctionType(eight, []), "f").append_basic_block()
+    )
+    builder.ret(everywhere(builder, ir.Constant(ir.FloatType(), 2.0), 8))
+    text = str(builder.module)
+    assert "<8 x float> undef, float 0x4000000000000000, i32 0" in text
+    llvm.parse_assembly(text).verify()
