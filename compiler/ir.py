@@ -301,16 +301,21 @@ def walk(roots: Iterable[Node], stop: Container[Node] = ()) -> list[Node]:
     """Every node that the roots need, operands before what uses them; not below `stop`."""
     seen: set[Node] = set()
     order: list[Node] = []
-    stack: list[tuple[Node, bool]] = [(root, False) for root in reversed(list(roots))]
+    stack: list[Node | None] = [*roots]
+    stack.reverse()
     while stack:
-        node, done = stack.pop()
-        if done:
-            order.append(node)
+        node = stack.pop()
+        if node is None:  # what is below the next one is there
+            done = stack.pop()
+            assert done is not None
+            order.append(done)
         elif node not in seen:
             seen.add(node)
-            stack.append((node, True))
-            if node not in stop:
-                stack.extend((x, False) for x in reversed(node.operands) if x not in seen)
+            if not node.operands or node in stop:
+                order.append(node)
+            else:
+                stack += (node, None)
+                stack += [x for x in reversed(node.operands) if x not in seen]
     return order
 
 

@@ -94,6 +94,8 @@ def _dim(terms: Mapping[Monomial, int]) -> Dim:
     kept = {atoms: factor for atoms, factor in terms.items() if factor}
     if not kept.keys() - {()}:
         return kept.get((), 0)
+    if len(kept) == 1:
+        return Size(tuple(kept.items()))
     # Longest products first, the constant last: `2*batch + 1`.
     return Size(tuple(sorted(kept.items(), key=lambda term: (-len(term[0]), str(term[0])))))
 
@@ -138,6 +140,8 @@ def floordiv(a: Dim, by: int) -> Dim:
 
 def divide(a: Dim, b: Dim) -> Dim | None:
     """The size `a / b` where it is exact whatever the symbols are, else None."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a // b if b and a % b == 0 else None
     if isinstance(b, int):
         if b == 0 or any(factor % b for factor in _terms(a).values()):
             return None

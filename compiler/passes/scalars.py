@@ -144,15 +144,22 @@ def scalars(roots: Iterable[Node]) -> list[Node]:
     """The nodes of scalar bodies, operands first, without the tensors that are loaded from."""
     seen: set[Node] = set()
     order: list[Node] = []
-    stack: list[tuple[Node, bool]] = [(root, False) for root in reversed(list(roots))]
+    stack: list[Node | None] = [*roots]
+    stack.reverse()
     while stack:
-        node, done = stack.pop()
-        if done:
-            order.append(node)
+        node = stack.pop()
+        if node is None:  # what is below the next one is there
+            done = stack.pop()
+            assert done is not None
+            order.append(done)
         elif node not in seen:
             seen.add(node)
-            stack.append((node, True))
-            stack.extend((x, False) for x in reversed(inner(node)) if x not in seen)
+            below = inner(node)
+            if not below:
+                order.append(node)
+            else:
+                stack += (node, None)
+                stack += [x for x in reversed(below) if x not in seen]
     return order
 
 
