@@ -32,7 +32,7 @@ from .spelling import CALLS, WIDTH, call_text
 LIBRARY = "chainrule.runtime.devices.cpu.library"
 RESERVED = {
     *CALLS,
-    *"accumulate checked constant contract f32 f64 i32 i64 gather_rows inf nan".split(),
+    *"accumulate checked constant contract f32 f64 i32 i64 rows_in_order inf nan".split(),
     *"kernel program view".split(),
     *"matmul matmul_halves matmul_nt matmul_tn matmul_tt".split(),
     *"philox_uniform_f32 philox_uniform_f64".split(),
@@ -414,8 +414,8 @@ class _Module:
         return "\n".join([*lines, *(calls or ["    pass"])])
 
     def _epoch(self) -> str:
-        """Batches one after the other: gather rows, take a step, add up what has no axes."""
-        self.library |= {"view", "gather_rows", "f64"}
+        """Batches one after the other: take its rows, take a step, add up what has no axes."""
+        self.library |= {"view", "rows_in_order", "f64"}
         texts = [argument.text for argument in self.arguments]
         given = ["first", "last", "batch_size", "order", *self.sizes.values(), "totals", *texts]
         lines = ["@program", call_text("def epoch", [*given, "fault"], ":"), "    done = 0"]
@@ -427,8 +427,9 @@ class _Module:
         for x, flat in self.gathered.items():
             name = self.identifiers.new(f"{x.attr('name')}_rows")
             shape = shape_text(x.shape, sizes)
-            lines.append(f"        {name} = view({flat}, {shape})")
-            lines.append(f"        gather_rows({self.arrays[x]}, order, start, {name})")
+            memory = f"view({flat}, {shape})"
+            given = [self.arrays[x], "order", "start", memory]
+            lines.append(call_text(f"        {name} = rows_in_order", given, ""))
             passed[self.arrays[x]] = name
         lines.append(call_text("        step", [*sizes.values(), *passed.values(), "fault"], ""))
         outputs = [argument for argument in self.arguments if argument.buffer.role == "output"]

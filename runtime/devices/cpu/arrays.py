@@ -8,15 +8,29 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from .kinds import INT64, INT64_TYPE, NOTHING, ArrayKind, Kind, TupleKind
-from .parallel import BYTE, ZERO, counted, parallel
-from .prefetch import bring_near
+from .kinds import INT64, INT64_TYPE, POINTER, ArrayKind, Kind, TupleKind
+from .parallel import BYTE, ONE, ZERO, counted, parallel
+from .prefetch import LINE, bring_near
 from .routines import Intrinsic, kernel
-from .values import NONE, Array, Scalar, Tuple, Value, address, cast, copy, element, plus, times
+from .values import (
+    Array,
+    Scalar,
+    Tuple,
+    Value,
+    address,
+    cast,
+    copy,
+    element,
+    plus,
+    room,
+    times,
+)
 
 NARROW = 64  # bytes of a row below which a batch is copied too quickly to be shared
 LARGE = 64 * 1024  # bytes of a batch from which threads may share it
 BLOCK = 8  # rows that are copied together
+APART = 4 * LINE  # bytes: of what lies together, the processor brings the lines between by itself
+COPIED = 1 << 18  # bytes of a batch from which it is copied even so: too many to ask for at once
 
 
 def constant(dtype: str, shape: tuple[int, ...], values: list[Any]) -> np.ndarray[Any, Any]:
@@ -39,24 +53,79 @@ def _view(builder: Any, array: Array, shape: Tuple) -> Value:
 view = Intrinsic(2, _view_kind, _view)
 
 
-def _gathered_kind(source: Kind, order: Kind, start: Kind, target: Kind) -> Kind | None:
-    if not isinstance(source, ArrayKind) or not isinstance(target, ArrayKind):
+def _rows_kind(source: Kind, order: Kind, start: Kind, memory: Kind) -> Kind | None:
+    if not isinstance(source, ArrayKind) or not isinstance(memory, ArrayKind):
         return None
-    if (source.dtype, source.ndim) != (target.dtype, target.ndim) or start is not INT64:
+    if (source.dtype, source.ndim) != (memory.dtype, memory.ndim) or start is not INT64:
         return None
     fits = isinstance(order, ArrayKind) and order.dtype is INT64 and order.ndim == 1
-    return NOTHING if fits else None
+    return ArrayKind(memory.dtype, (None,) * memory.ndim) if fits else None
 
 
-def _gather(builder: Any, source: Array, order: Array, start: Scalar, target: Array) -> Value:
-    rows, *rest = target.sizes
+def _rows_in_order(
+    builder: Any, source: Array, order: Array, start: Scalar, memory: Array
+) -> Value:
+    rows, *rest = memory.sizes
     size: Any = ir.Constant(INT64_TYPE, source.dtype.size)
     for axis in rest:
         size = times(builder, size, axis.value)
-    captured: list[Value] = [source, order, start, target, Scalar(INT64, size)]
+    bytes_ = times(builder, rows.value, size)
+    found = room(builder, POINTER)
+    builder.store(address(builder, memory), found)
+    few = builder.icmp_unsigned("<", bytes_, ir.Constant(INT64_TYPE, COPIED))
+    with builder.if_then(builder.icmp_signed(">", rows.value, ZERO)):
+        first = builder.load(element(builder, order, [start.value]), typ=INT64_TYPE)
+        follow = builder.and_(few, _follow(builder, order, start, rows))
+        with builder.if_else(follow) as (together, apart):
+            with together:
+                place, data = times(builder, first, size), address(builder, source)
+                there = builder.gep(data, [place], inbounds=True, source_etype=BYTE)
+                builder.store(there, found)
+                if not isinstance(size, ir.Constant) or size.constant >= NARROW:
+                    _ask_for_more(builder, there, bytes_)
+            with apart:
+                _gather(builder, [source, order, start, memory, Scalar(INT64, size)])
+    return Array(memory.dtype, builder.load(found, typ=POINTER), memory.sizes)
+
+
+# `rows_in_order(source, order, start, memory)`: the rows `source[order[start + i]]` for every row
+# `i` of `memory`; both have the same dtype and the same shape but for the rows. Rows that lie one
+# behind the other are read where they are; others are copied to `memory`.
+rows_in_order = Intrinsic(4, _rows_kind, _rows_in_order)
+
+
+def _follow(builder: Any, order: Array, start: Scalar, rows: Scalar) -> Any:
+    """Whether each row is the one behind that before."""
+    differ = room(builder, INT64_TYPE)
+    builder.store(ZERO, differ)
+    with counted(builder, ZERO, builder.sub(rows.value, ONE)) as row:
+        number = builder.add(start.value, row)
+        here, after = (
+            builder.load(element(builder, order, [place]), typ=INT64_TYPE)
+            for place in (number, builder.add(number, ONE))
+        )
+        apart = builder.xor(after, builder.add(here, ONE))
+        builder.store(builder.or_(builder.load(differ, typ=INT64_TYPE), apart), differ)
+    return builder.icmp_signed("==", builder.load(differ, typ=INT64_TYPE), ZERO)
+
+
+def _ask_for_more(builder: Any, there: Any, bytes_: Any) -> None:
+    """Ask for as many bytes as are read at a place, behind them: likely the next batch."""
+    apart = ir.Constant(INT64_TYPE, APART)
+    with counted(builder, ZERO, builder.udiv(bytes_, apart)) as line:
+        place = builder.add(bytes_, times(builder, line, apart))
+        bring_near(builder, builder.gep(there, [place], source_etype=BYTE), 1)
+
+
+def _gather(builder: Any, captured: list[Value]) -> None:
+    """Copy rows; several threads share them if they are many."""
+    *_, memory, width = captured
+    assert isinstance(memory, Array)
+    assert isinstance(width, Scalar)
+    rows, size = memory.sizes[0], width.value
     if isinstance(size, ir.Constant) and size.constant < NARROW:
         _copy_rows(builder, captured, ZERO, rows.value)
-        return NONE
+        return
     bytes_ = times(builder, rows.value, size)
     many = builder.icmp_signed(">", bytes_, ir.Constant(INT64_TYPE, LARGE))
     with builder.if_else(many) as (shared, alone):
@@ -66,7 +135,6 @@ def _gather(builder: Any, source: Array, order: Array, start: Scalar, target: Ar
             parallel(builder, blocks, captured, _copy_block)
         with alone:
             _copy_rows(builder, captured, ZERO, rows.value, ahead=True)
-    return NONE
 
 
 def _copy_block(builder: Any, number: Any, captured: Sequence[Value]) -> None:
@@ -108,11 +176,6 @@ def _copy_rows(
             place = times(builder, place, size.value)
             there = builder.gep(origin, [place], inbounds=True, source_etype=BYTE)
             bring_near(builder, there, size.constant)
-
-
-# `gather_rows(source, order, start, target)`: `target[i] = source[order[start + i]]` for every row
-# `i` of `target`; both have the same dtype and the same shape but for the rows.
-gather_rows = Intrinsic(4, _gathered_kind, _gather)
 
 
 @kernel

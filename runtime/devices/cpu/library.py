@@ -6,7 +6,7 @@ module's own kernels.
 
 from math import inf, nan
 
-from .arrays import checked, constant, gather_rows, view
+from .arrays import checked, constant, rows_in_order, view
 from .casts import f32, f64, i32, i64, u64
 from .contract import contract
 from .copies import transposed
@@ -91,7 +91,6 @@ __all__ = [
     "f64",
     "floor",
     "floor_divide",
-    "gather_rows",
     "group_rows",
     "hypot",
     "i32",
@@ -126,6 +125,7 @@ __all__ = [
     "remainder",
     "round",
     "rows_by_panel",
+    "rows_in_order",
     "searchsorted",
     "sigmoid",
     "sign",

@@ -15,7 +15,6 @@ from chainrule.runtime.devices.cpu.library import (
     f32,
     f64,
     floor_divide,
-    gather_rows,
     group_rows,
     i32,
     i64,
@@ -32,6 +31,7 @@ from chainrule.runtime.devices.cpu.library import (
     prange,
     prefetch,
     program,
+    rows_in_order,
     sqrt,
     transposed,
     view,
@@ -278,10 +278,8 @@ def epoch(
     for number in range(first, last):
         start = number * batch_size
         rows = min(batch_size, order.shape[0] - start)
-        x_rows = view(x_batch, (rows, 6))
-        gather_rows(x, order, start, x_rows)
-        t_rows = view(t_batch, (rows,))
-        gather_rows(t, order, start, t_rows)
+        x_rows = rows_in_order(x, order, start, view(x_batch, (rows, 6)))
+        t_rows = rows_in_order(t, order, start, view(t_batch, (rows,)))
         step(
             rows, x_rows, t_rows, learning_rate, beta_1, beta_2, epsilon, E1, W2, b2, adam_m_E1,
             adam_v_E1, adam_m_W2, adam_v_W2, adam_m_b2, adam_v_b2, adam_step, loss, x_batch,

@@ -15,7 +15,6 @@ from chainrule.runtime.devices.cpu.library import (
     exp,
     f32,
     f64,
-    gather_rows,
     isfinite,
     kernel,
     local_array,
@@ -25,6 +24,7 @@ from chainrule.runtime.devices.cpu.library import (
     maximum,
     prange,
     program,
+    rows_in_order,
     sigmoid,
     transposed,
     view,
@@ -180,10 +180,8 @@ def epoch(
     for number in range(first, last):
         start = number * batch_size
         rows = min(batch_size, order.shape[0] - start)
-        x_rows = view(x_batch, (rows, 4))
-        gather_rows(x, order, start, x_rows)
-        t_rows = view(t_batch, (rows, 1))
-        gather_rows(t, order, start, t_rows)
+        x_rows = rows_in_order(x, order, start, view(x_batch, (rows, 4)))
+        t_rows = rows_in_order(t, order, start, view(t_batch, (rows, 1)))
         step(
             rows, x_rows, t_rows, learning_rate, momentum, W1, b1, W2, b2, sgd_v_W1, sgd_v_b1,
             sgd_v_W2, sgd_v_b2, loss, x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4,

@@ -16,7 +16,6 @@ from chainrule.runtime.devices.cpu.library import (
     exp,
     f32,
     f64,
-    gather_rows,
     i32,
     i64,
     inf,
@@ -32,6 +31,7 @@ from chainrule.runtime.devices.cpu.library import (
     pow,
     prange,
     program,
+    rows_in_order,
     sqrt,
     transposed,
     view,
@@ -308,10 +308,8 @@ def epoch(
     for number in range(first, last):
         start = number * batch_size
         rows = min(batch_size, order.shape[0] - start)
-        x_rows = view(x_batch, (rows, 6))
-        gather_rows(x, order, start, x_rows)
-        t_rows = view(t_batch, (rows,))
-        gather_rows(t, order, start, t_rows)
+        x_rows = rows_in_order(x, order, start, view(x_batch, (rows, 6)))
+        t_rows = rows_in_order(t, order, start, view(t_batch, (rows,)))
         step(
             rows, x_rows, t_rows, learning_rate, beta_1, beta_2, epsilon, W1, b1, W2, b2, adam_m_W1,
             adam_v_W1, adam_m_b1, adam_v_b1, adam_m_W2, adam_v_W2, adam_m_b2, adam_v_b2, adam_step,

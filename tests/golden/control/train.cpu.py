@@ -10,11 +10,11 @@ from chainrule.runtime.devices.cpu.library import (
     exp,
     expm1,
     f64,
-    gather_rows,
     isfinite,
     kernel,
     matmul_tn,
     program,
+    rows_in_order,
     view,
 )
 
@@ -306,8 +306,7 @@ def epoch(
     for number in range(first, last):
         start = number * batch_size
         rows = min(batch_size, order.shape[0] - start)
-        x_rows = view(x_batch, (rows, 3))
-        gather_rows(x, order, start, x_rows)
+        x_rows = rows_in_order(x, order, start, view(x_batch, (rows, 3)))
         step(
             rows, x_rows, w, y, dy_dw, x_batch, scratch_1, scratch_2, scratch_3, scratch_1_2,
             scratch_1_3, scratch_1_4, scratch_1_5, scratch_2_2, scratch_3_2, scratch_4, scratch_5,

@@ -14,7 +14,6 @@ from chainrule.runtime.devices.cpu.library import (
     exp,
     f32,
     f64,
-    gather_rows,
     isfinite,
     kernel,
     local_array,
@@ -24,6 +23,7 @@ from chainrule.runtime.devices.cpu.library import (
     maximum,
     prange,
     program,
+    rows_in_order,
     sigmoid,
     view,
 )
@@ -104,8 +104,7 @@ def epoch(
     for number in range(first, last):
         start = number * batch_size
         rows = min(batch_size, order.shape[0] - start)
-        x_rows = view(x_batch, (rows, 3))
-        gather_rows(x, order, start, x_rows)
+        x_rows = rows_in_order(x, order, start, view(x_batch, (rows, 3)))
         step(
             rows, x_rows, w, v, y, dy_dw, gradient_w, x_batch, scratch_1, scratch_2, scratch_3,
             scratch_4, fault,

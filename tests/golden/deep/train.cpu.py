@@ -19,7 +19,6 @@ from chainrule.runtime.devices.cpu.library import (
     accumulate,
     f32,
     f64,
-    gather_rows,
     isfinite,
     kernel,
     local_array,
@@ -28,6 +27,7 @@ from chainrule.runtime.devices.cpu.library import (
     matmul_tn,
     prange,
     program,
+    rows_in_order,
     tanh,
     view,
 )
@@ -297,10 +297,8 @@ def epoch(
     for number in range(first, last):
         start = number * batch_size
         rows = min(batch_size, order.shape[0] - start)
-        x_rows = view(x_batch, (rows, 4))
-        gather_rows(x, order, start, x_rows)
-        t_rows = view(t_batch, (rows, 2))
-        gather_rows(t, order, start, t_rows)
+        x_rows = rows_in_order(x, order, start, view(x_batch, (rows, 4)))
+        t_rows = rows_in_order(t, order, start, view(t_batch, (rows, 2)))
         step(
             rows, x_rows, t_rows, learning_rate, momentum, W1, b1, W2, b2, W3, b3, W4, b4, W5, b5,
             sgd_v_W1, sgd_v_b1, sgd_v_W2, sgd_v_b2, sgd_v_W3, sgd_v_b3, sgd_v_W4, sgd_v_b4,

@@ -23,7 +23,6 @@ from chainrule.runtime.devices.cpu.library import (
     f32,
     f64,
     floor_divide,
-    gather_rows,
     i32,
     i64,
     inf,
@@ -37,6 +36,7 @@ from chainrule.runtime.devices.cpu.library import (
     maximum,
     prange,
     program,
+    rows_in_order,
     sqrt,
     transposed,
     view,
@@ -464,10 +464,8 @@ def epoch(
     for number in range(first, last):
         start = number * batch_size
         rows = min(batch_size, order.shape[0] - start)
-        x_rows = view(x_batch, (rows, 8, 8, 1))
-        gather_rows(x, order, start, x_rows)
-        t_rows = view(t_batch, (rows,))
-        gather_rows(t, order, start, t_rows)
+        x_rows = rows_in_order(x, order, start, view(x_batch, (rows, 8, 8, 1)))
+        t_rows = rows_in_order(t, order, start, view(t_batch, (rows,)))
         step(
             rows, x_rows, t_rows, learning_rate, W1, b1, W2, gamma3, beta3, W4, b4, moving_mean3,
             moving_variance3, loss, x_batch, t_batch, scratch_1, scratch_2, scratch_3, scratch_4,

@@ -14,7 +14,6 @@ from chainrule.runtime.devices.cpu.library import (
     accumulate,
     exp,
     f64,
-    gather_rows,
     isfinite,
     kernel,
     local_array,
@@ -24,6 +23,7 @@ from chainrule.runtime.devices.cpu.library import (
     maximum,
     prange,
     program,
+    rows_in_order,
     sigmoid,
     view,
 )
@@ -120,10 +120,8 @@ def epoch(
     for number in range(first, last):
         start = number * batch_size
         rows = min(batch_size, order.shape[0] - start)
-        x_rows = view(x_batch, (rows, 3))
-        gather_rows(x, order, start, x_rows)
-        t_rows = view(t_batch, (rows, 1))
-        gather_rows(t, order, start, t_rows)
+        x_rows = rows_in_order(x, order, start, view(x_batch, (rows, 3)))
+        t_rows = rows_in_order(t, order, start, view(t_batch, (rows, 1)))
         step(
             rows, x_rows, t_rows, learning_rate, W1, b1, loss, accuracy, x_batch, t_batch,
             scratch_1, scratch_2, scratch_3, scratch_4, fault,

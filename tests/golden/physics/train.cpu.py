@@ -22,7 +22,6 @@ from chainrule.runtime.devices.cpu.library import (
     accumulate,
     f32,
     f64,
-    gather_rows,
     isfinite,
     kernel,
     local_array,
@@ -31,6 +30,7 @@ from chainrule.runtime.devices.cpu.library import (
     matmul_tn,
     prange,
     program,
+    rows_in_order,
     sin,
     tanh,
     view,
@@ -391,10 +391,8 @@ def epoch(
     for number in range(first, last):
         start = number * batch_size
         rows = min(batch_size, order.shape[0] - start)
-        x_rows = view(x_batch, (rows, 2))
-        gather_rows(x, order, start, x_rows)
-        t_rows = view(t_batch, (rows,))
-        gather_rows(t, order, start, t_rows)
+        x_rows = rows_in_order(x, order, start, view(x_batch, (rows, 2)))
+        t_rows = rows_in_order(t, order, start, view(t_batch, (rows,)))
         step(
             rows, x_rows, t_rows, learning_rate, W1, b1, W2, b2, W3, b3, loss, x_batch, t_batch,
             scratch_1, scratch_2, scratch_3, scratch_4, scratch_5, scratch_6, scratch_7, scratch_8,

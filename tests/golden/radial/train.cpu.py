@@ -10,11 +10,11 @@ from chainrule.runtime.devices.cpu.library import (
     exp,
     f32,
     f64,
-    gather_rows,
     isfinite,
     kernel,
     local_array,
     program,
+    rows_in_order,
     view,
 )
 
@@ -104,10 +104,8 @@ def epoch(
     for number in range(first, last):
         start = number * batch_size
         rows = min(batch_size, order.shape[0] - start)
-        x_rows = view(x_batch, (rows, 3))
-        gather_rows(x, order, start, x_rows)
-        t_rows = view(t_batch, (rows, 1))
-        gather_rows(t, order, start, t_rows)
+        x_rows = rows_in_order(x, order, start, view(x_batch, (rows, 3)))
+        t_rows = rows_in_order(t, order, start, view(t_batch, (rows, 1)))
         step(
             rows, x_rows, t_rows, learning_rate, c1, gamma1, W2, b2, loss, x_batch, t_batch,
             scratch_1, scratch_2, fault,

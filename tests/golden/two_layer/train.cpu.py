@@ -13,7 +13,6 @@ from chainrule.runtime.devices.cpu.library import (
     accumulate,
     f32,
     f64,
-    gather_rows,
     isfinite,
     kernel,
     local_array,
@@ -22,6 +21,7 @@ from chainrule.runtime.devices.cpu.library import (
     matmul_tn,
     prange,
     program,
+    rows_in_order,
     tanh,
     view,
 )
@@ -165,10 +165,8 @@ def epoch(
     for number in range(first, last):
         start = number * batch_size
         rows = min(batch_size, order.shape[0] - start)
-        x_rows = view(x_batch, (rows, 3))
-        gather_rows(x, order, start, x_rows)
-        t_rows = view(t_batch, (rows, 2))
-        gather_rows(t, order, start, t_rows)
+        x_rows = rows_in_order(x, order, start, view(x_batch, (rows, 3)))
+        t_rows = rows_in_order(t, order, start, view(t_batch, (rows, 2)))
         step(
             rows, x_rows, t_rows, learning_rate, W1, b1, W2, b2, loss, x_batch, t_batch, scratch_1,
             scratch_2, scratch_3, scratch_4, scratch_5, fault,

@@ -18,7 +18,6 @@ from chainrule.runtime.devices.cpu.library import (
     exp,
     f32,
     f64,
-    gather_rows,
     i32,
     i64,
     inf,
@@ -32,6 +31,7 @@ from chainrule.runtime.devices.cpu.library import (
     maximum,
     prange,
     program,
+    rows_in_order,
     tanh,
     transposed,
     view,
@@ -300,12 +300,9 @@ def epoch(
     for number in range(first, last):
         start = number * batch_size
         rows = min(batch_size, order.shape[0] - start)
-        x_rows = view(x_batch, (rows, 4))
-        gather_rows(x, order, start, x_rows)
-        t_size_rows = view(t_size_batch, (rows, 1))
-        gather_rows(t_size, order, start, t_size_rows)
-        t_kind_rows = view(t_kind_batch, (rows,))
-        gather_rows(t_kind, order, start, t_kind_rows)
+        x_rows = rows_in_order(x, order, start, view(x_batch, (rows, 4)))
+        t_size_rows = rows_in_order(t_size, order, start, view(t_size_batch, (rows, 1)))
+        t_kind_rows = rows_in_order(t_kind, order, start, view(t_kind_batch, (rows,)))
         step(
             rows, x_rows, t_size_rows, t_kind_rows, learning_rate, W1, b1, W_size, b_size, W_kind,
             b_kind, loss, size_loss, kind_loss, x_batch, t_size_batch, t_kind_batch, scratch_1,

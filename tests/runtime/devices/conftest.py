@@ -46,13 +46,13 @@ from chainrule.runtime.devices.cpu.library import (
     abs,
     accumulate,
     f64,
-    gather_rows,
     isfinite,
     kernel,
     matmul,
     matmul_nt,
     matmul_tn,
     program,
+    rows_in_order,
     tanh,
     view,
 )
@@ -130,9 +130,8 @@ def epoch(
     for k in range(first, last):
         start = k * batch_size
         rows = min(batch_size, order.shape[0] - start)
-        x_rows, t_rows = view(x_batch, (rows, 3)), view(t_batch, (rows, 2))
-        gather_rows(x, order, start, x_rows)
-        gather_rows(t, order, start, t_rows)
+        x_rows = rows_in_order(x, order, start, view(x_batch, (rows, 3)))
+        t_rows = rows_in_order(t, order, start, view(t_batch, (rows, 2)))
         step(
             rows, x_rows, t_rows, rate, W1, b1, W2, b2, count, loss, y, error,
             x_batch, t_batch, h1, dL_dy, dL_dz1, dL_dW, fault,

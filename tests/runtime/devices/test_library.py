@@ -139,7 +139,7 @@ for i in range(n * 4):
 def test_rows_are_gathered(dtype: str, buffer: MakeBuffer, piece: MakeExecutable) -> None:
     function = piece(
         "cpu",
-        "gather_rows(x, order, 2, out)",
+        "rows_in_order(x, order, 2, out)",
         buffer("x", "input", N, 3, 2, dtype=dtype),
         buffer("order", "input", symbol("m"), dtype="int64"),
         buffer("out", "output", 4, 3, 2, dtype=dtype),
@@ -157,7 +157,7 @@ def test_the_rows_of_the_next_batch_are_asked_for(
     """Those of less than a line are few lines together, and come by themselves."""
     function = piece(
         "cpu",
-        "gather_rows(x, order, 4, out)",
+        "rows_in_order(x, order, 4, out)",
         buffer("x", "input", N, columns),
         buffer("order", "input", symbol("m"), dtype="int64"),
         buffer("out", "output", 4, columns),
@@ -167,6 +167,44 @@ def test_the_rows_of_the_next_batch_are_asked_for(
     order = np.array([8, 8, 3, 0, 8, 1, 2, 5])
     assert np.array_equal(function.call(x, order)[0], x[order[4:]])
     assert ("llvm.prefetch" in translate(function.program, "file.py")) == asked
+
+
+@pytest.mark.parametrize("columns", [3, 16, 40])
+@pytest.mark.parametrize(
+    ("order", "together"),
+    [
+        ([0, 1, 2, 3, 4, 5], True),
+        ([9, 9, 5, 6, 7, 8], True),
+        ([0, 1, 2, 3, 4, 6], False),
+        ([0, 1, 2, 4, 3, 5], False),
+        ([0, 1, 5, 4, 3, 2], False),
+        ([0, 1, 7, 7, 7, 7], False),
+    ],
+)
+def test_rows_that_follow_each_other_are_read_where_they_lie(
+    order: list[int], together: bool, columns: int, buffer: MakeBuffer, piece: MakeExecutable
+) -> None:
+    function = piece(
+        "cpu",
+        f"""
+for i in range(4):
+    for j in range({columns}):
+        memory[i, j] = f64(-1.0)
+rows = rows_in_order(x, order, 2, memory)
+for i in range(4):
+    for j in range({columns}):
+        out[i, j] = rows[i, j]
+""",
+        buffer("x", "input", N, columns),
+        buffer("order", "input", symbol("m"), dtype="int64"),
+        buffer("out", "output", 4, columns),
+        buffer("memory", "output", 4, columns),
+        sizes=("n", "m"),
+    )
+    x = np.random.default_rng(columns).normal(size=(10, columns))
+    out, memory = function.call(x, np.array(order))
+    assert np.array_equal(out, x[order[2:]])
+    assert np.array_equal(memory, np.full((4, columns), -1.0) if together else out)
 
 
 def test_an_index_out_of_range_is_reported_and_read_nowhere(

@@ -141,7 +141,7 @@ def test_rows_of_a_large_batch_are_gathered_together(
         buffer("like", "input", n),
         buffer("y", "output", n, width),
     ]
-    run = piece("cpu", "gather_rows(x, order, 2, y)", *buffers, sizes=("n", "m"))
+    run = piece("cpu", "rows_in_order(x, order, 2, y)", *buffers, sizes=("n", "m"))
     random = np.random.default_rng(rows)
     x, order = random.normal(size=(50, width)), random.integers(0, 50, rows + 2)
     for count in (1, 2, 3):
