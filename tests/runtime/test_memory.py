@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.runtime.devices.cpu.binding import address
 from chainrule.runtime.memory import LINE, empty, filled
 
 
@@ -33,3 +34,11 @@ def test_it_has_the_values(values: object) -> None:
     array = filled(values, (4,), "float32")
     np.testing.assert_array_equal(array, np.full(4, values, "float32"))
     np.testing.assert_array_equal(np.signbit(array), np.signbit(np.full(4, values)))
+
+
+def test_where_elements_begin() -> None:
+    frozen = np.arange(3)
+    frozen.flags.writeable = False
+    apart = np.arange(10)[2::2]
+    for array in (np.arange(5)[1:], np.array(1.0), np.empty((0, 3)), frozen, apart):
+        assert address(array) == array.ctypes.data

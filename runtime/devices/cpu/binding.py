@@ -24,7 +24,15 @@ SMALL = 16 * 1024  # bytes; copying so few costs less than asking an array for i
 
 def words(array: Array) -> tuple[int, ...]:
     """An array as an entry point takes it: its address and its sizes, one where it has no axes."""
-    return (array.ctypes.data, *(array.shape or (1,)))
+    return (address(array), *(array.shape or (1,)))
+
+
+def address(array: Any) -> int:
+    """Where an array's elements begin."""
+    try:
+        return ctypes.addressof(ctypes.c_char.from_buffer(array))
+    except (TypeError, ValueError):  # nobody can write to it, or there are none; this takes longer
+        return int(array.ctypes.data)
 
 
 def block(contents: Iterable[int]) -> Any:
