@@ -16,7 +16,6 @@ from chainrule.compiler.targets.cpu import ahead
 from chainrule.compiler.types import Dim, TensorType, symbol
 
 BATCH = symbol("batch")
-HINT = "t_flat[min("
 
 
 @pytest.fixture(autouse=True)
