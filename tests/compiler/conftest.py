@@ -71,7 +71,8 @@ class RandomGraph:
         if kind == "binary":
             return self.choose.choice(BINARY)(x, self.choose.choice(self.pool))
         if kind == "matmul":
-            return linear.matmul(x, self.choose.choice(self.pool))
+            fits = [y for y in self.pool if x.shape and y.shape[-2:-1] == x.shape[-1:]]
+            return linear.matmul(x, self.choose.choice(fits or self.pool))
         if not x.shape:
             return None
         axis = self.choose.randrange(x.type.ndim)
