@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from chainrule.compiler.autodiff import backward
-from chainrule.compiler.ir import Graph, const, make
+from chainrule.compiler.ir import Graph, Node, const, make
 from chainrule.compiler.ops import linear, reduce
 from chainrule.compiler.ops.arithmetic import square
 from chainrule.compiler.ops.elementary import tanh
