@@ -216,5 +216,6 @@ def load_native(program: Program, cache: Cache) -> NativeLibrary:
         stored = compile_program(program, cache)
         cache.store_object(key, *stored)
         prepare(cache)
+        direct.prepare(program, cache)
     entries = ("step",) if program.batch is None else ("step", "epoch")
     return NativeLibrary(stored[0], entries, stored[1], (TEAM,))

@@ -23,6 +23,12 @@ from chainrule.runtime.devices.cpu.pool_code import TEAM
 RANDOM = np.random.default_rng(0)
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take long for the shortest step."""
+    monkeypatch.setattr(direct, "LONGEST", 60.0)
+
+
 def dense(dtype: str = "float32") -> cr.Model:
     layers = [cr.Dense(5, activation="tanh"), cr.Dense(3)]
     return cr.Sequential([cr.Input((4,), dtype=dtype), *layers], seed=0)
