@@ -13,7 +13,10 @@ from typing import NamedTuple
 from ..explain.seen import one_hot
 from ..ir import CONST, Node, is_const
 from ..ops.convert import CAST, SIZE
+from ..ops.reduce import SUM
 from ..ops.shape import BROADCAST_TO, RESHAPE, TRANSPOSE
+from ..passes.scalars import LOAD
+from ..types import product
 
 Named = Callable[[Node], str | None]
 
@@ -164,7 +167,7 @@ def _scaled(node: Node, parts: Sequence[Phrase | None]) -> Phrase | None:
         factors = {2.0: "twice", 0.5: "half"}
     if of is None or other is not None:
         return None
-    if node.op.name == "divide" and node.operands[1].op is SIZE and of.text.startswith("total_"):
+    if of.text.startswith("total_") and _is_mean(node):
         return Phrase(f"mean_{of.text.removeprefix('total_')}", BEFORE_ONE)
     if of.text in SCALED.values() or of.text.startswith("scaled_"):
         return Phrase(of.text, BEFORE_ONE)
@@ -172,3 +175,17 @@ def _scaled(node: Node, parts: Sequence[Phrase | None]) -> Phrase | None:
     word = next((factors[number] for number in numbers if number in factors), "scaled")
     text = SCALED.get(of.text) if word == "scaled" else None
     return Phrase(text or f"{word}_{of.text}", BEFORE_ONE)
+
+
+def _is_mean(node: Node) -> bool:
+    """Whether a sum is divided by the number of its terms."""
+    if node.op.name != "divide" or node.operands[1].op is not SIZE:
+        return False
+    total, count = node.operands
+    while total.op in (*SEEN_THROUGH, LOAD):
+        total = total.operands[0]
+    if total.op is not SUM:
+        return False
+    (x,) = total.operands
+    terms = product(tuple(x.shape[axis] for axis in total.attr("axes")))
+    return bool(terms == count.attr("dim"))

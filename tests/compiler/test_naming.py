@@ -41,6 +41,7 @@ PHRASES: dict[str, Callable[[], Node]] = {
     "scaled_t": lambda: T * (1 - Y),
     "step_size": lambda: RATE * sqrt(1 - pow(RATE, 2)),
     "mean_h1": lambda: reduce.sum(H, axes=(0,)) / size(BATCH, "float32"),
+    "scaled_total_h1": lambda: reduce.sum(H, axes=(1,)) / size(BATCH, "float32"),
     "one_hot": lambda: one_hot(PLACES, 3, "float32"),
     "magnitude_y": lambda: abs(cast(Y, "float64")),
     "transposed_y": lambda: shape.transpose(Y, axes=(1, 0)),
