@@ -1,7 +1,8 @@
 """Random graphs for as long as is asked for: `python -m tests.properties.fuzz --minutes 20`.
 
-Every check of `checks.py` on every graph, and programs of several graphs for the cpu target. What
-fails is told with its number, the check, and the smallest graph that was found to fail as well.
+Every check of `checks.py` on every graph, programs of several graphs for the cpu target, and
+networks that are trained on both targets. What fails is told with its number, the check, and the
+smallest graph that was found to fail as well.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from . import checks
 from .checks import Oracle, Tally
 from .growth import Growth, evaluated
 from .lines import LINES, grown, several, trained
+from .networks import compare
 
 Check = Callable[[Oracle, Tally], object]
 CHECKS: dict[str, Check] = {
@@ -144,6 +146,16 @@ def native(number: int, tally: Tally) -> int:
     return failed
 
 
+def network(number: int, is_large: bool) -> int:
+    """Train a random network on both targets; how many failed."""
+    try:
+        compare(number, is_large)
+    except Exception as error:
+        print(f"FAILED network {number}: {type(error).__name__}: {str(error)[:2000]}", flush=True)
+        return 1
+    return 0
+
+
 def main() -> None:
     """Go on until the time is over, and tell the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -152,8 +164,10 @@ def main() -> None:
     parser.add_argument(
         "--cpu", type=int, default=20, help="a native program after how many graphs"
     )
+    parser.add_argument("--networks", type=int, default=5, help="a network after how many graphs")
     given = parser.parse_args()
     end, number, failed, programs = time.time() + 60 * given.minutes, given.first, 0, 0
+    networks = 0
     tally, calls = Tally(), Counter[str]()
     while time.time() < end:
         failed += one(number, tally, calls)
@@ -161,8 +175,12 @@ def main() -> None:
         if given.cpu and number % given.cpu == 0:
             failed += native(number, tally)
             programs += 1
+        if given.networks and number % given.networks == 0:
+            failed += network(number, is_large=networks % 8 == 7)
+            networks += 1
     print(f"{number - given.first} graphs, {sum(calls.values())} calls of {len(calls)} of")
-    print(f"{len(LINES)} lines, {programs} native programs of 4 graphs, {failed} failures")
+    print(f"{len(LINES)} lines, {programs} native programs of 4 graphs,")
+    print(f"{networks} networks, {failed} failures")
     for name, compared in tally.compared.items():
         print(f"  {name}: {compared} compared, {tally.left[name]} said nothing")
 
