@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeGuard
 
 from ..ir import CONST, Node, make
-from ..types import BYTES, FLOATS, Dim, Shape, divide, product
+from ..types import BYTES, FLOATS, Dim, Shape, divide, product, value
 from .flatten import flatten
 from .halves import HALVES
 from .join import joined
@@ -254,8 +254,12 @@ class Split:
 
     @property
     def size(self) -> int:
-        """The bytes of the longest row that is written or read."""
-        return max((self._bytes(x) for x in (*self._rows, *self._read_rows)), default=0)
+        """The bytes of the longest row that is written or read, in a usual call."""
+        rows = (*self._rows, *self._read_rows)
+        if isinstance(self.dim, int) and self.dim:
+            each = (usual(x.type.size) // self.dim * BYTES[x.dtype] for x in rows)
+            return max(each, default=0)
+        return max(map(self._bytes, rows), default=0)
 
     @property
     def _has_core(self) -> bool:
@@ -292,6 +296,11 @@ class Split:
         if self.core is not None and not self._has_core:
             rows.discard(self.core.node)
         return [x for x in needed if x in rows and x not in shared and _can_be_local(x)]
+
+
+def usual(dim: Dim) -> int:
+    """A size where those that are not known are large."""
+    return dim if isinstance(dim, int) else value(dim, dict.fromkeys(dim.symbols(), USUAL))
 
 
 def _can_be_local(x: Node) -> bool:

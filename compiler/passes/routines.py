@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from ..ir import Node, leaf
 from ..ops import algebra, order
+from ..ops.shape import TRANSPOSE
 from ..types import Dim, Shape, TensorType, product
 from .pull import Puller
+from .scalars import given
 from .wholes import Routine
 
 
@@ -80,6 +82,17 @@ ROUTINES: dict[object, Callable[[Node, int], Routine]] = {
     algebra.CHOLESKY: _cholesky,
     algebra.PIVOTS: _pivots,
 }
+
+
+def transposition(node: Node) -> Routine | None:
+    """The routine that transposes a matrix that is in memory; None where a node is something else.
+
+    It goes by blocks in registers, as loops would not.
+    """
+    if node.op is not TRANSPOSE or node.type.ndim != 2 or not node.type.is_float:
+        return None
+    (x,) = node.operands
+    return Routine("transposed", node, (x,), (x.shape, node.shape)) if given(x) else None
 
 
 def routine(node: Node, pull: Puller) -> Routine:

@@ -28,7 +28,7 @@ from .loops import Decision, Kernel, Schedule, Statement
 from .nested import Nested
 from .nests import placed, times
 from .pull import Puller
-from .routines import ROUTINES, routine
+from .routines import ROUTINES, routine, transposition
 from .rows import grouped, settled
 from .scalars import depth as depth_of, given, scalars
 from .sliding import all_sliding
@@ -128,6 +128,8 @@ class _Scheduler:
             if node not in self.nested and bodies(node):
                 found = inner.repeat(node) if node.op is scan.SCAN else inner.branches(node)
                 self.nested.update(dict.fromkeys(found.made, found))
+                matrices = map(transposition, found.operands)
+                self.cores.update((x.node, x) for x in matrices if x is not None)
 
     def run(self) -> Schedule:
         """Decide, write, fuse."""

@@ -33,7 +33,7 @@ def network(length: Any = 5, uses: bool = False) -> tuple[list[Any], list[Any]]:
 def test_the_matrix_of_a_loop_backwards_is_transposed_once() -> None:
     found = text(cr.function(*network()))
     assert "matmul_nt" not in found
-    assert "u_transposed[i, j] = u[j, i]" in found
+    assert "    transposed(u, u_transposed)" in found
 
 
 def test_for_a_single_step_it_is_not() -> None:
@@ -43,6 +43,14 @@ def test_for_a_single_step_it_is_not() -> None:
 def test_a_bias_is_added_in_the_steps() -> None:
     found = text(cr.function(*network()))
     assert re.search(r"h_u\[.*\] \+ \(x_2\[i, j\] \+ b_2\[j\]\)", found)
+
+
+def test_a_bias_gets_its_gradient_from_all_threads() -> None:
+    model = cr.Sequential([cr.Input((5, 3)), cr.LSTM(64), cr.Dense(1)])
+    model.compile("mse")
+    kernels = model.source("cpu", "train").split("@kernel")
+    (kernel,) = (x for x in kernels if "dL_db1_parts[panel, k] + " in x)
+    assert "for first in prange(0, 5, 1):" in kernel
 
 
 def test_a_sum_that_others_need_is_there_before() -> None:
