@@ -18,7 +18,7 @@ WHOLE = "no zeros are added"
 def side_by_side(node: Node) -> Node | None:
     """pad(x) + pad(y) + ... = concat(x, y, ...) where the operands fill an axis, each its part."""
     terms = _terms(node)
-    axis = _padded_axis(terms[0])
+    axis = _padded_axis(terms[0]) if terms else None
     if axis is None or any(_padded_axis(x) != axis for x in terms):
         return None
     by_start = {x.attr("lows")[axis]: x for x in terms}
@@ -33,11 +33,17 @@ def side_by_side(node: Node) -> Node | None:
 
 
 def _terms(node: Node) -> list[Node]:
-    """What a node adds up, as far as it is padded."""
+    """What a node adds up, as far as it is padded; nothing if it adds something twice.
+
+    What is added twice does not lie beside itself, and could be in exponentially many terms.
+    """
     terms: list[Node] = []
-    stack = [node]
+    stack, seen = [node], set[Node]()
     while stack:
         x = stack.pop()
+        if x in seen:
+            return []
+        seen.add(x)
         if x.op is add and all(y.op in (add, PAD) and y.shape == x.shape for y in x.operands):
             stack += x.operands
         else:
