@@ -192,9 +192,10 @@ _executables: weakref.WeakSet[NativeExecutable] = weakref.WeakSet()
 
 
 def _unlock() -> None:
-    """In a child of a fork, nobody is in a call."""
+    """In a child of a fork, nobody is in a call, and no thread of the parent's team helps."""
     for executable in _executables:
         executable._lock = threading.Lock()
+        executable._team.value = 0
 
 
 if hasattr(os, "register_at_fork"):

@@ -93,8 +93,12 @@ pool.BEFORE_FORK = 0.01
 other = threading.Thread(target=lambda: check(20_000), daemon=True)
 other.start()
 time.sleep(0.05)
+assert run._team.value
 child = os.fork()
 if child == 0:
+    assert not run._team.value
+    with pool.team().helping(3):  # who calls now gets no help
+        check()
     check()
     os._exit(7)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
