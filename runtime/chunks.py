@@ -106,7 +106,6 @@ class Run:
         self._first_loss: float | None = None
         self.batches = -(-self._rows // batch_size)
         self.begin(0, np.arange(0))
-        rewind.begin()
         if broken := self._rewind.broken():
             raise broken_weights(broken)
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Self
 
 import numpy as np
 
@@ -36,6 +37,7 @@ class Rewind:
     Attributes:
         epoch: when the copy was made; -1 if there is none.
         first: the batch of that epoch before which it was.
+        busy: whether a training has begun, and not ended.
         is_small: whether each epoch can have a copy of its own.
         is_whole: whether the optimizer's arrays are copied too.
     """
@@ -55,10 +57,20 @@ class Rewind:
         ]
         self._starts = [(arrays[name], start) for name, start in left_out.items()]
         self.is_small, self.is_whole = size <= _SMALL, not left_out
-        self.begin()
+        self._begin()
+        self.busy = False
 
-    def begin(self) -> None:
+    def __enter__(self) -> Self:
         """A training begins: what was copied before belongs to another."""
+        self._begin()
+        self.busy = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """It has ended."""
+        self.busy = False
+
+    def _begin(self) -> None:
         self._taken, self._cost = -math.inf, 0.0
         self.epoch, self.first = -1, 0
 

@@ -123,8 +123,8 @@ class Trainer:
         for name in self._counters:
             self.arrays[name][...] = initial_epoch * history.params["steps"]
         self.model.stop_training = False
-        with Interrupts() as interrupts, show:
-            run = self._run(program, data.train, batch_size, interrupts)
+        with Interrupts() as interrupts, self._copies() as rewind, show:
+            run = self._run(program, data.train, batch_size, interrupts, rewind)
             as_given = np.arange(rows)
             calls.train_begin()
             logs: Logs = {}
@@ -227,9 +227,9 @@ class Trainer:
         Raises:
             DivergenceError: the loss is NaN or infinite; the weights are as before.
         """
-        with Interrupts() as interrupts:
+        with Interrupts() as interrupts, self._copies() as rewind:
             rows = samples(data)
-            run = self._run(_needed(self._train, "train"), data, rows, interrupts)
+            run = self._run(_needed(self._train, "train"), data, rows, interrupts, rewind)
             run.begin(0, np.arange(rows))
             run.chunk()
             run.check()
@@ -251,9 +251,8 @@ class Trainer:
         data: Mapping[str, Array],
         batch_size: int,
         interrupts: Interrupts,
+        rewind: Rewind,
     ) -> Run:
-        if self._rewind is None:
-            self._rewind = Rewind(self.arrays, self._params)
         return Run(
             program,
             self.arrays,
@@ -262,8 +261,11 @@ class Trainer:
             self._quantities,
             batch_size,
             interrupts,
-            self._rewind,
+            rewind,
         )
+
+    def _copies(self) -> Rewind:
+        return Rewind(self.arrays, self._params) if self._rewind is None else self._rewind
 
     def _names(self, validated: bool) -> list[str]:
         names = [quantity.name for quantity in self._quantities]
