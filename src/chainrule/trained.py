@@ -200,11 +200,10 @@ class Trained(Readable):
         ready = {what: self._program(what, verbose) for what in programs}
         compiled = self._compiled
         params = [name_of(p) for p in self._forward.params]
-        rewind = self._rewind
-        if compiled is not None and "train" in ready and (rewind is None or rewind.busy):
-            # One that a callback begins has copies of its own.
-            rewind = Rewind(self._arrays, params, compiled.state)
-            self._rewind = self._rewind or rewind
+        # A training that a callback begins has copies of its own.
+        wanted = self._rewind is None or self._rewind.busy
+        if wanted and compiled is not None and "train" in ready:
+            self._rewind = Rewind(self._arrays, params, compiled.state)
         quantities = [
             Quantity(r.name, r.conclude if r.finish is not None else None)
             for r in (compiled.reported if compiled else ())
@@ -219,7 +218,7 @@ class Trained(Readable):
             params=params,
             seeds=compiled.seeds if compiled else (),
             counters=compiled.counters if compiled else (),
-            rewind=rewind,
+            rewind=self._rewind,
         )
 
     def _slots(self, what: str) -> tuple[list[Slot], list[Slot]]:
