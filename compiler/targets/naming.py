@@ -24,8 +24,8 @@ LONGEST = 20  # of a name
 DEEPEST = 4  # operations that it tells of
 SEEN_THROUGH = (CAST, RESHAPE, BROADCAST_TO, TRANSPOSE)
 BETWEEN = {"add": "plus", "subtract": "minus", "multiply": "times", "divide": "over"}
-# What stands before the name of a single operand, and alone where that says too much. Words for
-# operations that Python or NumPy have functions of the same name for are never that name alone.
+# What stands before the name of a single operand, and alone where that says too much: other words
+# than those that Python or NumPy have functions of, or else a target puts a number behind them.
 NOUNS = {
     "add": "total",
     "subtract": "difference",
@@ -67,7 +67,7 @@ NOUNS = {
     **dict.fromkeys(("linear_recurrence", "cumulative_prod"), "running"),
     **dict.fromkeys(("cumulative_sum", "cumulative_logsumexp"), "running"),
 }
-# Elementary functions keep their names before an operand; alone they have a noun.
+# Elementary functions keep their names before an operand; alone the commonest have a noun.
 ALONE = {
     "exp": "exponential",
     "log": "logarithm",
