@@ -34,7 +34,7 @@ RESERVED = {
     *CALLS,
     *"accumulate checked constant contract f32 f64 i32 i64 rows_in_order inf nan".split(),
     *"kernel program view".split(),
-    *"matmul matmul_halves matmul_nt matmul_tn matmul_tt".split(),
+    *"add_matmul_tn matmul matmul_halves matmul_nt matmul_tn matmul_tt".split(),
     *"philox_uniform_f32 philox_uniform_f64".split(),
     *"range bool min max step epoch fault order totals first last batch_size".split(),
     *"rows start done number panel local_array prange prefetch transposed".split(),

@@ -273,21 +273,46 @@ class Expressions:
         if not isinstance(value, Array) or len(index) > len(value.sizes):
             self.fail(node, f"no element of {value.kind} has {len(index)} indices")
         builder = self.builder
-        match index:
-            case [ast.Slice(lower=None, upper=None, step=None), ast.Slice() as part]:
-                if len(value.sizes) != 2:
-                    self.fail(node, f"{value.kind} has no columns")
-                size, start = self._extent(part)
-                data = element(builder, value, [ir.Constant(INT64_TYPE, 0), start])
-                return Columns(value.dtype, data, (value.sizes[0], size), value.sizes[1])
-        if isinstance(slice, ast.Slice):
-            size, start = self._extent(slice)
-            data = element(builder, value, [start])
-            return Array(value.dtype, data, (size, *value.sizes[1:]))
+        parts = [axis for axis, part in enumerate(index) if isinstance(part, ast.Slice)]
+        if parts:
+            return self._part(node, value, index, parts)
         where = element(builder, value, list(map(self.place, index)))
         if len(index) < len(value.sizes):
             return Array(value.dtype, where, value.sizes[len(index) :])
         return load(builder, where, value.dtype)
+
+    def _part(
+        self, node: ast.expr, value: Array, index: list[ast.expr], axes: list[int]
+    ) -> Array | Columns:
+        """Parts along some axes, elements along others: what they leave lies together, or rows do.
+
+        Rows that lie apart are a matrix: some columns of one, or one axis of rows, then elements of
+        others, and the last axis.
+        """
+        builder, dims = self.builder, value.sizes
+        whole = (None,) * (len(dims) - len(index))
+        starts, sizes = list[Any](), list[Scalar]()
+        for part, size in zip((*index, *whole), dims, strict=True):
+            if part is None or (isinstance(part, ast.Slice) and _is_whole(part)):
+                starts.append(ir.Constant(INT64_TYPE, 0))
+                sizes.append(size)
+            elif isinstance(part, ast.Slice):
+                count, start = self._extent(part)
+                starts.append(start)
+                sizes.append(count)
+            else:
+                starts.append(self.place(part))
+        data = element(builder, value, starts)
+        first, *others = axes
+        if not others and first == len(index) - 1:
+            return Array(value.dtype, data, tuple(sizes))
+        last = len(dims) - 1
+        if len(sizes) != 2 or others not in ([], [last]) or first == last:
+            self.fail(node, f"no part of {value.kind} is a matrix along axes {axes}")
+        pitch = dims[first + 1].value
+        for size in dims[first + 2 :]:
+            pitch = times(builder, pitch, size.value)
+        return Columns(value.dtype, data, (sizes[0], sizes[1]), Scalar(INT64, pitch))
 
     def _extent(self, node: ast.Slice) -> tuple[Scalar, Any]:
         """The size and the start of a part `start:stop`."""
@@ -371,3 +396,8 @@ def inner_scope(expressions: Expressions) -> Iterator[None]:
     expressions.scope = dict(outer)
     yield
     expressions.scope = outer
+
+
+def _is_whole(part: ast.Slice) -> bool:
+    """Whether a part is `:`, all of an axis."""
+    return part.lower is None and part.upper is None and part.step is None

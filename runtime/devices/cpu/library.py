@@ -58,7 +58,7 @@ from .lapack import cholesky, pivots, solve, solve_triangular
 from .order import argsort, searchsorted
 from .philox import philox, philox_uniform_f32, philox_uniform_f64
 from .prefetch import prefetch
-from .products import matmul, matmul_halves, matmul_nt, matmul_tn, matmul_tt
+from .products import add_matmul_tn, matmul, matmul_halves, matmul_nt, matmul_tn, matmul_tt
 from .routines import kernel, local_array, prange, program
 from .rows import group_rows, rows_by_panel
 from .special import digamma, zeta
@@ -68,6 +68,7 @@ __all__ = [
     "accumulate",
     "acos",
     "acosh",
+    "add_matmul_tn",
     "argsort",
     "asin",
     "asinh",

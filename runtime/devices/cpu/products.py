@@ -22,14 +22,20 @@ def _matrix(array: Array | Columns, row: bool) -> tuple[Any, Any]:
     return sizes[0], sizes[1]
 
 
+def _pitch(array: Array | Columns, columns: Any) -> Any:
+    """How many elements lie from row to row."""
+    return array.pitch.value if isinstance(array, Columns) else columns
+
+
 def _result(a: Kind, b: Kind, out: Kind) -> Kind | None:
     """Nothing, where the arguments are matrices or vectors of one type of float.
 
-    The first may be some columns of a matrix.
+    Rows of matrices may lie apart.
     """
-    if isinstance(a, ColumnsKind):
-        a = ArrayKind(a.dtype, a.sizes)
-    arrays = [kind for kind in (a, b, out) if isinstance(kind, ArrayKind)]
+    given = [
+        ArrayKind(x.dtype, x.sizes) if isinstance(x, ColumnsKind) else x for x in (a, b, out)
+    ]
+    arrays = [kind for kind in given if isinstance(kind, ArrayKind)]
     if len(arrays) != 3 or not arrays[0].dtype.is_float or len({x.dtype for x in arrays}) != 1:
         return None
     left, right, result = (array.ndim for array in arrays)
@@ -38,31 +44,33 @@ def _result(a: Kind, b: Kind, out: Kind) -> Kind | None:
     return NOTHING
 
 
-def _product(transpose_a: bool, transpose_b: bool) -> Intrinsic:
-    """`out = a @ b`, with `a`, `b` or both transposed."""
+def _product(transpose_a: bool, transpose_b: bool, adds: bool = False) -> Intrinsic:
+    """`out = a @ b`, or `out += a @ b` if it adds, with `a`, `b` or both transposed."""
 
-    def lower(builder: Any, a: Array | Columns, b: Array, out: Array) -> Value:
+    def lower(
+        builder: Any, a: Array | Columns, b: Array | Columns, out: Array | Columns
+    ) -> Value:
         a_rows, a_columns = _matrix(a, row=not transpose_a)
         b_rows, b_columns = _matrix(b, row=transpose_b)
         one = whole(1)
-        a_pitch = a.pitch.value if isinstance(a, Columns) else a_columns
+        a_pitch, b_pitch = _pitch(a, a_columns), _pitch(b, b_columns)
         if transpose_a:
             m, k, a_m, a_k = a_columns, a_rows, one, a_pitch
         else:
             m, k, a_m, a_k = a_rows, a_columns, a_pitch, one
         if transpose_b:
-            n, b_n, b_k = b_rows, b_columns, one
+            n, b_n, b_k = b_rows, b_pitch, one
         else:
-            n, b_n, b_k = b_columns, one, b_columns
+            n, b_n, b_k = b_columns, one, b_pitch
         given = Operands(
             address(builder, a),
             address(builder, b),
             address(builder, out),
-            rows=Axis(m, a=a_m, c=n),
+            rows=Axis(m, a=a_m, c=_pitch(out, n)),
             columns=Axis(n, b=b_n, c=one),
             sums=Axis(k, a=a_k, b=b_k),
         )
-        product(builder, a.dtype, given)
+        product(builder, a.dtype, given, adds)
         return NONE
 
     return Intrinsic(3, _result, lower)
@@ -113,3 +121,6 @@ matmul = _product(False, False)
 matmul_tn = _product(True, False)
 matmul_nt = _product(False, True)
 matmul_tt = _product(True, True)
+
+# `out += a.T @ b`: what some rows add to a sum over all of them.
+add_matmul_tn = _product(True, False, adds=True)

@@ -146,6 +146,7 @@ class Form:
         source: how a panel of b is read: where it is, copied if rows are many, or transposed.
         few: whether there may be few rows, which are computed two at a time.
         packed: whether blocks of rows are copied, and all panels of b.
+        adds: whether products are added to what is there.
     """
 
     dtype: Number
@@ -155,6 +156,7 @@ class Form:
     source: str
     few: bool
     packed: bool = False
+    adds: bool = False
 
     @property
     def when_packed(self) -> Form:
@@ -166,7 +168,7 @@ class Form:
     def name(self) -> str:
         """What the function is called."""
         panels = ("_".join(map(str, panel)) for panel in (self.panel, self.last))
-        source = self.source + ".few" * self.few + ".packed" * self.packed
+        source = self.source + ".few" * self.few + ".packed" * self.packed + ".adds" * self.adds
         return ".".join(("product", str(self.dtype), str(self.height), *panels, source))
 
     def does(self, other: Form) -> bool:
@@ -176,7 +178,7 @@ class Form:
             and other.panel in ((), self.panel)
             and other.last in ((), self.last)
             and self.few >= other.few
-            and self.packed == other.packed
+            and (self.packed, self.adds) == (other.packed, other.adds)
             and (self.source == other.source or (self.source, other.source) == ("copied", "here"))
         )
 
@@ -185,25 +187,26 @@ class Form:
 _forms: WeakKeyDictionary[Any, list[Form]] = WeakKeyDictionary()
 
 
-def product(builder: Any, dtype: Number, given: Operands) -> None:
-    """Compute `c[i, j] = sum over k of a[i, k] b[k, j]`.
+def product(builder: Any, dtype: Number, given: Operands, adds: bool = False) -> None:
+    """Compute `c[i, j] = sum over k of a[i, k] b[k, j]`, or add it to what is there.
 
     Args:
         builder: where the code goes.
         dtype: the type of all numbers.
         given: the matrices. The columns of c lie together; so do those of b, or else its rows do.
+        adds: whether it is added.
     """
     if _better_turned(given.rows, given.columns):
         given = given.turned
     rows, columns, sums = given.rows, given.columns, given.sums
     if known(columns.size) == 1:
-        if known(sums.a) == known(sums.b) == 1:
+        if known(sums.a) == known(sums.b) == 1 and not adds:
             arrays, strides = (given.a, given.b, given.c), (rows.a, rows.c)
             dots(builder, dtype, arrays, rows.size, strides, sums.size)
             return
         # There is no other column to lie elsewhere.
         given = dataclasses.replace(given, columns=dataclasses.replace(columns, b=ONE))
-    form = _form(builder, dtype, given)
+    form = dataclasses.replace(_form(builder, dtype, given), adds=adds)
     size = math.prod(known(axis.size) or USUAL for axis in (rows, columns, sums))
     high, wide = (known(axis.size) or 0 for axis in (rows, columns))
     forms = [form]
@@ -233,7 +236,7 @@ def _better_turned(rows: Axis, columns: Axis) -> bool:
     """Whether the transposed product has columns that lie together, where this one does not."""
     if known(rows.size) == 1:
         return known(columns.b) != 1 and known(columns.size) != 1
-    return known(columns.size) == known(rows.a) == 1
+    return known(columns.size) == known(rows.a) == known(rows.c) == 1
 
 
 def _call(builder: Any, forms: Sequence[Form], given: Operands) -> None:
@@ -361,7 +364,7 @@ class _Product:
                     sums, size=least(builder, whole(LONGEST), builder.sub(sums.size, start))
                 ),
             )
-            add = builder.icmp_signed(">", start, NO)
+            add = builder.icmp_signed(">=" if self.form.adds else ">", start, NO)
             if self.form.packed:
                 given = self._packed(given)
             if not self.form.few:

@@ -203,6 +203,81 @@ def test_what_is_not_finite_stays_where_it_belongs(name: str) -> None:
         np.testing.assert_array_equal(out, a @ b)
 
 
+@cache
+def among_others(name: str, dtype: str, processor: str = "", *sizes: Dim) -> Native:
+    """The same of matrices whose rows lie between those of others: the second of three."""
+    m, n, k = sizes or map(symbol, "mnk")
+    left, right = LAYOUTS[name]
+    shapes: dict[str, tuple[Dim, ...]] = {
+        "a": (2, k, 3, m) if left else (2, m, 3, k),
+        "b": (2, n, 3, k) if right else (2, k, 3, n),
+        "out": (2, m, 3, n),
+    }
+    lines = f"matmul{name}(a[1, :, 1], b[1, :, 1], out[1, :, 1])"
+    return Native(lines, "mnk", shapes, dtype, NARROW[processor] if processor else None)
+
+
+def check_among_others(
+    name: str, dtype: str, m: int, n: int, k: int, function: Native, added: float = np.nan
+) -> None:
+    """What `check` says, and the others are left as they are."""
+    random = np.random.default_rng(m + 1000 * n + k)
+    a, b = random.normal(size=(2, m, 3, k)), random.normal(size=(2, k, 3, n))
+    a, b, out = a.astype(dtype), b.astype(dtype), np.full((2, m, 3, n), added, dtype)
+    left, right = LAYOUTS[name.removeprefix("add")]
+    function(
+        *(m, n, k),
+        np.ascontiguousarray(a.transpose(0, 3, 2, 1)) if left else a,
+        np.ascontiguousarray(b.transpose(0, 3, 2, 1)) if right else b,
+        out,
+    )
+    a, b = a[1, :, 1].astype(np.float64), b[1, :, 1].astype(np.float64)
+    exact, size = a @ b + np.nan_to_num(added), np.abs(a) @ np.abs(b) + np.nan_to_num(added)
+    assert np.all(np.abs(out[1, :, 1] - exact) <= 4 * np.finfo(dtype).eps * size)
+    others = np.delete(out.transpose(0, 2, 1, 3).reshape(6, m, n), 4, axis=0)
+    np.testing.assert_array_equal(others, np.full_like(others, added))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", LAYOUTS)
+@given(m=SIZES, n=SIZES, k=SIZES)
+def test_rows_that_lie_apart(name: str, dtype: str, m: int, n: int, k: int) -> None:
+    check_among_others(name, dtype, m, n, k, among_others(name, dtype))
+
+
+@pytest.mark.parametrize("processor", ["", *NARROW])
+@pytest.mark.parametrize(("m", "n", "k"), KNOWN)
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_rows_that_lie_apart_of_known_sizes(
+    name: str, m: int, n: int, k: int, processor: str
+) -> None:
+    if processor:
+        skip_unless_it_runs(processor)
+    function = among_others(name, "float32", processor, m, n, k)
+    check_among_others(name, "float32", m, n, k, function)
+
+
+@cache
+def added(dtype: str, *sizes: Dim) -> Native:
+    """A product that is added to what is there."""
+    m, n, k = sizes or map(symbol, "mnk")
+    shapes: dict[str, tuple[Dim, ...]]
+    shapes = {"a": (2, k, 3, m), "b": (2, k, 3, n), "out": (2, m, 3, n)}
+    lines = "add_matmul_tn(a[1, :, 1], b[1, :, 1], out[1, :, 1])"
+    return Native(lines, "mnk", shapes, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(m=SIZES, n=SIZES, k=SIZES)
+def test_products_that_are_added(dtype: str, m: int, n: int, k: int) -> None:
+    check_among_others("add_tn", dtype, m, n, k, added(dtype), added=2.0)
+
+
+@pytest.mark.parametrize(("m", "n", "k"), KNOWN)
+def test_products_of_known_sizes_that_are_added(m: int, n: int, k: int) -> None:
+    check_among_others("add_tn", "float32", m, n, k, added("float32", m, n, k), added=2.0)
+
+
 @pytest.mark.parametrize("processor", ["", *NARROW])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_transposed_copies(dtype: str, processor: str) -> None:
