@@ -82,7 +82,8 @@ class _Pattern:
             local = tuple(map(self._tensor, found.local))
             columns = tuple(map(self._tensor, found.columns))
             shares = tuple(map(self._tensor, found.shares))
-            panel = found.dim, found.rows, self._body(found.body), local, columns, shares
+            rows = found.batch, found.dim, found.rows
+            panel = *rows, self._body(found.body), local, columns, shares
         body = self._body(kernel.body)
         local = tuple(map(self._tensor, kernel.local))
         return (*self.rows, core, panel, body, local)

@@ -43,7 +43,7 @@ def chained(kernels: Sequence[Kernel], outputs: Collection[Node]) -> tuple[Kerne
     dim = _rows_of(kernels)
     if dim is None:
         return tuple(kernels)
-    chain = _Chain(None, dim)
+    chain = Chain(None, dim)
     for kernel in kernels:
         chain.take(kernel)
     return chain.kernels(outputs) or tuple(kernels)
@@ -73,27 +73,27 @@ class _Side:
     """What is done before or behind all rows.
 
     Attributes:
-        kernels: what is computed at once, if anything, and the loops behind it.
+        kernels: what is computed at once or in panels, if anything, and the loops behind it.
         came_from: the kernel of which the last one is a piece.
     """
 
-    kernels: list[tuple[Whole | None, list[Entry]]] = field(default_factory=list)
+    kernels: list[tuple[Kernel, list[Entry]]] = field(default_factory=list)
     came_from: Kernel | None = None
 
-    def put(self, kernel: Kernel, core: Whole | None, entries: Sequence[Entry]) -> None:
-        """One piece more of a kernel."""
-        if core is not None or self.came_from is not kernel:
-            self.kernels.append((core, []))
+    def put(self, kernel: Kernel, first: Kernel | None, entries: Sequence[Entry]) -> None:
+        """One piece more of a kernel: what it does before its loops, or some of these."""
+        if first is not None or self.came_from is not kernel:
+            self.kernels.append((first or Kernel(None, ()), []))
             self.came_from = kernel
         self.kernels[-1][1].extend(entries)
 
     def whole(self) -> Iterator[Kernel]:
         """The kernels."""
-        return (Kernel(core, tuple(body)) for core, body in self.kernels)
+        return (replace(first, body=tuple(body)) for first, body in self.kernels)
 
 
 @dataclass(slots=True)
-class _Chain(Split):
+class Chain(Split):
     """The pieces of kernels that go row by row, and the others."""
 
     _before: _Side = field(default_factory=_Side)
@@ -104,8 +104,9 @@ class _Chain(Split):
     def take(self, kernel: Kernel) -> None:
         """The pieces of one kernel more."""
         core = kernel.core
-        if core is not None and not self._takes(core):
-            self._put(kernel, core, [], set(core.operands), {*core.work, core.node})
+        if kernel.panel is not None or (core is not None and not self._takes(core)):
+            first = replace(kernel, body=())
+            self._put(kernel, first, [], {*first.reads()}, {*first.writes()})
         for unit in units(kernel.body):
             members = list(statements(unit))
             read = {found.operands[0] for member in members for found in member.loads}
@@ -118,7 +119,7 @@ class _Chain(Split):
     def _put(
         self,
         kernel: Kernel,
-        core: Whole | None,
+        first: Kernel | None,
         entries: Sequence[Entry],
         read: set[Node],
         written: set[Node],
@@ -126,11 +127,11 @@ class _Chain(Split):
         """A piece that is done before all rows, if it needs nothing of them, or behind them."""
         made = self._rows | self._written
         if read & made or written & (made | self._seen | self._read):
-            self._later.put(kernel, core, entries)
+            self._later.put(kernel, first, entries)
             self._read |= read
             self._written |= written
         else:
-            self._before.put(kernel, core, entries)
+            self._before.put(kernel, first, entries)
 
     def _takes(self, core: Whole) -> bool:
         """Whether a product is one of each row, or adds up products of rows; then it is inside."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from ..ir import Node, is_leaf
 from ..ops import linear, shape
 from ..types import FLOATS, Dim, product, value
 from .sliding import prepared
-from .wholes import Core
+from .wholes import Core, Places
 
 USUAL = 256  # for a size that is not known
 
@@ -112,8 +113,8 @@ def _core(node: Node) -> Core | None:
     batch = "".join(letter for letter in out if letter in left and letter in right)
     rows = "".join(letter for letter in out if letter not in right)
     columns = "".join(letter for letter in out if letter not in left)
-    swapped = out != batch + rows + columns
-    if swapped and out != batch + columns + rows:
+    places = _places(out, batch, rows, columns)
+    if places is None or (batch and out[0] != batch[0]):
         return None
     a, b = node.operands
     for over in dict.fromkeys(_orders(a, left, out) + _orders(b, right, out)):
@@ -124,14 +125,64 @@ def _core(node: Node) -> Core | None:
         m, k, n = (
             product(tuple(sizes[letter] for letter in names)) for names in (rows, over, columns)
         )
-        size = tuple(sizes[letter] for letter in batch)
-        if swapped:
+        if rows and columns and out.index(columns[0]) < out.index(rows[0]):
             # (a b)' = b' a'
-            return Core(
-                "gemm", node, second[0], first[0], not second[1], not first[1], size, n, k, m
-            )
-        return Core("gemm", node, first[0], second[0], first[1], second[1], size, m, k, n)
+            first, second, m, n = second.turned, first.turned, n, m
+        every = (first.places, second.places, places)
+        return Core(
+            "gemm",
+            node,
+            first.tensor,
+            second.tensor,
+            first.transposed,
+            second.transposed,
+            tuple(sizes[letter] for letter in batch),
+            m,
+            k,
+            n,
+            every if any(x != _in_front(batch) for x in every) else (),
+        )
     return None
+
+
+def _in_front(batch: str) -> Places:
+    """Matrices one after the other."""
+    return (*range(len(batch)), None, None)
+
+
+def _places(lies: str, batch: str, rows: str, columns: str) -> Places | None:
+    """Which axes of a batch come in which order, and where among them matrices have their own two.
+
+    None where rows or columns do not lie in a group, or neither of them lies together.
+    """
+    if lies in (batch + rows + columns, batch + columns + rows):
+        return _in_front(batch)
+    if not rows or not columns:
+        return None
+    grouped = lies.replace(rows, "<").replace(columns, ">")
+    if len(grouped) != len(batch) + 2 or grouped[-1] not in "<>":
+        return None
+    return tuple(None if letter in "<>" else batch.index(letter) for letter in grouped)
+
+
+@dataclass(frozen=True, slots=True)
+class _Matrices:
+    """An operand: the tensor in memory, and how matrices lie in it.
+
+    Attributes:
+        tensor: where they are.
+        transposed: whether they are transposed there.
+        places: the order of its axes, as a core has it.
+    """
+
+    tensor: Node
+    transposed: bool
+    places: Places
+
+    @property
+    def turned(self) -> _Matrices:
+        """The transposed matrices."""
+        return replace(self, transposed=not self.transposed)
 
 
 def _orders(x: Node, letters: str, out: str) -> list[str]:
@@ -152,12 +203,14 @@ def _untransposed(x: Node, letters: str) -> tuple[Node, str]:
 
 def _laid(
     x: Node, letters: str, sizes: dict[str, Dim], batch: str, rows: str, columns: str
-) -> tuple[Node, bool] | None:
-    """The tensor in memory behind an operand, and whether its matrices are transposed there."""
+) -> _Matrices | None:
+    """The matrices that an operand is, as they lie in memory."""
     for tensor, names in (_untransposed(x, letters), (x, letters)):
         lies = "".join(letter for letter in names if letter in sizes)
-        if lies in (batch + rows + columns, batch + columns + rows):
+        places = _places(lies, batch, rows, columns)
+        if places is not None:
             while tensor.op is shape.RESHAPE:
                 tensor = tensor.operands[0]
-            return tensor, lies != batch + rows + columns
+            in_order = "".join(letter for letter in lies if letter not in batch) == rows + columns
+            return _Matrices(tensor, not in_order, places)
     return None

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from ..ir import Node
 from ..ops.convert import LITERAL
+from .blocks import blocked
 from .chains import chained
 from .loops import Entry, Finish, Kernel, Loop, Start, Statement
 from .nests import unforwarded, units
@@ -120,7 +121,7 @@ def fuse(
     fuser = _Fuser()
     for group in groups:
         fuser.add(group)
-    kernels = chained(_kernels(fuser.row.items()), outputs)
+    kernels = chained(blocked(_kernels(fuser.row.items()), outputs), outputs)
     kernels = in_panels(own_rows(kernels, outputs), outputs)
     kept = dict.fromkeys(outputs)
     for kernel in kernels:

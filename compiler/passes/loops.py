@@ -113,6 +113,8 @@ class Panel:
         columns: tensors that lie column by column in the loops, so that rows are side by side.
         has_core: whether the product is computed for each panel; else it was before, as a whole.
         shares: sums over all rows of which each panel has its own part, in memory of its own.
+        batch: the axes around the rows, if these are rows of each matrix of a batch: loops over
+            the batch stand around the panels, and only they may go in any order.
     """
 
     dim: Dim
@@ -122,6 +124,7 @@ class Panel:
     columns: tuple[Node, ...] = ()
     has_core: bool = True
     shares: tuple[Node, ...] = ()
+    batch: Shape = ()
 
     @property
     def count(self) -> Dim:

@@ -90,7 +90,7 @@ def _is_long(unit: Sequence[Entry], least: int) -> bool:
 def _flat(kernel: Kernel) -> Kernel:
     """The kernel with short loops inside each other as long ones."""
     body = tuple(map(flatten, kernel.body))
-    if kernel.panel is None:
+    if kernel.panel is None or kernel.panel.batch:
         return replace(kernel, body=body)
     panel = replace(kernel.panel, body=changed(kernel.panel.body, flatten))
     return replace(kernel, body=body, panel=panel)

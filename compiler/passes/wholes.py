@@ -11,6 +11,10 @@ from .loops import Schedule
 from .scalars import label
 
 
+# Of each axis of a tensor of matrices: which axis of the batch it is, or None for a matrix' own two.
+Places: TypeAlias = "tuple[int | None, ...]"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Core:
     """A contraction as batches of matrix products, made by a routine that is named by `kind`.
@@ -21,8 +25,10 @@ class Core:
         kind: which routine; `gemm` is the library's.
         node: the contraction.
         left, right: tensors in memory.
-        batch: sizes of the axes that the three share, in front.
+        batch: sizes of the axes that the three share.
         m, k, n: rows of the result, the length of the sum, columns of the result.
+        places: in what order the axes of left, right and result lie, where those of the batch are
+            not in front of all three.
     """
 
     kind: Literal["gemm"]
@@ -35,6 +41,7 @@ class Core:
     m: Dim
     k: Dim
     n: Dim
+    places: tuple[Places, ...] = ()
 
     @property
     def operands(self) -> tuple[Node, ...]:
@@ -45,6 +52,14 @@ class Core:
     def work(self) -> tuple[Node, ...]:
         """No tensors to work in."""
         return ()
+
+    @property
+    def matrices(self) -> tuple[tuple[Node, tuple[Dim, Dim]], ...]:
+        """Left, right and result, each with the sizes of its matrices as they lie."""
+        m, k, n = self.product
+        left = (k, m) if self.left_transposed else (m, k)
+        right = (n, k) if self.right_transposed else (k, n)
+        return (self.left, left), (self.right, right), (self.node, (m, n))
 
     @property
     def product(self) -> tuple[Dim, Dim, Dim]:

@@ -48,6 +48,7 @@ class Interpreter:
         self.sizes = dict(sizes)
         self.memory = {x: np.array(array, order="C") for x, array in values.items()}
         self.fault = self.turn = self.rows = 0
+        self.matrix: tuple[int, ...] = ()  # which one of a batch there are blocks of
         self.part: tuple[int, int] | None = None  # the rows that a panel has
         self.shares: tuple[Node, ...] = ()  # sums of which it has a part
         kept = frozenset(planned.stored)
@@ -79,6 +80,9 @@ class Interpreter:
 
     def panels(self, kernel: Kernel, panel: Panel) -> None:
         """Panels, the last one first: they need nothing of each other."""
+        if panel.batch:
+            self.blocks(panel)
+            return
         self.rows, self.shares = value(panel.dim, self.sizes), panel.shares
         for first in reversed(range(0, self.rows, panel.rows)):
             self.turn = first // panel.rows
@@ -90,6 +94,46 @@ class Interpreter:
             self.run(panel.body, {})
         self.part, self.shares = None, ()
 
+    def blocks(self, panel: Panel) -> None:
+        """Blocks of each matrix, one after the other; the last matrix first."""
+        self.rows = value(panel.dim, self.sizes)
+        for place in reversed(list(np.ndindex(*(value(dim, self.sizes) for dim in panel.batch)))):
+            self.matrix = place
+            for first in range(0, self.rows, panel.rows):
+                self.part = (first, min(first + panel.rows, self.rows))
+                for x in panel.local:
+                    self.memory[x][...] = self.fresh(x.dtype, ())
+                self.run(panel.body, {})
+        self.part, self.matrix = None, ()
+
+    def product_of_block(self, core: Core) -> None:
+        """A product of some rows of a matrix, or what they add to a sum over all rows."""
+        (a, b, out), (first, last) = self.matrices(core), self.part
+        if core.left_transposed:
+            if not first:
+                out[self.matrix] = 0
+            rows = (*self.matrix, slice(first, last))
+            out[self.matrix] += np.swapaxes(a, -1, -2)[rows].T @ b[rows]
+        else:
+            out[(*self.matrix, slice(first, last))] = (
+                a[(*self.matrix, slice(first, last))] @ b[self.matrix]
+            )
+
+    def matrices(self, core: Core) -> list[np.ndarray]:
+        """Left, right and result, the batch in front and each matrix as it is multiplied."""
+        front = (*range(len(core.batch)), None, None)
+        found = []
+        turned = (core.left_transposed, core.right_transposed, False)
+        for side, ((x, matrix), is_turned) in enumerate(zip(core.matrices, turned, strict=True)):
+            places = core.places[side] if core.places else front
+            own = iter(matrix)
+            dims = [next(own) if axis is None else core.batch[axis] for axis in places]
+            order = [places.index(axis) for axis in front[:-2]]
+            order += [i for i, axis in enumerate(places) if axis is None]
+            view = self.shaped(x, dims).transpose(order)
+            found.append(np.swapaxes(view, -1, -2) if is_turned else view)
+        return found
+
     def places(self, size: int) -> tuple[int, int]:
         """Where the positions of an axis begin and end: those of a panel, if we are in one."""
         if self.part is None:
@@ -99,24 +143,23 @@ class Interpreter:
         return first * each, last * each
 
     def core(self, core: Core) -> None:
-        left = (core.k, core.m) if core.left_transposed else (core.m, core.k)
-        right = (core.n, core.k) if core.right_transposed else (core.k, core.n)
-        a = self.shaped(core.left, (*core.batch, *left))
-        b = self.shaped(core.right, (*core.batch, *right))
-        a = np.swapaxes(a, -1, -2) if core.left_transposed else a
-        b = np.swapaxes(b, -1, -2) if core.right_transposed else b
-        if core.node.op is PARTS or core.node in self.shares:
-            first, last = self.places(a.shape[-1])
-            out = self.memory[core.node]
-            (out[self.turn] if core.node.op is PARTS else out)[...] = (
-                a[:, first:last] @ b[first:last]
-            )
+        if self.matrix:
+            self.product_of_block(core)
             return
-        out = self.shaped(core.node, (*core.batch, core.m, core.n))
-        (*_, m, n), batch = out.shape, len(core.batch)
-        matrices = out.reshape((-1, m, n) if batch else (m, n))
-        first, last = self.places(len(matrices))
-        matrices[first:last] = (a @ b).reshape(matrices.shape)[first:last]
+        if core.node.op is PARTS or core.node in self.shares:
+            a = self.shaped(core.left, (core.k, core.m))
+            b = self.shaped(core.right, (core.k, core.n))
+            first, last = self.places(len(a))
+            out = self.memory[core.node]
+            out = out[self.turn] if core.node.op is PARTS else out
+            out[...] = a[first:last].T @ b[first:last]
+            return
+        a, b, out = self.matrices(core)
+        first, last = self.places(len(out))
+        if core.batch:
+            out[first:last] = a[first:last] @ b[first:last]
+        else:
+            out[first:last] = a[first:last] @ b
 
     def run(self, entries: Iterable[Entry | Core], at: dict[Node, int]) -> None:
         late: list[tuple[Statement, Any]] = []
@@ -133,9 +176,12 @@ class Interpreter:
                 continue
             self.updates(late, at)
             if isinstance(entry, Loop):
-                outermost = entry.axis.attr("depth") == 0
                 size = value(entry.axis.attr("dim"), self.sizes)
-                for i in range(*self.places(size)) if outermost else range(size):
+                depth = entry.axis.attr("depth")
+                places = range(*self.places(size)) if depth == len(self.matrix) else range(size)
+                if depth < len(self.matrix):
+                    places = range(self.matrix[depth], self.matrix[depth] + 1)
+                for i in places:
                     self.run(entry.body, {**at, entry.axis: i})
             elif isinstance(entry, Start):
                 s = entry.statement

@@ -8,7 +8,7 @@ from ...ir import Node
 from ...passes.scalars import LETTERS, PARTS
 from ...passes.wholes import Branches, Core, Part, Repeat, Routine
 from ...types import Dim, product
-from .expressions import Expressions
+from .blocks import Blocks, dims_of
 from .row_panel import ROWS, RowPanel
 from .spelling import call_text
 
@@ -22,7 +22,7 @@ class Call(Protocol):
         """The graph, what counts steps, where the lines begin, and which rows are meant."""
 
 
-class Calls(Expressions):
+class Calls(Blocks):
     """Writes calls."""
 
     def _for(self, level: int, dim: Dim, margin: str) -> None:
@@ -31,11 +31,19 @@ class Calls(Expressions):
 
     def _for_rows(self, level: int, dim: Dim, margin: str) -> None:
         """A loop over an axis, which in a panel is over the panel's rows."""
-        if level or self.panel is None:
+        if self.panel is None or level != len(self.panel.batch):
             self._for(level, dim, margin)
             return
         start, stop = self.bounds(dim)
-        self.lines.append(f"{margin}for {LETTERS[0]} in range({start}, {stop}):")
+        ends = stop if start == "0" else f"{start}, {stop}"
+        self.lines.append(f"{margin}for {LETTERS[level]} in range({ends}):")
+
+    def _for_each(self, level: int, dim: Dim, margin: str) -> None:
+        """A loop over the products of a batch, or of a panel's, of which threads have their share."""
+        self._for_rows(level, dim, margin)
+        if not level and self.panel is None:
+            self.library.add("prange")
+            self.lines[-1] = self.lines[-1].replace("range", "prange")
 
     def _repeat(self, repeat: Repeat, call: Call, rows: Dim | None) -> None:
         """A loop over kernels of its own."""
@@ -156,15 +164,18 @@ class Calls(Expressions):
         letters = ("t" if core.left_transposed else "n") + ("t" if core.right_transposed else "n")
         name = "matmul" if letters == "nn" else f"matmul_{letters}"
         self.library.add(name)
-        left = (core.k, core.m) if core.left_transposed else (core.m, core.k)
-        right = (core.n, core.k) if core.right_transposed else (core.k, core.n)
+        if self.panel is not None and self.panel.batch:
+            self._of_block(core, name, margin)
+            return
+        if core.places:
+            self._in_place(core, name, margin)
+            return
         batch = (product(core.batch),) if core.batch else ()
         found = self.whole if batch else self.seen
         given = [
             found(tensor, (*batch, *dims))
             for tensor, dims in (
-                (core.left, left),
-                (core.right, right),
+                *core.matrices[:2],
                 (core.node, core.node.shape if core.node.op is PARTS else (core.m, core.n)),
             )
         ]
@@ -180,9 +191,25 @@ class Calls(Expressions):
         places = ["i", "i", "i"]
         if self.panel is not None and core.node in self.panel.local:
             places[2] = f"i - {self.bounds(batch[0])[0]}"
-        self._for_rows(0, batch[0], margin)
+        self._for_each(0, batch[0], margin)
         parts = (f"{text}[{place}]" for text, place in zip(given, places, strict=True))
         self.lines.append(f"{margin}    {name}({', '.join(parts)})")
+
+    def _in_place(self, core: Core, name: str, margin: str) -> None:
+        """Products of matrices that lie among those of others."""
+        for level, dim in enumerate(core.batch):
+            self._for_each(level, dim, margin)
+            margin += MARGIN
+        given = []
+        for (tensor, matrix), places in zip(core.matrices, core.places, strict=True):
+            dims = dims_of(matrix, places, core.batch)
+            index = [":" if x is None else LETTERS[x] for x in places]
+            if self._is_part(tensor):
+                index[0] += f" - {self.bounds(core.batch[0])[0]}"
+            while index[-1] == ":":
+                index.pop()
+            given.append(f"{self.seen(tensor, dims)}[{', '.join(index)}]")
+        self.lines.append(call_text(f"{margin}{name}", given, ""))
 
     def _of_panel(self, core: Core, given: list[str]) -> None:
         """The parts of left, right and result that a panel has."""

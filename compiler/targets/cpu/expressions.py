@@ -107,6 +107,8 @@ class Expressions:
         assert self.panel is not None
         rows, each = self.panel.rows, divide(dim, self.panel.dim)
         assert each is not None
+        if rows == self.panel.dim:
+            return "0", self.size(dim)[0]
         start, stop, number = "first", "last", self.size(each)
         if self.panel.whole:
             stop = f"first + {rows}"
@@ -119,10 +121,16 @@ class Expressions:
     def rows_of(self, dims: Shape) -> Shape:
         """The shape of a panel's rows."""
         assert self.panel is not None
-        first = next(i for i, dim in enumerate(dims) if dim != 1)
+        first = self._first(dims)
         each = divide(dims[first], self.panel.dim)
         assert each is not None
-        return (*dims[:first], mul(each, self.panel.rows), *dims[first + 1 :])
+        around = () if self.panel.batch else dims[:first]
+        return (*around, mul(each, self.panel.rows), *dims[first + 1 :])
+
+    def _first(self, dims: Shape) -> int:
+        """Which axis of a panel's tensor has the rows."""
+        assert self.panel is not None
+        return [i for i, dim in enumerate(dims) if dim != 1][len(self.panel.batch)]
 
     def _is_part(self, tensor: Node) -> bool:
         """Whether there are only the panel's rows of a tensor."""
@@ -196,9 +204,11 @@ class Expressions:
         name = self.seen(tensor, dims) if dims else self.arrays[tensor]
         if self._is_part(tensor):
             dims = dims or tensor.shape
-            first = next(i for i, dim in enumerate(dims) if dim != 1)
+            first = self._first(dims)
             start, _ = self.bounds(dims[first])
-            index = [*index[:first], f"{index[first]} - {start}", *index[first + 1 :]]
+            row = index[first] if start == "0" else f"{index[first]} - {start}"
+            around = () if self.panel and self.panel.batch else index[:first]
+            index = [*around, row, *index[first + 1 :]]
         return f"{name}[{', '.join(index) or '0'}]"
 
     def seen(self, tensor: Node, dims: Shape) -> str:

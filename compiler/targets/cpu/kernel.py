@@ -96,6 +96,8 @@ class KernelWriter(Calls):
         elif isinstance(kernel.core, Branches):
             assert call is not None
             self._branches(kernel.core, call)
+        elif kernel.panel is not None and kernel.panel.batch:
+            self._in_blocks(kernel.panel, scope)
         elif kernel.panel is not None:
             assert kernel.core is None or isinstance(kernel.core, Core | Routine)
             self._in_panels(kernel.panel, kernel.core, scope)
@@ -142,6 +144,26 @@ class KernelWriter(Calls):
             self._transposed(x, panel, margin, True) for x in self._turned() if x in made
         ]
         self.lines[place:place] = self.views(margin)
+        self.forget()
+
+    def _in_blocks(self, panel: Panel, scope: Scope) -> None:
+        """A loop over the matrices of a batch, in any order, and in it one over blocks of rows."""
+        self._hoist(panel.body, 0, scope, MARGIN)
+        self.panel = panel
+        self.lines += self._each_matrix(panel.batch)
+        self.lines += self._memory(panel.local, MARGIN * 2)
+        place, margin = len(self.lines), MARGIN * 2
+        if panel.rows != panel.dim:
+            for core in panel.body:
+                if isinstance(core, Core) and core.left_transposed:
+                    self._zeros_of(core, margin)
+            dim = self.size(panel.dim)[0]
+            self.lines.append(f"{margin}for first in range(0, {dim}, {panel.rows}):")
+            margin += MARGIN
+            if not panel.whole:
+                self.lines.append(f"{margin}last = min(first + {panel.rows}, {dim})")
+        self._block(panel.body, 0, scope.inside(), margin)
+        self.lines[place:place] = self.views(MARGIN * 2)
         self.forget()
 
     def _memory(self, tensors: Sequence[Node], margin: str) -> list[str]:
@@ -193,6 +215,9 @@ class KernelWriter(Calls):
                     self._finish(entry.statement, scope, margin)
                 elif isinstance(entry, Loop):
                     self._hoist([entry], level, scope, margin)
+                    if self.panel is not None and level < len(self.panel.batch):
+                        self._block(entry.body, level + 1, scope.inside(), margin)
+                        continue
                     self._over(entry.axis, scope, margin)
                     if in_any_order(entry.axis):
                         self._one_row(entry, scope, margin + "    ")

@@ -17,7 +17,7 @@ from ...passes.memory import plan
 from ...passes.nests import loops
 from ...passes.scalars import LETTERS, given, in_place
 from ...passes.schedule import schedule
-from ...passes.wholes import Part, Repeat, parts_of
+from ...passes.wholes import Core, Part, Repeat, parts_of
 from ...passes.work import work
 from ...program import Buffer, Kernel, Program, Role, Work
 from ...types import Dim, Size, TensorType, Where, symbols
@@ -463,6 +463,12 @@ def _functions(modules: Sequence[_Module]) -> dict[Nest, _Function]:
 def _deepest(planned: Schedule) -> int:
     """How many loops stand inside each other, at most; those of steps stand alone."""
     found = [loops(nest.entries) for nest in planned.kernels]
+    found += [
+        len(core.batch) + 2
+        for nest in planned.kernels
+        for core in nest.wholes
+        if isinstance(core, Core) and core.batch
+    ]
     for nest in planned.kernels:
         found += [_deepest(part.planned) for part in parts_of(nest.core)]
         if isinstance(nest.core, Repeat) and nest.core.ends_early:

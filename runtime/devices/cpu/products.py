@@ -32,9 +32,7 @@ def _result(a: Kind, b: Kind, out: Kind) -> Kind | None:
 
     Rows of matrices may lie apart.
     """
-    given = [
-        ArrayKind(x.dtype, x.sizes) if isinstance(x, ColumnsKind) else x for x in (a, b, out)
-    ]
+    given = [ArrayKind(x.dtype, x.sizes) if isinstance(x, ColumnsKind) else x for x in (a, b, out)]
     arrays = [kind for kind in given if isinstance(kind, ArrayKind)]
     if len(arrays) != 3 or not arrays[0].dtype.is_float or len({x.dtype for x in arrays}) != 1:
         return None
@@ -47,9 +45,7 @@ def _result(a: Kind, b: Kind, out: Kind) -> Kind | None:
 def _product(transpose_a: bool, transpose_b: bool, adds: bool = False) -> Intrinsic:
     """`out = a @ b`, or `out += a @ b` if it adds, with `a`, `b` or both transposed."""
 
-    def lower(
-        builder: Any, a: Array | Columns, b: Array | Columns, out: Array | Columns
-    ) -> Value:
+    def lower(builder: Any, a: Array | Columns, b: Array | Columns, out: Array | Columns) -> Value:
         a_rows, a_columns = _matrix(a, row=not transpose_a)
         b_rows, b_columns = _matrix(b, row=transpose_b)
         one = whole(1)
