@@ -16,9 +16,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ..ir import Node
-from ..types import BYTES, Dim, Shape, divide, product
+from ..types import BYTES, Shape, divide, product
 from .chains import Chain
-from .loops import Entry, Kernel, Loop, Panel, Statement, axis, in_place
+from .loops import Entry, Kernel, Loop, Panel, Statement, axis, in_place, statements
 from .panels import TILE
 from .wholes import Core, Whole
 
@@ -41,11 +41,13 @@ def blocked(kernels: Sequence[Kernel], outputs: Collection[Node]) -> tuple[Kerne
         rows = _rows_of(rest[0].core)
         if rows is not None:
             *batch, dim = rows
-            blocks = _Blocks(None, dim, batch=tuple(batch))
+            whole = _Blocks(None, dim, batch=tuple(batch))
+            whole.take_all(rest)
+            # What comes behind the last piece stays there, in its order.
+            blocks = _Blocks(None, dim, batch=tuple(batch), only=whole.connected())
             last = blocks.take_all(rest)
             if last:
-                # What comes behind the last product stays there, in its order.
-                blocks = _Blocks(None, dim, batch=tuple(batch))
+                blocks = _Blocks(None, dim, batch=tuple(batch), only={*blocks.inside})
                 blocks.take_all(rest[:last])
                 behind = (x for kernel in rest[last:] for x in kernel.reads())
                 found = blocks.found({*outputs, *behind})
@@ -79,6 +81,7 @@ class _Blocks(Chain):
     """The pieces of kernels that go by rows of each matrix of a batch, and the others."""
 
     batch: Shape = ()
+    only: Collection[Entry | Core] | None = None  # what may be inside; None if anything may
 
     @property
     def _axes(self) -> Shape:
@@ -90,6 +93,8 @@ class _Blocks(Chain):
         return places[: len(own)] == own
 
     def _goes_along(self, entry: Entry) -> bool:
+        if self.only is not None and entry not in self.only:
+            return False
         level = [entry]
         for depth, dim in enumerate(self._axes):
             if not all(isinstance(x, Loop) and x.axis is axis(depth, dim) for x in level):
@@ -106,6 +111,7 @@ class _Blocks(Chain):
         if (
             not isinstance(core, Core)
             or core.batch != self.batch
+            or (self.only is not None and core not in self.only)
             or not core.batch
             or {*core.operands} & self._written
             or (core.left in self._rows and not _is_in_front(core, 0))
@@ -138,6 +144,31 @@ class _Blocks(Chain):
             if len(self.inside) > inside:
                 last = place
         return last
+
+    def connected(self) -> set[Entry | Core]:
+        """What is inside and has something to do with the first of it."""
+        touched: dict[Entry | Core, set[Node]] = {}
+        made, read, left = set[Node](), set[Node](), set[Node]()
+        for x in self.inside:
+            if isinstance(x, Core):
+                touched[x] = {*x.operands, x.node}
+                made.add(x.node)
+                left.add(x.left)
+            elif isinstance(x, Loop):
+                loads = {y.operands[0] for member in statements([x]) for y in member.loads}
+                written = {member.target for member in statements([x])}
+                touched[x] = loads | written
+                made |= written
+                read |= loads
+        links = made | (left & read)
+        found: set[Entry | Core] = set()
+        wanted = [*touched][:1]
+        while wanted:
+            x = wanted.pop()
+            found.add(x)
+            own = touched[x] & links
+            wanted += [y for y in touched if y not in found and touched[y] & own]
+        return found
 
     def found(self, outputs: Collection[Node]) -> tuple[list[Kernel], Kernel, list[Kernel]] | None:
         """What comes before the blocks, the blocks and what comes later, if they are worth it.

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 from ..ir import Node, is_leaf
 from ..ops import linear, shape
 from ..types import FLOATS, Dim, product, value
+from .again import AGAIN
 from .sliding import prepared
 from .wholes import Core, Places
 
@@ -209,7 +210,7 @@ def _laid(
         lies = "".join(letter for letter in names if letter in sizes)
         places = _places(lies, batch, rows, columns)
         if places is not None:
-            while tensor.op is shape.RESHAPE:
+            while tensor.op in (shape.RESHAPE, AGAIN):
                 tensor = tensor.operands[0]
             in_order = "".join(letter for letter in lies if letter not in batch) == rows + columns
             return _Matrices(tensor, not in_order, places)

@@ -14,6 +14,7 @@ from ..ir import CONST, OPS, Node, const, make
 from ..ops import convert, index, linear, random, shape, windows
 from ..ops.base import Scalar
 from ..types import Dim, Shape, Size, add, mul, product, sub
+from .again import AGAIN
 from .scalars import CHECKED, DRAW, axis, load
 
 Index = tuple[Node, ...]
@@ -391,6 +392,7 @@ def factors(pull: Puller, node: Node, letters: dict[str, Node], guard: Node | No
 
 Rule = Callable[[Puller, Node, Index, "Node | None"], Node]
 RULES: dict[object, Rule] = {
+    AGAIN: lambda pull, node, at, guard: pull(node.operands[0], at, guard),
     convert.IOTA: lambda pull, node, at, guard: convert.cast(at[0], node.dtype),
     shape.RESHAPE: _reshape,
     shape.TRANSPOSE: _transpose,

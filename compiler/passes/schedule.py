@@ -28,6 +28,7 @@ from .loops import Decision, Kernel, Schedule, Statement
 from .nested import Nested
 from .nests import placed, times
 from .pull import Puller
+from .recompute import is_copy, recomputed
 from .routines import ROUTINES, routine, transposition
 from .rows import grouped, settled
 from .scalars import depth as depth_of, given, scalars
@@ -68,7 +69,15 @@ def schedule(graph: Graph) -> Schedule:
 def _planned(graph: Graph, faults: list[Fault]) -> Schedule:
     graph = into_loops(turned(settled(graph)))
     mapped = transform(graph.leaves + graph.roots, standard)
-    return _Scheduler(graph.map(mapped), faults).run()
+    graph = graph.map(mapped)
+    twice = recomputed(graph)
+    if twice is not graph:
+        known = [*faults]
+        planned = _Scheduler(twice, faults).run()
+        if not any(is_copy(x) for x in planned.stored):
+            return planned
+        faults[:] = known  # what would be computed again would be stored: once is enough
+    return _Scheduler(graph, faults).run()
 
 
 def _own_cost(node: Node) -> float:
