@@ -9,7 +9,7 @@ gradient needs of them is computed from queries and keys once more, block by blo
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..ir import Graph, Node, rebuilt
 from ..ops import convert, linear, reduce, shape
@@ -43,7 +43,10 @@ def recomputed(graph: Graph) -> Graph:
                     if x in family.members:
                         operands[place] = family.copy(x, mapped)
         mapped[node] = rebuilt(node, tuple(operands))
-    return graph.map(mapped)
+    copies = [pair for family in families for pair in family.copies.items()]
+    named = {copy: f"{graph.names[x]}_again" for x, copy in copies if x in graph.names}
+    found = graph.map(mapped)
+    return replace(found, names={**found.names, **named})
 
 
 def is_copy(node: Node) -> bool:
@@ -65,16 +68,17 @@ class _Family:
         members: the product, and what is computed of its rows and of what is there before it is
             used the first time.
         later: what depends on the first use.
+        copies: members that are computed a second time.
     """
 
     product: Node
     members: set[Node]
     later: set[Node]
-    _copies: dict[Node, Node] = field(default_factory=dict)
+    copies: dict[Node, Node] = field(default_factory=dict)
 
     def copy(self, node: Node, mapped: Mapping[Node, Node]) -> Node:
         """A member, computed a second time."""
-        if node not in self._copies:
+        if node not in self.copies:
             if node is self.product:
                 left, right = (mapped[x] for x in node.operands)
                 operands: tuple[Node, ...] = (again(left), right)
@@ -82,8 +86,8 @@ class _Family:
                 operands = tuple(
                     self.copy(x, mapped) if x in self.members else mapped[x] for x in node.operands
                 )
-            self._copies[node] = rebuilt(node, operands)
-        return self._copies[node]
+            self.copies[node] = rebuilt(node, operands)
+        return self.copies[node]
 
 
 def _family(product: Node, nodes: Sequence[Node], wanted: Collection[Node]) -> _Family | None:

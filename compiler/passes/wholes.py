@@ -10,7 +10,7 @@ from ..types import Dim, Shape
 from .loops import Schedule
 from .scalars import label
 
-# Of each axis of a tensor of matrices: which axis of the batch it is, or None for a matrix' own two.
+# Of each axis of a tensor: which axis of a batch of matrices it is; None for a matrix' own two.
 Places: TypeAlias = "tuple[int | None, ...]"
 
 

@@ -108,16 +108,15 @@ class Interpreter:
 
     def product_of_block(self, core: Core) -> None:
         """A product of some rows of a matrix, or what they add to a sum over all rows."""
-        (a, b, out), (first, last) = self.matrices(core), self.part
-        if core.left_transposed:
-            if not first:
-                out[self.matrix] = 0
-            rows = (*self.matrix, slice(first, last))
-            out[self.matrix] += np.swapaxes(a, -1, -2)[rows].T @ b[rows]
-        else:
-            out[(*self.matrix, slice(first, last))] = (
-                a[(*self.matrix, slice(first, last))] @ b[self.matrix]
-            )
+        assert self.part is not None
+        first, last = self.part
+        a, b, out = (x[self.matrix] for x in self.matrices(core))
+        if not core.left_transposed:
+            out[first:last] = a[first:last] @ b
+            return
+        if not first:
+            out[...] = 0
+        out += a[:, first:last] @ b[first:last]
 
     def matrices(self, core: Core) -> list[np.ndarray]:
         """Left, right and result, the batch in front and each matrix as it is multiplied."""

@@ -39,7 +39,7 @@ class Calls(Blocks):
         self.lines.append(f"{margin}for {LETTERS[level]} in range({ends}):")
 
     def _for_each(self, level: int, dim: Dim, margin: str) -> None:
-        """A loop over the products of a batch, or of a panel's, of which threads have their share."""
+        """A loop over the products of a batch, or of a panel's, which threads share."""
         self._for_rows(level, dim, margin)
         if not level and self.panel is None:
             self.library.add("prange")

@@ -62,8 +62,21 @@ def vocabulary() -> list[Any]:
     return [cr.Input((9,), dtype="int32"), cr.Embedding(5000, 64), cr.Flatten(), cr.Dense(5)]
 
 
+def places(count: int) -> Callable[[], list[Any]]:
+    """Attention by blocks of rows: of all rows at once, or of several, the last one smaller."""
+
+    def network() -> list[Any]:
+        attention = cr.MultiHeadAttention(3, key_dim=5, dropout=0.1)
+        return [cr.Input((count, 7)), attention, cr.LayerNormalization(), cr.Flatten(), cr.Dense(5)]
+
+    return network
+
+
+few, several = places(9), places(211)
+
+
 @pytest.mark.parametrize(
-    "network", [dense, wide, deep, halves, images, normalized, words, vocabulary]
+    "network", [dense, wide, deep, halves, images, normalized, words, vocabulary, few, several]
 )
 @pytest.mark.parametrize("rows", [131])
 def test_training_gives_the_same_bits(
@@ -71,7 +84,7 @@ def test_training_gives_the_same_bits(
 ) -> None:
     shapes: dict[Any, tuple[int, ...]] = {
         **{dense: (37,), deep: (37,), wide: (300,), halves: (514,), words: (9,)},
-        vocabulary: (9,),
+        **{vocabulary: (9,), few: (9, 7), several: (211, 7)},
     }
     shape = shapes.get(network, (12, 12, 3 if network is normalized else 1))
     random = np.random.default_rng(0)
@@ -95,12 +108,17 @@ def test_training_gives_the_same_bits(
         assert all(map(np.array_equal, others, results[0]))
 
 
-def test_halves_train_as_on_target_numpy() -> None:
+@pytest.mark.parametrize(
+    ("network", "shape"), [(halves, (514,)), (few, (9, 7)), (several, (211, 7))]
+)
+def test_training_is_as_on_target_numpy(
+    network: Callable[[], list[Any]], shape: tuple[int, ...]
+) -> None:
     random = np.random.default_rng(1)
-    x, y = random.normal(size=(70, 514)).astype(np.float32), random.integers(0, 65, 70)
+    x, y = random.normal(size=(70, *shape)).astype(np.float32), random.integers(0, 5, 70)
     found = []
     for target in ("numpy", "cpu"):
-        model = cr.Sequential(halves(), seed=0)
+        model = cr.Sequential(network(), seed=0)
         model.compile("sparse_categorical_crossentropy_from_logits", cr.SGD(0.05), target=target)
         model.fit(x, y, batch_size=33, epochs=2, seed=0, verbose=0)
         found.append(model.get_weights())

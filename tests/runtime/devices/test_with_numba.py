@@ -128,7 +128,19 @@ def convolution() -> tuple[Program, dict[str, Any]]:
     return emitted(request), arrays
 
 
-CASES = [training, chain, halves, rows, panels_of_rows, library_functions, convolution]
+def attention() -> tuple[Program, dict[str, Any]]:
+    """Products of parts of matrices whose rows lie apart, added up block by block."""
+    shapes = {name: (2, 190, 3, 5) for name in "qkv"}
+    q, k, v = (cr.tensor(name, dims) for name, dims in shapes.items())
+    weights = cr.softmax(cr.einsum("blhe,bshe->bhls", q, k))
+    o = cr.einsum("bhls,bshe->blhe", weights, v)
+    program = emitted(cr.function([q, k, v], [o, *cr.grad(cr.sum(cr.sin(o)), [q, k, v])])._request)
+    assert "add_matmul_tn(" in program.source
+    random = np.random.default_rng(4)
+    return program, {name: random.normal(size=dims).astype("f4") for name, dims in shapes.items()}
+
+
+CASES = [training, chain, halves, rows, panels_of_rows, library_functions, convolution, attention]
 
 
 @pytest.mark.parametrize("case", CASES)
