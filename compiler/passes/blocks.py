@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from ..ir import Node
 from ..types import BYTES, Shape, divide, product
 from .chains import Chain
-from .loops import Entry, Kernel, Loop, Panel, Statement, axis, in_place, statements
+from .loops import Entry, Kernel, Loop, Panel, Statement, statements
 from .panels import TILE
+from .scalars import axis, in_place
 from .wholes import Core, Whole
 
 ROOM = 512 * 1024  # bytes of a block: half of a second-level cache

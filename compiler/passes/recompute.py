@@ -45,8 +45,8 @@ def recomputed(graph: Graph) -> Graph:
         mapped[node] = rebuilt(node, tuple(operands))
     copies = [pair for family in families for pair in family.copies.items()]
     named = {copy: f"{graph.names[x]}_again" for x, copy in copies if x in graph.names}
-    found = graph.map(mapped)
-    return replace(found, names={**found.names, **named})
+    new = graph.map(mapped)
+    return replace(new, names={**new.names, **named})
 
 
 def is_copy(node: Node) -> bool:

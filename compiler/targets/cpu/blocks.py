@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...ir import Node
-from ...passes.loops import LETTERS
+from ...passes.scalars import LETTERS
 from ...passes.wholes import Core, Places
 from ...types import Dim, Shape, product
 from .expressions import Expressions
