@@ -15,22 +15,21 @@ from scipy import special
 def attention(q, k, v):
     # net.py:8    ratio = einsum(abcd,aecd→acbe, q, k) / 2.828427
     ratio = np.einsum("abcd,aecd->acbe", q, k) / 2.828427
-    softmax_ratio = special.softmax(ratio, axis=3)   # net.py:9    softmax_ratio = softmax(ratio)
-    # y = einsum(abcd,adbe→acbe, softmax_ratio, v)
-    y = np.einsum("abcd,adbe->acbe", softmax_ratio, v)
-    ratio_2 = 2 * y / (3200 * q.shape[0])            # net.py:10   ratio_2 = 2 y / (3200 batch)
-    # net.py:9    product = einsum(abcd,aecd→acbe, ratio_2, v)
-    product = np.einsum("abcd,aecd->acbe", ratio_2, v)
-    # difference = product - sum_axis3 (product * softmax_ratio)
-    difference = product - np.sum(product * softmax_ratio, axis=3, keepdims=True)
-    # net.py:8    ratio_3 = softmax_ratio * difference / 2.828427
-    ratio_3 = softmax_ratio * difference / 2.828427
-    # gradient_q = einsum(abcd,adbe→acbe, ratio_3, k)
-    gradient_q = np.einsum("abcd,adbe->acbe", ratio_3, k)
-    # gradient_k = einsum(abcd,acbe→aecd, q, ratio_3)
-    gradient_k = np.einsum("abcd,acbe->aecd", q, ratio_3)
-    # net.py:9    gradient_v = einsum(abcd,acbe→adbe, softmax_ratio, ratio_2)
-    gradient_v = np.einsum("abcd,acbe->adbe", softmax_ratio, ratio_2)
+    softmax = special.softmax(ratio, axis=3)          # net.py:9    softmax = softmax(ratio)
+    y = np.einsum("abcd,adbe->acbe", softmax, v)  # y = einsum(abcd,adbe→acbe, softmax, v)
+    scaled_twice_y = 2 * y / (3200 * q.shape[0])  # net.py:10   scaled_twice_y = 2 y / (3200 batch)
+    # net.py:9    product = einsum(abcd,aecd→acbe, scaled_twice_y, v)
+    product = np.einsum("abcd,aecd->acbe", scaled_twice_y, v)
+    # difference = product - sum_axis3 (product * softmax)
+    difference = product - np.sum(product * softmax, axis=3, keepdims=True)
+    # net.py:8    scaled_softmax = softmax * difference / 2.828427
+    scaled_softmax = softmax * difference / 2.828427
+    # gradient_q = einsum(abcd,adbe→acbe, scaled_softmax, k)
+    gradient_q = np.einsum("abcd,adbe->acbe", scaled_softmax, k)
+    # gradient_k = einsum(abcd,acbe→aecd, q, scaled_softmax)
+    gradient_k = np.einsum("abcd,acbe->aecd", q, scaled_softmax)
+    # net.py:9    gradient_v = einsum(abcd,acbe→adbe, softmax, scaled_twice_y)
+    gradient_v = np.einsum("abcd,acbe->adbe", softmax, scaled_twice_y)
     return y, gradient_q, gradient_k, gradient_v
 
 
