@@ -113,7 +113,7 @@ def test_training_gives_the_same_bits(
 
 @pytest.mark.parametrize(
     ("network", "shape", "rows"),
-    [(halves, (514,), 70), (few, (9, 7), 70), (several, (211, 7), 34)],
+    [(halves, (514,), 70), (few, (9, 7), 70), (several, (211, 7), 3)],
 )
 def test_training_is_as_on_target_numpy(
     network: Callable[[], list[Any]], shape: tuple[int, ...], rows: int
@@ -124,7 +124,7 @@ def test_training_is_as_on_target_numpy(
     for target in ("numpy", "cpu"):
         model = cr.Sequential(network(), seed=0)
         model.compile("sparse_categorical_crossentropy_from_logits", cr.SGD(0.05), target=target)
-        model.fit(x, y, batch_size=33, epochs=2, seed=0, verbose=0)
+        model.fit(x, y, batch_size=min(33, rows), epochs=2, seed=0, verbose=0)
         found.append(model.get_weights())
     for expected, came in zip(*found, strict=True):
         np.testing.assert_allclose(came, expected, rtol=1e-4, atol=1e-5)
