@@ -17,6 +17,7 @@ from ..ops.base import Scalar
 from ..types import BYTES, Shape, product
 from .again import AGAIN, again
 from .contractions import core, kind_of
+from .sliding import all_sliding
 
 LEAST = 128 * 1024  # bytes of a matrix: smaller ones are stored, a few of them in a cache
 MOST = 256  # products of an element: computing more takes longer than to write and read it
@@ -30,7 +31,9 @@ def recomputed(graph: Graph) -> Graph:
         graph: whose contractions are as kernels have them.
     """
     nodes = graph.nodes()
-    found = [node for node in nodes if node.op is linear.CONTRACT and _is_large(node)]
+    windows = set(all_sliding(nodes, graph.roots).values())
+    products = (node for node in nodes if node.op is linear.CONTRACT and node not in windows)
+    found = [node for node in products if _is_large(node)]
     families = [family for node in found if (family := _family(node, nodes, graph.roots))]
     if not families:
         return graph

@@ -91,7 +91,7 @@ def test_what_was_there_before_is_computed_before() -> None:
     start = code.index("if x > 0:")
     assert "exp_x = np.exp(x)" in code[:start]
     assert code[start:][:4] == ["if x > 0:", "y1 = exp_x * np.sin(x)", "else:", "y1 = exp_x - 1"]
-    assert "    if test[0]:\n        then_of_" in cr.function([X], y).source()
+    assert "    if test_x[0]:\n        then_of_" in cr.function([X], y).source()
 
 
 def test_a_branch_does_not_share_what_is_also_computed_outside() -> None:
