@@ -28,7 +28,10 @@ class _Comparison(Formula):
     def __call__(self, *operands: Like, **settings: Any) -> Any:
         """One value for each sample; without tensors, a copy with other settings."""
         chosen = self.configured(**settings)
-        return chosen.applied(*operands) if operands else chosen
+        if not operands:
+            return chosen
+        self.expect_all(operands)
+        return chosen.applied(*operands)
 
     @public
     def applied(self, target: Like, prediction: Like) -> Tensor:

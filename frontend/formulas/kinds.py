@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import importlib
 from abc import ABC
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, TypeVar
 
@@ -94,6 +94,20 @@ class Formula(ABC):
             self, settings=configured(self.name, self.defaults(), self.settings, settings)
         )
 
+    def expect_all(self, operands: Sequence[object]) -> None:
+        """Whether each operand has come.
+
+        Raises:
+            UsageError: there are more, or fewer.
+        """
+        if len(operands) != len(self.operands):
+            names = ", ".join(self.operands)
+            raise UsageError(
+                f"{self.name} of {len(operands)} value{'s' * (len(operands) != 1)}",
+                f"expected {len(self.operands)}: {names}",
+                f"call {self.name}({names})",
+            )
+
     def config(self, *operands: TensorType) -> dict[str, Any]:
         """The formula as plain data, for a file. `from_config` reads it back.
 
@@ -161,7 +175,10 @@ class Activation(Formula):
     def __call__(self, *operands: Like, **settings: Any) -> Any:
         """The activation of a tensor; without one, a copy with other settings."""
         chosen = self.configured(**settings)
-        return chosen.applied(*operands) if operands else chosen
+        if not operands:
+            return chosen
+        self.expect_all(operands)
+        return chosen.applied(*operands)
 
     @public
     def applied(self, x: Like) -> Tensor:
@@ -232,6 +249,7 @@ class Regularizer(Formula):
         """The cost of a parameter; given numbers, a copy with these settings."""
         chosen = self.configured(**settings)
         if operands and isinstance(operands[0], Tensor):
+            self.expect_all(operands)
             return chosen.applied(*operands)
         return chosen.configured(**positional(self, operands))
 

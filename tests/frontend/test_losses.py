@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.compiler.errors import DTypeError, ShapeError
+from chainrule.compiler.errors import DTypeError, ShapeError, UsageError
 from chainrule.compiler.ir import Graph, evaluate
 from chainrule.compiler.pipeline import derive
 from chainrule.compiler.types import TensorType, symbol
@@ -277,6 +277,22 @@ def test_which_losses_take_logits() -> None:
     assert {name for name, loss in LOSSES.items() if loss.from_logits} == {
         name for name in LOSSES if name.endswith("_from_logits")
     }
+
+
+@pytest.mark.parametrize(
+    ("formula", "count", "expected"),
+    [
+        (LOSSES["log_cosh"], 1, "2: target, prediction"),
+        (LOSSES["mse"], 3, "2: target, prediction"),
+        (cr.activation(lambda x: x * x, name="squared"), 2, "1: x"),
+        (cr.L2(0.1), 2, "1: w"),
+    ],
+)
+def test_another_number_of_operands_is_refused(formula: Any, count: int, expected: str) -> None:
+    with pytest.raises(
+        UsageError, match=rf"test_losses.py:\d+: \w+ of {count} value.*\n.*{expected}"
+    ):
+        formula(*(cr.tensor(name, (3,)) for name in "abc"[:count]))
 
 
 def test_an_integer_prediction_is_refused() -> None:
