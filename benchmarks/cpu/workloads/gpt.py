@@ -52,7 +52,7 @@ class GPT(Workload):
         import chainrule as cr
 
         x = cr.Input((self.context,), dtype="int32")
-        e = cr.Embedding(self.characters, self.width)(x)
+        e = cr.Embedding(self.characters, self.width, dtype=self.dtype)(x)
         h = cr.Add()([e, cr.PositionEmbedding(self.context, initializer="uniform")(e)])
         for _ in range(self.layers):
             attention = cr.MultiHeadAttention(
