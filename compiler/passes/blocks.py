@@ -21,6 +21,7 @@ from .chains import Chain
 from .loops import Entry, Kernel, Loop, Panel, Statement, statements
 from .panels import TILE
 from .scalars import axis, in_place
+from .sizes import long_axes
 from .wholes import Core, Whole
 
 ROOM = 512 * 1024  # bytes of a block: half of a second-level cache
@@ -66,10 +67,6 @@ def _rows_of(core: Whole | None) -> Shape | None:
     if not isinstance(core, Core) or not core.batch:
         return None
     return (*core.batch, core.k if core.left_transposed else core.m)
-
-
-def _thick(dims: Shape) -> Shape:
-    return tuple(dim for dim in dims if dim != 1)
 
 
 def _is_in_front(core: Core, side: int) -> bool:
@@ -122,7 +119,7 @@ class _Blocks(Chain):
             if core.right in self._rows:
                 return False
             self._across.add(core.right)
-            if _is_in_front(core, 2) and _thick(core.node.shape)[:-1] == self._axes:
+            if _is_in_front(core, 2) and long_axes(core.node.shape)[:-1] == self._axes:
                 self._rows.add(core.node)
             else:
                 self._written.add(core.node)

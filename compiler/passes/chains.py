@@ -20,8 +20,9 @@ from ..ops.arithmetic import add
 from ..types import BYTES, Dim, divide
 from .loops import Entry, Kernel, Loop, Panel, Start, Statement, statements
 from .nests import replaced, units
-from .panels import FAR, TILE, USUAL, Split, in_parts, parts_added
+from .panels import FAR, TILE, Split, in_parts, parts_added
 from .scalars import LOAD, PARTS, TURN, axis, load, positions, scalars
+from .sizes import USUAL
 from .wholes import Core, Whole
 
 FEWEST = 4  # products of rows

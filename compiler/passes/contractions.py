@@ -8,12 +8,11 @@ from typing import Literal, TypeAlias
 
 from ..ir import Node, is_leaf
 from ..ops import linear, shape
-from ..types import FLOATS, Dim, product, value
+from ..types import FLOATS, Dim, product
 from .again import AGAIN
+from .sizes import usual
 from .sliding import prepared
 from .wholes import Core, Places
-
-USUAL = 256  # for a size that is not known
 
 Kind: TypeAlias = Literal["gemm", "loops", "elementwise"]
 
@@ -69,7 +68,7 @@ def standard(node: Node) -> Node:
     columns = "".join(letter for letter in out if letter not in left)
     a, b = node.operands
     # The smaller operand is copied, if one has to be.
-    longer = left if _usual(a.type.size) >= _usual(b.type.size) else right
+    longer = left if usual(a.type.size) >= usual(b.type.size) else right
     over = "".join(letter for letter in longer if letter not in out)
     first, second = _grouped(left, batch, rows, over), _grouped(right, batch, over, columns)
     result = linear.contract(
@@ -90,11 +89,6 @@ def _grouped(have: str, batch: str, rows: str, columns: str) -> str:
     """
     first, second = batch + rows + columns, batch + columns + rows
     return second if not batch and second[-1:] == have[-1:] else first
-
-
-def _usual(dim: Dim) -> int:
-    """A size where those that are not known are large."""
-    return dim if isinstance(dim, int) else value(dim, dict.fromkeys(dim.symbols(), USUAL))
 
 
 def _permuted(x: Node, have: str, want: str) -> Node:

@@ -19,14 +19,15 @@ from dataclasses import dataclass, field, replace
 from typing import TypeGuard
 
 from ..ir import CONST, Node, make
-from ..types import BYTES, FLOATS, Dim, Shape, divide, product, value
+from ..types import BYTES, FLOATS, Dim, Shape, divide, product
 from .flatten import flatten
 from .halves import HALVES
-from .join import joined
 from .loops import Entry, Finish, Kernel, Loop, Panel, Start, Statement, statements
 from .nests import changed, replaced, unforwarded, units
 from .scalars import AXIS, PARTS, TURN, axis, given, in_place, load, positions
+from .short_loops import with_fewer_loops
 from .side_by_side import side_by_side
+from .sizes import USUAL, usual
 from .wholes import Core, Routine, Whole
 
 # Bytes: half of a first-level cache, which holds what a kernel has for itself at once, and a part
@@ -35,7 +36,6 @@ SMALL = 16 * 1024
 LARGE = 128 * 1024
 FAR = 1024 * 1024  # a matrix that the second-level cache does not hold
 ROOM = 2 * 1024 * 1024  # a panel of a product with such a matrix: a thread's stack has 8 MB
-USUAL = 256  # rows of a batch that is large
 SHORTEST = 256  # a row that is worth it without a product
 LONG = 4096  # a row of a batch that is worth a kernel of its own
 # Rows of a product: so many fill registers, and so many make good use of what is read for them.
@@ -55,7 +55,7 @@ def in_panels(kernels: Sequence[Kernel], outputs: Iterable[Node]) -> tuple[Kerne
     kernels = [part for kernel in kernels for part in _parts(kernel)]
     used = Counter(x for kernel in kernels for x in {**kernel.reads(), **kernel.writes()})
     shared = {*outputs, *(x for x, times in used.items() if times > 1)}
-    paneled = (joined(_flat(_paneled(kernel, shared))) for kernel in kernels)
+    paneled = (with_fewer_loops(_flat(_paneled(kernel, shared))) for kernel in kernels)
     return tuple(side_by_side(kernel, shared) for kernel in paneled)
 
 
@@ -296,11 +296,6 @@ class Split:
         if self.core is not None and not self._has_core:
             rows.discard(self.core.node)
         return [x for x in needed if x in rows and x not in shared and _can_be_local(x)]
-
-
-def usual(dim: Dim) -> int:
-    """A size where those that are not known are large."""
-    return dim if isinstance(dim, int) else value(dim, dict.fromkeys(dim.symbols(), USUAL))
 
 
 def _can_be_local(x: Node) -> bool:

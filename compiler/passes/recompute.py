@@ -17,6 +17,7 @@ from ..ops.base import Scalar
 from ..types import BYTES, Shape, product
 from .again import AGAIN, again
 from .contractions import core, kind_of
+from .sizes import long_axes
 from .sliding import all_sliding
 
 LEAST = 128 * 1024  # bytes of a matrix: smaller ones are stored, a few of them in a cache
@@ -117,11 +118,7 @@ def _family(product: Node, nodes: Sequence[Node], wanted: Collection[Node]) -> _
 def _keeps_rows(node: Node, rows: Shape) -> bool:
     """Whether each row of a node is made of the same row of its operands."""
     known = isinstance(node.op, Scalar) or node.op in KEEP
-    return known and _thick(node.shape)[: len(rows)] == rows
-
-
-def _thick(dims: Shape) -> Shape:
-    return tuple(dim for dim in dims if dim != 1)
+    return known and long_axes(node.shape)[: len(rows)] == rows
 
 
 def _is_large(node: Node) -> bool:
@@ -136,5 +133,5 @@ def _is_large(node: Node) -> bool:
         and isinstance(found.k, int)
         and size * BYTES[node.dtype] >= LEAST
         and found.k <= MOST
-        and _thick(node.shape) == (*found.batch, found.m, found.n)
+        and long_axes(node.shape) == (*found.batch, found.m, found.n)
     )

@@ -19,11 +19,11 @@ from ..ops.unwound import CHEAP
 from ..stopwatch import timed
 from ..types import Dim, Shape, Size, add, divide, product
 from .bounds import bounds, together
+from .concatenations import by_parts, goes_by_parts, loops_of
 from .contractions import Kind, core, kind_of, standard
 from .fuse import fuse
 from .halves import in_halves
 from .into_loops import into_loops
-from .joined import is_joined, joined, loops_of
 from .loops import Decision, Kernel, Schedule, Statement
 from .nested import Nested
 from .nests import placed, times
@@ -307,8 +307,8 @@ class _Scheduler:
 
     def _written(self, node: Node) -> list[list[Statement]]:
         """What writes a stored tensor; statements that share their loops are together."""
-        if is_joined(node):
-            return joined(node, self.pull)
+        if goes_by_parts(node):
+            return by_parts(node, self.pull)
         statement = written(node, self.kinds.get(node), self.pull)
         return [] if statement is None else [[statement]]
 

@@ -16,7 +16,7 @@ from .nests import units
 SHORT = 1024  # elements of what is written: of longer loops it does not matter how many there are
 
 
-def joined(kernel: Kernel) -> Kernel:
+def with_fewer_loops(kernel: Kernel) -> Kernel:
     """The kernel with fewer loops behind its panels."""
     return replace(kernel, body=tuple(x for unit in _joined(kernel.body) for x in unit))
 

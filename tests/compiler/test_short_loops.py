@@ -12,10 +12,10 @@ import chainrule as cr
 from chainrule.compiler.ir import Graph, Node, leaf, make
 from chainrule.compiler.ops import linear, reduce
 from chainrule.compiler.ops.elementary import tanh
-from chainrule.compiler.passes.join import SHORT
 from chainrule.compiler.passes.loops import Kernel, Loop, Start
 from chainrule.compiler.passes.lower import Lower
 from chainrule.compiler.passes.schedule import schedule
+from chainrule.compiler.passes.short_loops import SHORT
 from chainrule.compiler.targets.cpu import TARGET
 from chainrule.compiler.types import TensorType, symbol
 

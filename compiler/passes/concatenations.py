@@ -14,7 +14,7 @@ from .loops import Statement
 from .pull import Puller, number, plus, positions_of
 
 
-def is_joined(node: Node) -> bool:
+def goes_by_parts(node: Node) -> bool:
     """Whether a tensor is made of parts that have loops of their own."""
     return node.op is CONCAT and any(dim != 1 for dim in node.shape[: node.attr("axis")])
 
@@ -24,12 +24,12 @@ def loops_of(node: Node, part: Node) -> set[Node]:
 
     Parts of one shape share theirs.
     """
-    if not is_joined(node):
+    if not goes_by_parts(node):
         return {node}
     return {next(x for x in node.operands if x.shape == part.shape)}
 
 
-def joined(node: Node, pull: Puller) -> list[list[Statement]]:
+def by_parts(node: Node, pull: Puller) -> list[list[Statement]]:
     """The statements that write each part; those that share their loops together."""
     found: list[Statement] = []
     axis = node.attr("axis")
